@@ -1,0 +1,41 @@
+"""All randomness of a fit, from one ``random_state``, as streams that have names.
+
+A stream a purpose, so that using more of one (a new kind of noise) leaves the others
+(the weights, the order of rows) as they were, and torch's and numpy's global states
+are never touched.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+NAMES = ("weights", "split", "rows", "noise", "modules")
+
+
+class Streams:
+    """The named generators of one fit.
+
+    Parameters
+    ----------
+    random_state : None, int or numpy.random.RandomState
+        As everywhere in scikit-learn. An int gives the same streams every time.
+    """
+
+    def __init__(self, random_state: Any = None) -> None:
+        self.entropy = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+    def seed(self, name: str, index: int = 0) -> int:
+        """Give the seed of a stream; `index` tells apart the folds of one fit."""
+        sequence = np.random.SeedSequence(self.entropy, spawn_key=(NAMES.index(name), index))
+        # 63 bits: torch refuses to seed with the sign bit set.
+        return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    def torch(self, name: str, index: int = 0, device: Any = "cpu") -> torch.Generator:
+        """Give a torch generator at the start of a stream."""
+        return torch.Generator(device).manual_seed(self.seed(name, index))
+
+    def numpy(self, name: str) -> np.random.RandomState:
+        """Give a numpy generator at the start of a stream, for scikit-learn's functions."""
+        return np.random.RandomState(self.seed(name) % 2**32)

@@ -1,0 +1,172 @@
+"""Checks of parameters and of data. The one file that uses scikit-learn's private helpers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skae.objectives.reconstruction import LINKS, LOSSES
+
+__all__ = [
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_codes",
+    "check_data",
+    "check_is_fitted",
+    "check_loss",
+    "check_n_components",
+    "check_parameters",
+    "unchanged_on_failure",
+]
+
+# Squares of larger values, summed over a table, may overflow float64.
+_LARGEST = 1e100
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check each parameter by itself against the estimator's `_parameter_constraints`."""
+    validate_parameter_constraints(
+        estimator._parameter_constraints, estimator.get_params(deep=False), type(estimator).__name__
+    )
+
+
+def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.ndarray:
+    """Validate rows as scikit-learn does, and say which columns are not finite.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Takes over the names and number of columns if `reset`.
+    X : array-like of shape (n_samples, n_features)
+        What the user passed.
+    reset : bool
+        True in `fit`.
+    min_samples : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        float32 stays, everything else becomes float64.
+
+    Raises
+    ------
+    ValueError
+        If X is not a table of finite numbers of moderate size.
+    """
+    try:
+        checked = validate_data(
+            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=min_samples
+        )
+    except ValueError as error:
+        if "NaN" in str(error) or "infinity" in str(error):
+            raise ValueError(f"{error}\n{_not_finite_columns(X)}") from error
+        raise
+    if reset:
+        largest = max(float(checked.max()), -float(checked.min()))
+        if largest > _LARGEST:
+            raise ValueError(
+                f"X holds values up to {largest:.3g}; beyond {_LARGEST:.0e} their squares overflow. "
+                "Divide the columns by a unit that suits them, e.g. with StandardScaler."
+            )
+    return checked
+
+
+def _not_finite_columns(X: Any) -> str:
+    names = [str(name) for name in getattr(X, "columns", [])]
+    array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    parts = []
+    for kind, counts in (("NaN", np.isnan(array).sum(0)), ("infinite", np.isinf(array).sum(0))):
+        columns = np.flatnonzero(counts)
+        if len(columns):
+            listed = ", ".join(f"{names[j] if names else j} ({counts[j]})" for j in columns[:10])
+            parts.append(f"{kind} values by column: {listed}{', ...' if len(columns) > 10 else ''}.")
+    return " ".join(parts) + " Drop these rows, or fill them with SimpleImputer or IterativeImputer first."
+
+
+def check_codes(Z: Any, n_components: int, estimator: Any) -> np.ndarray:
+    """Validate codes for `inverse_transform`."""
+    Z = check_array(Z, dtype=[np.float64, np.float32])
+    if Z.shape[1] != n_components:
+        raise ValueError(
+            f"Codes have {Z.shape[1]} columns, but this {type(estimator).__name__} was fitted with "
+            f"n_components={n_components}. Pass what its transform gave."
+        )
+    return Z
+
+
+def check_n_components(n_components: int, n_features: int) -> None:
+    """Refuse code sizes that can only be a mistake."""
+    limit = max(10_000, 64 * n_features)
+    if n_components > limit:
+        raise ValueError(
+            f"n_components={n_components} for data with {n_features} columns is absurd: more than "
+            f"{limit} components. Choose fewer, as a rule fewer than the columns."
+        )
+
+
+def check_loss(X: np.ndarray, loss: str, link: str) -> str:
+    """Check that a loss, a link and the data fit each other; give the link's name.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    loss : str
+        A key of `LOSSES`.
+    link : str
+        A key of `LINKS`, or "auto".
+
+    Returns
+    -------
+    link : str
+        The loss's own one for "auto".
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    chosen = LOSSES[loss]
+    if link == "auto":
+        link = chosen.links[0]
+    if link not in chosen.links:
+        raise ValueError(
+            f"loss={loss!r} goes with output_activation {' or '.join(map(repr, chosen.links))}, not with "
+            f"{link!r}. Leave output_activation='auto'."
+        )
+    lowest, highest = float(X.min()), float(X.max())
+    for who, low, high in (
+        (f"loss={loss!r}", chosen.lowest, chosen.highest),
+        (f"output_activation={link!r}", LINKS[link].lowest, LINKS[link].highest),
+    ):
+        if lowest < low or highest > high:
+            raise ValueError(
+                f"{who} needs values in [{low:g}, {high:g}], but X lies in [{lowest:g}, {highest:g}]. "
+                "Scale X (e.g. with MinMaxScaler(clip=True)), or use loss='squared_error' with "
+                "output_activation='identity'."
+            )
+    return link
+
+
+@contextmanager
+def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+    """Put an estimator back as it was if what is done inside fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        # scikit-learn needs its own bookkeeping of callbacks to tear them down afterwards.
+        callbacks = {name: value for name, value in vars(estimator).items() if "callback" in name}
+        vars(estimator).clear()
+        vars(estimator).update(before | callbacks)
+        raise
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is a whole number and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

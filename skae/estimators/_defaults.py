@@ -1,0 +1,60 @@
+"""The rules behind ``"auto"``: batch size, epochs, device and how rows are held out.
+
+`benchmarks/many_tables.py` and `benchmarks/time_to_quality.py` chose the numbers.
+"""
+
+from typing import Literal
+
+import torch
+
+_STEPS = 2400
+_FOLDS_BELOW = 2000
+NOTHING_BELOW = 20
+N_FOLDS = 5
+
+
+def batch_size(n_rows: int) -> int:
+    """Give 1/16 of the rows, between 64 and 1024."""
+    return min(1024, max(64, n_rows // 16))
+
+
+def n_epochs(n_rows: int, size: int, solver: str) -> int:
+    """Give the epochs of about 2,400 steps, between 10 and 300; 300 for L-BFGS."""
+    if solver == "lbfgs":
+        return 300
+    steps_per_epoch = -(-n_rows // size)
+    return min(300, max(10, round(_STEPS / steps_per_epoch)))
+
+
+def validation(
+    n_rows: int, early_stopping: bool, fraction: float | str
+) -> Literal["none", "folds", "split"]:
+    """Say how rows are held out: see `validation_fraction` of the estimators."""
+    if not early_stopping or n_rows < NOTHING_BELOW:
+        return "none"
+    return "folds" if fraction == "auto" and n_rows < _FOLDS_BELOW else "split"
+
+
+def device(name: str) -> torch.device:
+    """Resolve the name of a device, and say what is there if it is not.
+
+    "auto" never picks mps: networks of this size are slower there than on the CPU.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available.append("cuda")
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name == "auto":
+        return torch.device("cuda" if "cuda" in available else "cpu")
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    n_cuda = torch.cuda.device_count() if "cuda" in available else 0
+    if found is None or found.type not in available or (found.type == "cuda" and (found.index or 0) >= n_cuda):
+        raise ValueError(
+            f"device={name!r} is not there; this machine has {available}. "
+            "Use one of these, or 'auto' to take what there is."
+        )
+    return found

@@ -1,0 +1,361 @@
+"""From rows on a device to a trained network: start, held-out rows, training, choice of epoch.
+
+Between the estimators, which know scikit-learn, and the loop, which knows neither.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.model_selection import KFold, train_test_split
+
+from skae._random import Streams
+from skae.estimators import _defaults
+from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.custom import Custom
+from skae.networks.dropout import use_generator
+from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder, principal_axes, set_linear_path
+from skae.objectives.objective import Objective, weighted_mean
+from skae.training import (
+    SCHEDULES,
+    GradientStep,
+    HeldOut,
+    History,
+    InMemory,
+    LBFGSStep,
+    Step,
+    Validation,
+    choose_epoch,
+    explained,
+    total_squares,
+    train,
+)
+
+# Rows that the affine start of losses other than the squared error is fitted on.
+_START_ROWS = 10_000
+
+
+class Fitted(NamedTuple):
+    """What a fit gives back."""
+
+    network: Autoencoder
+    objective: Objective
+    history: History
+    best_epoch: int
+    validation_score: float | None
+    pca_score: float | None
+
+
+OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
+
+
+class Layout(NamedTuple):
+    """How the rows of a fit are held out."""
+
+    kind: Literal["none", "folds", "split"]
+    n_training: int  # rows before this one are trained on, if kind is "split"
+    order: np.ndarray | None  # the order in which rows are stored; None: as given
+
+
+def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
+    """Decide which rows are held out, before they are put on the device."""
+    fraction = estimator.validation_fraction
+    kind = _defaults.validation(n_rows, estimator.early_stopping, fraction)
+    if kind != "split":
+        return Layout(kind, n_rows, None)
+    training, held_out = train_test_split(
+        np.arange(n_rows),
+        test_size=0.1 if fraction == "auto" else fraction,
+        random_state=streams.numpy("split"),
+    )
+    return Layout(kind, len(training), np.concatenate([training, held_out]))
+
+
+class Fitting:
+    """One fit: the rows, the parameters of the estimator, and the streams of randomness.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Read for its parameters and asked for its parts; never changed.
+    rows : tensor of shape (n_rows, n_features)
+        Centred and scaled rows on the device.
+    make_objective : callable
+        Gives a new objective on the device.
+    streams : Streams
+        Randomness.
+    layout : Layout
+        Which of the rows are held out.
+    start : tuple of Autoencoder and Objective, optional
+        What a warm start goes on from.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        rows: torch.Tensor,
+        make_objective: Callable[[], Objective],
+        streams: Streams,
+        layout: Layout,
+        start: tuple[Autoencoder, Objective] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.rows = rows
+        self.make_objective = make_objective
+        self.streams = streams
+        self.layout = layout
+        self.start = start
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a batch; all rows for L-BFGS."""
+        if self.estimator.solver == "lbfgs":
+            return len(self.rows)
+        if self.estimator.batch_size == "auto":
+            return _defaults.batch_size(len(self.rows))
+        return min(self.estimator.batch_size, len(self.rows))
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs at most."""
+        if self.estimator.max_iter == "auto":
+            return _defaults.n_epochs(len(self.rows), self.batch_size, self.estimator.solver)
+        return self.estimator.max_iter
+
+    def run(self, on_epoch: OnEpoch) -> Fitted:
+        """Fit."""
+        with self._module_randomness():
+            if self.layout.kind == "split":
+                return self._by_split(on_epoch)
+            if self.layout.kind == "folds" and self.start is None:
+                return self._by_folds(on_epoch)
+            return self._without_validation(on_epoch)
+
+    def begin(self, rows: torch.Tensor, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
+        """Give a network and an objective at the start, and the PCA of the rows."""
+        generator = self.streams.torch("weights", index)
+        axes = principal_axes(rows, self.estimator.n_components, generator)
+        if self.start is not None:
+            network, objective = self.start
+            return network.requires_grad_(True), objective, axes
+        network = self._build(generator).to(rows.device).eval()
+        objective = self.make_objective()
+        if self.estimator.init == "pca" and network.linear_encoder is not None:
+            set_linear_path(network, axes, generator)
+            reconstruction = objective.reconstruction
+            if not self.estimator._starts_as_pca():
+                part = rows[:_START_ROWS]
+                target = reconstruction.target(part)
+                fit_affine_decoder(
+                    network, part, lambda output: weighted_mean(reconstruction.cells(output, target), None)
+                )
+        return network, objective, axes
+
+    def _build(self, generator: torch.Generator) -> Autoencoder:
+        estimator = self.estimator
+        specification = estimator._specification()
+        bottleneck = estimator._bottleneck()
+        n_features = self.rows.shape[1]
+        code_in, code_out = bottleneck.width(estimator.n_components), estimator.n_components
+        encoder, decoder = specification.build(n_features, code_in, code_out, generator)
+        if not estimator.linear_path:
+            encoder.start_random(generator)
+            decoder.start_random(generator)
+            return Autoencoder(encoder, decoder, bottleneck)
+        tied = getattr(specification, "tied_weights", False)
+        path = linear_path(n_features, code_in, code_out, tied)
+        if estimator.init == "random":
+            torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
+            if not tied:
+                torch.nn.init.xavier_normal_(path[1].weight, generator=generator)
+        return Autoencoder(encoder, decoder, bottleneck, *path)
+
+    def step(
+        self,
+        network: Autoencoder,
+        objective: Objective,
+        index: int = 0,
+        schedule: str | None = None,
+        scale: float = 1.0,
+    ) -> Step:
+        """Give the update that the estimator's solver stands for.
+
+        `scale` lowers a learning rate that the user did not choose.
+        """
+        estimator = self.estimator
+        noise = self.streams.torch("noise", index, self.rows.device)
+        use_generator(network, noise)
+        if estimator.solver == "lbfgs":
+            return LBFGSStep(network, objective, weight_decay=estimator.weight_decay, noise=noise)
+        return GradientStep(
+            network,
+            objective,
+            optimizer=estimator.solver,
+            schedule=SCHEDULES[schedule or estimator.learning_rate](),
+            rate=estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0),
+            weight_decay=estimator.weight_decay,
+            gradient_clip=estimator.gradient_clip,
+            noise=noise,
+            constrain=estimator._constrain,
+        )
+
+    def _train(
+        self,
+        network: Autoencoder,
+        objective: Objective,
+        rows: torch.Tensor,
+        validate: HeldOut | None,
+        on_epoch: OnEpoch | None = None,
+        index: int = 0,
+        patience: bool = True,
+    ) -> History:
+        def report(epoch: int, history: History) -> bool:
+            return on_epoch is not None and on_epoch(epoch, history, network, objective)
+
+        step = self.step(network, objective, index)
+        shuffle = self.estimator.solver != "lbfgs"
+        history = train(
+            network,
+            objective,
+            InMemory(rows, min(self.batch_size, len(rows)), shuffle),
+            step,
+            n_epochs=self.n_epochs,
+            rows=self.streams.torch("rows", index),
+            validate=validate,
+            patience=self.estimator.n_iter_no_change if patience else None,
+            tol=self.estimator.tol,
+            on_epoch=report,
+        )
+        use_generator(network, None)
+        return history
+
+    def _by_split(self, on_epoch: OnEpoch) -> Fitted:
+        """Hold out one part of the rows; keep the epoch that is best on it."""
+        # Views of one tensor: a second copy of the table is never made.
+        rows, held = self.rows[: self.layout.n_training], self.rows[self.layout.n_training :]
+        network, objective, axes = self.begin(rows)
+        validate = HeldOut(network, objective, held)
+        pca = self._pca_score([(axes, held)])
+        history = self._train(network, objective, rows, validate, on_epoch)
+        best = history.best_epoch
+        return Fitted(network, objective, history, best, history.validations[best].score, pca)
+
+    def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
+        """Let five cross-validation fits choose the epoch; train on all rows up to it."""
+        folds = KFold(_defaults.N_FOLDS, shuffle=True, random_state=self.streams.numpy("split"))
+        histories, judges, parts = [], [], []
+        for index, (training, held_out) in enumerate(folds.split(np.arange(len(self.rows))), start=1):
+            rows, held = self.rows[torch.from_numpy(training)], self.rows[torch.from_numpy(held_out)]
+            centre = rows.mean(0)
+            rows, held = rows - centre, held - centre
+            network, objective, axes = self.begin(rows, index)
+            judges.append(HeldOut(network, objective, held, keep_rows=True))
+            parts.append((axes, held))
+            histories.append(self._train(network, objective, rows, judges[-1], index=index, patience=False))
+            if histories[-1].interrupted:
+                break
+        pooled, losses = _pool(histories, judges)
+        chosen = choose_epoch(losses) if self.estimator._starts_as_pca() else int(losses.mean(1).argmin())
+        network, objective, axes = self.begin(self.rows)
+        if chosen and not pooled.interrupted:
+
+            def stop_there(epoch: int, history: History, *modules: Any) -> bool:
+                return on_epoch(epoch, history, *modules) or epoch == chosen
+
+            final = self._train(network, objective, self.rows, None, stop_there, patience=False)
+            pooled.interrupted = final.interrupted
+            pooled.n_recoveries += final.n_recoveries
+            chosen = final.n_epochs
+        else:
+            chosen = 0
+        pca = self._pca_score(parts)
+        return Fitted(network, objective, pooled, chosen, pooled.validations[chosen].score, pca)
+
+    def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
+        """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
+        network, objective, _ = self.begin(self.rows)
+        first = self.start is None and len(self.rows) < _defaults.NOTHING_BELOW
+        if first and self.estimator.early_stopping and self.estimator._starts_as_pca():
+            history = History(losses=[{"reconstruction": self._start_loss(network, objective)}])
+            return Fitted(network, objective, history, 0, None, None)
+        history = self._train(network, objective, self.rows, None, on_epoch)
+        return Fitted(network, objective, history, history.best_epoch, None, None)
+
+    def one_epoch(self, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
+        """Go over the rows once at a constant rate, from the optimiser's state as it was left.
+
+        Parameters
+        ----------
+        state : dict
+            Empty, or "step" and "rows" as they were returned by the call before.
+
+        Returns
+        -------
+        fitted : Fitted
+        step_state : dict
+        rows_state : tensor
+            Position of the stream that orders the rows.
+        """
+        with self._module_randomness():
+            network, objective, _ = self.begin(self.rows)
+            step = self.step(network, objective, schedule="constant", scale=0.1)
+            order = self.streams.torch("rows")
+            if state:
+                step.load_state_dict(state["step"])
+                order.set_state(state["rows"])
+            batches = InMemory(self.rows, self.batch_size, self.estimator.solver != "lbfgs")
+            history = train(network, objective, batches, step, n_epochs=1, rows=order)
+            use_generator(network, None)
+            fitted = Fitted(network, objective, history, history.best_epoch, None, None)
+            return fitted, step.state_dict(), order.get_state()
+
+    def _start_loss(self, network: Autoencoder, objective: Objective) -> float:
+        return HeldOut(network, objective, self.rows)().loss
+
+    @staticmethod
+    def _pca_score(parts: list[tuple[PrincipalAxes, torch.Tensor]]) -> float:
+        """Give the variance that PCA explains on held-out rows."""
+        missed = total = 0.0
+        for axes, held in parts:
+            for part in held.split(8192):
+                missed += float((part - axes.project(part)).double().square().sum())
+                total += float(part.double().square().sum())
+        return explained(missed, total)
+
+    @contextlib.contextmanager
+    def _module_randomness(self) -> Iterator[None]:
+        """Give the user's own modules a global state of their own: their dropout draws from it."""
+        if not isinstance(self.estimator._specification(), Custom):
+            yield
+            return
+        devices = [self.rows.device] if self.rows.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.streams.seed("modules"))
+            yield
+
+
+def _pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
+    """Join the folds: losses of rows (n_epochs + 1, n_rows), and means as one history."""
+    n_epochs = min(history.n_epochs for history in histories)
+    losses = np.concatenate(
+        [np.stack([errors.loss.numpy() for errors in j.errors[: n_epochs + 1]]) for j in judges], axis=1
+    ).astype(np.float64)
+    total = sum(judge.total for judge in judges)
+    missed = np.sum(
+        [[float(e.squared.double().sum()) for e in j.errors[: n_epochs + 1]] for j in judges], axis=0
+    )
+    pooled = History(
+        losses=[
+            {name: float(np.mean([h.losses[epoch][name] for h in histories])) for name in histories[0].losses[0]}
+            for epoch in range(n_epochs)
+        ],
+        validations=[
+            Validation(float(loss), explained(float(squares), total))
+            for loss, squares in zip(losses.mean(1), missed, strict=True)
+        ],
+        n_recoveries=sum(history.n_recoveries for history in histories),
+        interrupted=any(history.interrupted for history in histories),
+    )
+    return pooled, losses

@@ -1,0 +1,79 @@
+"""What is told after each epoch: a printed line, and scikit-learn's callbacks."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.callback import CallbackContext
+
+from skae.estimators._fitting import Fitted
+from skae.estimators._tensors import Frame
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives.objective import Objective
+from skae.training import History
+
+
+class EpochReports:
+    """Called after each epoch of the training whose weights are kept.
+
+    Callbacks get `X` for `y` where there is none, since the rows are what an
+    autoencoder is trained to give: without it, `ScoringMonitor` would stay silent.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        The estimator being fitted.
+    context : CallbackContext
+        The context of the fit.
+    frame : Frame
+        Where the data lie.
+    X, y : array-like
+        The training data.
+    n_epochs : int
+        Epochs at most.
+    """
+
+    def __init__(
+        self, estimator: Any, context: CallbackContext, frame: Frame, X: np.ndarray, y: Any, n_epochs: int
+    ) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.frame = frame
+        self.data = {"X": X, "y": X if y is None else y}
+        self.n_epochs = n_epochs
+        self.current: Any = None
+        self._begin(0)
+
+    def _begin(self, done: int) -> None:
+        self.current = None
+        if done < self.n_epochs:
+            self.current = self.context.subcontext(task_name="epoch")
+            self.current.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def __call__(self, epoch: int, history: History, network: Autoencoder, objective: Objective) -> bool:
+        """Report an epoch; tell whether a callback wants training to stop."""
+        if self.estimator.verbose:
+            self._print(epoch, history)
+
+        def attributes() -> dict[str, Any]:
+            so_far = Fitted(
+                copy.deepcopy(network), copy.deepcopy(objective), copy.deepcopy(history), epoch, None, None
+            )
+            return self.estimator._fitted_attributes(so_far, self.frame)
+
+        stop = self.current.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )
+        self._begin(epoch)
+        return stop
+
+    def _print(self, epoch: int, history: History) -> None:
+        line = f"Epoch {epoch:>{len(str(self.n_epochs))}}/{self.n_epochs}: loss {history.loss_curve[-1]:.5g}"
+        if history.validations:
+            line += f", held-out variance explained {history.validations[-1].score:.4f}"
+        print(f"{line} (at the start {history.validations[0].score:.4f})" if history.validations else line)
+
+    def close(self) -> None:
+        """End the epoch that was announced and never run."""
+        if self.current is not None:
+            self.current.call_on_fit_task_end(estimator=self.estimator)

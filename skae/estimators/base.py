@@ -1,0 +1,561 @@
+"""What every estimator shares: scikit-learn's methods around a network, an objective and the loop.
+
+Knows no variant by name. A variant fills seats (`_bottleneck`, `_objective`, `_constrain`)
+and adds read-outs of its own; it never overrides `fit`, `transform` or `inverse_transform`.
+"""
+
+import copy
+import dataclasses
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skae._parameters import Declared, Specification
+from skae._random import Streams
+from skae.estimators import _checks, _defaults, _tensors
+from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._fitting import Fitted, Fitting, Layout, lay_out
+from skae.estimators._reports import EpochReports
+from skae.metrics import squared_errors, variance_explained_score
+from skae.networks import Custom, Dense
+from skae.networks.activations import ACTIVATIONS
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
+from skae.objectives.penalties import WeightL1
+from skae.training import OPTIMIZERS, SCHEDULES, History, InMemory, train
+
+_LEARNING_RATES = {"adam": 0.01, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
+
+
+class BaseAutoencoder(  # type: ignore[misc]
+    Declared, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Base class of all autoencoders.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components of the code, at least 1. May exceed the number of columns.
+    hidden_layer_sizes : tuple of int, default=(128, 128)
+        Number of units of each hidden layer of the encoder; the decoder mirrors them.
+    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
+"leaky_relu"}, default="gelu"
+        Activation of the hidden layers. Their weights start as in Glorot and Bengio
+        (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
+    network : Specification or pair of torch.nn.Module, default=None
+        The architecture: a specification from `skae.networks`, or the user's own
+        `(encoder, decoder)`, which is deep-copied at `fit`. It wins over
+        `hidden_layer_sizes`, `activation`, `tied_weights`, `dropout` and `batch_norm`, which
+        describe the default, `Dense`.
+    loss : {"squared_error", "binary_crossentropy", "absolute_error", "huber", \
+"poisson"}, default="squared_error"
+        Reconstruction loss of a cell. "binary_crossentropy" needs values in [0, 1],
+        "poisson" (a deviance) values of at least 0. "huber" is squared below one overall
+        standard deviation of the data, and linear beyond.
+    output_activation : {"auto", "identity", "logistic", "tanh", "relu", "softplus", \
+"exp"}, default="auto"
+        Link from the decoder's output to the data. "auto" takes the one that belongs to
+        the loss: "logistic" for "binary_crossentropy", "exp" for "poisson", else "identity".
+    linear_path : bool, default=True
+        Whether a linear map runs beside the encoder and beside the decoder, so that
+        the network is PCA plus what bends it. Without it there is nothing that
+        ``init="pca"`` could set, and all weights start at random.
+    init : {"pca", "random"}, default="pca"
+        Start of the linear path. "pca" makes the network equal to PCA before the
+        first step (for other losses than "squared_error" with an "identity" output: to
+        the decoder that is best for the loss among the affine ones).
+    tied_weights : bool, default=False
+        Whether the decoder uses the transposed weights of the encoder.
+    dropout : float, default=0.0
+        Share of hidden units set to zero in each training step, in [0, 1).
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised by batch statistics.
+    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        Optimiser: AdamW (Loshchilov and Hutter 2019), stochastic gradient descent
+        with Nesterov momentum of 0.9, RMSprop, or L-BFGS on all rows at once
+        (ignores `batch_size`, `learning_rate`, `learning_rate_init` and `gradient_clip`).
+    learning_rate : {"one_cycle", "constant", "cosine", "reduce_on_plateau"}, \
+default="one_cycle"
+        Schedule of the learning rate: up and down again, constant, down along a half
+        cosine, or divided by five after five epochs without improvement.
+    learning_rate_init : float or "auto", default="auto"
+        The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.01
+        for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
+    weight_decay : float, default=1e-4
+        Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
+        shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
+        The linear path and biases do not decay.
+    l1_weights : float, default=0.0
+        Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
+    gradient_clip : float or None, default=1.0
+        Largest norm of the gradient of a step; None does not clip.
+    batch_size : int or "auto", default="auto"
+        Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
+    max_iter : int or "auto", default="auto"
+        Epochs at most. "auto" is the number that makes 2,400 steps, between 10 and 300; 300
+        for "lbfgs".
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the epoch whose weights are kept; the start
+        (epoch 0) is a candidate. Without, all epochs are run on all rows, the last one is
+        kept, and nothing is promised about new rows.
+    validation_fraction : float or "auto", default="auto"
+        Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 2,000 rows
+        on. Below, five-fold cross-validation chooses the epoch, and the network is then
+        trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
+        by more than one standard error. Below 20 rows nothing can be held out that would say
+        anything, and the network stays at the PCA start.
+    n_iter_no_change : int or None, default=None
+        Stop after so many epochs without an improvement of the held-out loss (of the
+        training loss without `early_stopping`), counted from the end of the schedule's
+        warm-up. None runs all epochs, which suits schedules that end at a low rate.
+    tol : float, default=1e-4
+        Improvement that counts for `n_iter_no_change`, relative to the best loss.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit's weights and centring.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the held-out rows, the order of rows and
+        the noise. An int gives the same numbers on every fit on one machine.
+    device : str, default="auto"
+        Where training runs: "cpu", "cuda", "cuda:1", "mps", or "auto" for cuda where
+        there is one, else cpu. Fitted estimators always lie on the CPU.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    encoder_ : torch.nn.Module
+        Maps data, in its own units, to codes; shares its weights with `network_`.
+    decoder_ : torch.nn.Module
+        Maps codes to data in its own units; shares its weights with `network_`.
+    network_ : Autoencoder
+        The trained network, between centred and scaled rows.
+    objective_ : Objective
+        What was minimised.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X has names that are all strings.
+    mean_ : ndarray of shape (n_features_in_,)
+        Mean of each column, in the units of X.
+    scale_ : float
+        The one number that centred data is divided by: its root mean square over all cells.
+    n_iter_ : int
+        Number of epochs run; in cross-validation, by each fold.
+    best_iter_ : int
+        The epoch whose weights were kept; 0 is the PCA start.
+    loss_curve_ : list of float
+        Mean training loss of each epoch; in cross-validation, mean of the folds.
+    validation_scores_ : list of float or None
+        Variance explained on held-out rows, from the start (index 0) to the last epoch.
+        None if no rows were held out.
+    validation_score_ : float or None
+        The same for the epoch kept.
+    pca_score_ : float or None
+        What PCA with as many components explains on the same held-out rows, fitted on
+        the same training rows.
+    """
+
+    n_components: int = dataclasses.field(default=2, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    activation: Literal[
+        "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
+    ] = "gelu"
+    network: Specification | tuple[nn.Module, nn.Module] | None = None
+    loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
+        "squared_error"
+    )
+    output_activation: Literal["auto", "identity", "logistic", "tanh", "relu", "softplus", "exp"] = "auto"
+    linear_path: bool = True
+    init: Literal["pca", "random"] = "pca"
+    tied_weights: bool = False
+    dropout: float = 0.0
+    batch_norm: bool = False
+    solver: Literal["adam", "sgd", "rmsprop", "lbfgs"] = "adam"
+    learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
+    learning_rate_init: float | Literal["auto"] = "auto"
+    weight_decay: float = 1e-4
+    l1_weights: float = 0.0
+    gradient_clip: float | None = 1.0
+    batch_size: int | Literal["auto"] = "auto"
+    max_iter: int | Literal["auto"] = "auto"
+    early_stopping: bool = True
+    validation_fraction: float | Literal["auto"] = "auto"
+    n_iter_no_change: int | None = None
+    tol: float = 1e-4
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    verbose: bool | int = False
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "network": [Specification, tuple, list, None],
+        "loss": [StrOptions(set(LOSSES))],
+        "output_activation": [StrOptions({"auto", *LINKS})],
+        "linear_path": ["boolean"],
+        "init": [StrOptions({"pca", "random"})],
+        "tied_weights": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "l1_weights": [Interval(Real, 0, None, closed="left")],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str],
+        "verbose": ["verbose"],
+    }
+
+    # ------------------------------------------------------------------ seats
+    # All that a variant may override, beside read-outs of its own.
+
+    def _bottleneck(self) -> Bottleneck:
+        """Give what happens to the code."""
+        return Bottleneck()
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        """Give what is minimised."""
+        penalties: dict[str, nn.Module] = {}
+        if self.l1_weights:
+            penalties["l1_weights"] = WeightL1(self.l1_weights)
+        return Objective(reconstruction, penalties)
+
+    def _constrain(self, network: Autoencoder) -> None:
+        """Restore constraints on the weights after each update."""
+
+    # ------------------------------------------------------- scikit-learn's methods
+
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Fit the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn, at least 2; finite numbers.
+        y : Ignored
+            Present for the conventions of Pipeline.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; nothing is changed then.
+        FloatingPointError
+            If training does not stay finite, as `skae.DivergenceError`.
+        """
+        with _checks.unchanged_on_failure(self):
+            start = self._warm_start()
+            X = _checks.check_data(self, X, reset=start is None, min_samples=2)
+            link = self._check(X)
+            streams = Streams(self.random_state)
+            layout = lay_out(self, len(X), streams)
+            frame = self._codec.frame if start is not None else _tensors.measure(X)
+            device = _defaults.device(self.device)
+            fitting = Fitting(
+                self,
+                _tensors.to_rows(X, frame, device, layout.order),
+                lambda: self._new_objective(link, frame).to(device),
+                streams,
+                layout,
+                start,
+            )
+            context = self._init_callback_context(max_subtasks=fitting.n_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            reports = EpochReports(self, context, frame, X, y, fitting.n_epochs)
+            fitted = fitting.run(reports)
+            reports.close()
+            vars(self).update(self._fitted_attributes(fitted, frame))
+            self._training_state = None
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame)
+            )
+        self._warn(fitted)
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Go once over further rows, from the weights and the optimiser's state as they are.
+
+        The first call measures the centring and starts at the PCA of its rows: pass it a
+        few hundred rows or more. Nothing is held out, so nothing is compared with PCA. The
+        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what
+        it is in `fit`, as no schedule ends at a low rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn; at least 2 in the first call.
+        y : Ignored
+            Present for the conventions of Pipeline.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; nothing is changed then.
+        FloatingPointError
+            If training does not stay finite, as `skae.DivergenceError`.
+        """
+        first = not hasattr(self, "network_")
+        with _checks.unchanged_on_failure(self):
+            X = _checks.check_data(self, X, reset=first, min_samples=2 if first else 1)
+            link = self._check(X)
+            frame = _tensors.measure(X) if first else self._codec.frame
+            device = _defaults.device(self.device)
+            state = getattr(self, "_training_state", None) or {}
+            streams = state.get("streams") or Streams(self.random_state)
+            fitting = Fitting(
+                self,
+                _tensors.to_rows(X, frame, device),
+                lambda: self._new_objective(link, frame).to(device),
+                streams,
+                Layout("none", len(X), None),
+                None if first else self._copies(device),
+            )
+            fitted, step_state, rows_state = fitting.one_epoch(state)
+            previous = [] if first else self.loss_curve_
+            vars(self).update(self._fitted_attributes(fitted, frame))
+            self.loss_curve_ = [*previous, *self.loss_curve_]
+            self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
+            self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Map rows to codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units and with the columns of `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes, in float32 for float32 rows and else in float64. At the PCA start they are
+            the whitened principal components.
+        """
+        _checks.check_is_fitted(self, "network_")
+        return self._codec.encode(_checks.check_data(self, X, reset=False))
+
+    def inverse_transform(self, Z: ArrayLike) -> np.ndarray:
+        """Map codes back to rows.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes, as `transform` gives them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the data, in the dtype of the codes.
+        """
+        _checks.check_is_fitted(self, "network_")
+        return self._codec.decode(_checks.check_codes(Z, self.n_components_, self))
+
+    def reconstruct(self, X: ArrayLike) -> np.ndarray:
+        """Map rows to codes and back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X_back : ndarray of shape (n_samples, n_features)
+            What the code keeps of them, in the units of the data.
+        """
+        _checks.check_is_fitted(self, "network_")
+        return self._reconstructed(X)[1]
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Give the share of the variance of rows that their codes explain.
+
+        ``1 - SSE / SST`` with the sums of squares of the reconstruction errors and of the
+        deviations from the training mean: 1 is perfect, 0 no better than the mean. For PCA
+        use `skae.metrics.variance_explained`, as `PCA.score` is a log-likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Present for the conventions of scikit-learn.
+
+        Returns
+        -------
+        score : float
+            Share of variance explained, at most 1.
+        """
+        _checks.check_is_fitted(self, "network_")
+        X, X_back = self._reconstructed(X)
+        return variance_explained_score(X, X_back, mean=self.mean_)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Give the negative reconstruction error of each row: higher is more usual.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus `reconstruction_error`.
+        """
+        return -self.reconstruction_error(X)
+
+    def reconstruction_error(self, X: ArrayLike, per_feature: bool = False) -> np.ndarray:
+        """Give the squared reconstruction error of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        per_feature : bool, default=False
+            Whether to give the error of each cell instead of their mean.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Squared errors in squared units of X, as float64.
+        """
+        _checks.check_is_fitted(self, "network_")
+        errors = squared_errors(*self._reconstructed(X))
+        return errors if per_feature else errors.mean(axis=1)
+
+    # ------------------------------------------------------------------ inside
+
+    def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        X = _checks.check_data(self, X, reset=False)
+        return X, self._codec.decode(self._codec.encode(X))
+
+    def _check(self, X: np.ndarray) -> str:
+        """Check all that can be checked before training; give the link's name."""
+        _checks.check_parameters(self)
+        _checks.check_n_components(self.n_components, X.shape[1])
+        _defaults.device(self.device)
+        self._specification()
+        return _checks.check_loss(X, self.loss, self.output_activation)
+
+    def _specification(self) -> Specification:
+        if self.network is None:
+            return Dense(
+                tuple(self.hidden_layer_sizes),
+                activation=self.activation,
+                dropout=self.dropout,
+                batch_norm=self.batch_norm,
+                tied_weights=self.tied_weights,
+            )
+        if isinstance(self.network, Specification):
+            return self.network
+        if len(self.network) != 2:
+            raise ValueError(
+                f"network must be a specification or a pair (encoder, decoder); got {len(self.network)} items."
+            )
+        return Custom(*self.network)
+
+    def _new_objective(self, link: str, frame: _tensors.Frame) -> Objective:
+        loss = LOSSES[self.loss]
+        centre = torch.from_numpy(frame.centre)
+        return self._objective(Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale))
+
+    def _learning_rate_init(self) -> float:
+        return _LEARNING_RATES[self.solver] if self.learning_rate_init == "auto" else self.learning_rate_init
+
+    def _starts_as_pca(self) -> bool:
+        """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
+        is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
+        return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
+
+    def _is_warm(self) -> bool:
+        return self.warm_start and hasattr(self, "network_")
+
+    def _warm_start(self) -> tuple[Autoencoder, Objective] | None:
+        if not self._is_warm():
+            return None
+        if self.n_components != self.n_components_:
+            raise ValueError(
+                f"warm_start=True goes on with the {self.n_components_} components of the previous fit, but "
+                f"n_components={self.n_components}. Set warm_start=False to start anew."
+            )
+        return self._copies(_defaults.device(self.device))
+
+    def _copies(self, device: torch.device) -> tuple[Autoencoder, Objective]:
+        return copy.deepcopy(self.network_).to(device), copy.deepcopy(self.objective_).to(device)
+
+    def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
+        """Give all that users read after a fit, by name."""
+        network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
+        network.requires_grad_(False)
+        history: History = fitted.history
+        scores = [validation.score for validation in history.validations]
+        return {
+            "network_": network,
+            "objective_": objective,
+            "encoder_": _tensors.Encoder(network, frame).eval(),
+            "decoder_": _tensors.Decoder(network, objective.reconstruction, frame).eval(),
+            "_codec": _tensors.Codec(network, objective.reconstruction, frame),
+            "n_components_": self.n_components,
+            "mean_": frame.centre,
+            "scale_": frame.scale,
+            "n_iter_": history.n_epochs,
+            "best_iter_": fitted.best_epoch,
+            "loss_curve_": history.loss_curve,
+            "validation_scores_": scores or None,
+            "validation_score_": fitted.validation_score,
+            "pca_score_": fitted.pca_score,
+        }
+
+    def _warn(self, fitted: Fitted) -> None:
+        if fitted.history.interrupted:
+            warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=3)
+        score, pca = fitted.validation_score, fitted.pca_score
+        if self.loss == "squared_error" and score is not None and pca is not None and score < pca - 1e-6:
+            warnings.warn(
+                f"The codes explain {score:.4f} of the variance of held-out rows, PCA with as many "
+                f"components {pca:.4f}. Train for longer (max_iter), or start at PCA: init='pca' with "
+                "linear_path=True, loss='squared_error' and output_activation='auto' never ends below it.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.positive_only = LOSSES[self.loss].lowest >= 0 if self.loss in LOSSES else False
+        return tags

@@ -1,0 +1,129 @@
+"""Variance explained by reconstruction: the axis on which PCA and every autoencoder compare."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_array, check_consistent_length
+
+__all__ = ["squared_errors", "variance_explained", "variance_explained_score"]
+
+
+def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
+    """Give the squared difference of each cell.
+
+    Parameters
+    ----------
+    X, X_back : ndarray of shape (n_samples, n_features)
+        Rows and what came back of them.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_samples, n_features)
+        In squared units of X, as float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.metrics import squared_errors
+    >>> squared_errors(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    array([[0., 4.]])
+    """
+    return np.square(np.subtract(X, X_back, dtype=np.float64))
+
+
+def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike | None = None) -> float:
+    """Give the share of the variance of rows that their reconstruction explains.
+
+    ``1 - SSE / SST``: one minus the sum of squared errors over the sum of squared
+    deviations from the mean, over all cells. Columns count by their variance, as in PCA.
+
+    Parameters
+    ----------
+    X, X_back : array-like of shape (n_samples, n_features)
+        Rows and what came back of them.
+    mean : array-like of shape (n_features,), default=None
+        What the deviations are taken from, as a rule the mean of the training rows. None
+        takes that of X.
+
+    Returns
+    -------
+    score : float
+        1 is perfect, 0 is no better than the mean; may be negative. Without any variance it
+        is 1 if the rows came back as they were, else 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match.
+
+    Examples
+    --------
+    >>> from skae.metrics import variance_explained_score
+    >>> round(variance_explained_score([[0.0], [2.0]], [[0.5], [2.0]]), 3)
+    0.875
+    """
+    X = check_array(X, dtype=np.float64)
+    X_back = check_array(X_back, dtype=np.float64)
+    check_consistent_length(X, X_back)
+    if X.shape != X_back.shape:
+        raise ValueError(f"X has shape {X.shape}, its reconstruction {X_back.shape}; they must be equal.")
+    centre = X.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    deviations = X - centre
+    # One unit for both sums: squares of large values must not overflow.
+    unit = float(np.abs(deviations).max())
+    if unit <= 1e3 * np.finfo(np.float64).eps * float(np.abs(X).max()):
+        return 1.0 if np.allclose(X, X_back) else 0.0
+    return float(1 - np.square((X - X_back) / unit).sum() / np.square(deviations / unit).sum())
+
+
+def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+    """Score any fitted reducer by the variance that its reconstruction explains.
+
+    It has the signature of a scorer, so that it can be passed as ``scoring=`` to
+    `GridSearchCV` and its kin, where it makes PCA and autoencoders comparable.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted, with `transform` and `inverse_transform`: PCA, an autoencoder, or a Pipeline
+        that ends in one. In a Pipeline the variance is that of the rows that reach the last
+        step, as in ``Pipeline.score``: behind a StandardScaler all columns count alike.
+    X : array-like of shape (n_samples, n_features)
+        Rows, as a rule held out.
+    y : Ignored
+        Present for the convention of scorers.
+
+    Returns
+    -------
+    score : float
+        See `variance_explained_score`; about the training mean where the estimator has a
+        `mean_`, else about the mean of X.
+
+    Raises
+    ------
+    TypeError
+        If the estimator cannot map codes back.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.metrics import variance_explained
+    >>> X = load_iris().data
+    >>> round(variance_explained(PCA(2).fit(X), X), 3)
+    0.978
+    """
+    if isinstance(estimator, Pipeline):
+        for _, step in estimator.steps[:-1]:
+            X = X if step in (None, "passthrough") else step.transform(X)
+        estimator = estimator.steps[-1][1]
+    if not hasattr(estimator, "inverse_transform"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no inverse_transform, so its codes cannot be turned back into "
+            "rows. Use a reducer that can, e.g. PCA or KernelPCA(fit_inverse_transform=True)."
+        )
+    X_back = estimator.inverse_transform(estimator.transform(X))
+    mean = getattr(estimator, "mean_", None)
+    return variance_explained_score(X, X_back, mean=mean)

@@ -1,0 +1,84 @@
+"""Encoder, bottleneck and decoder as one module, with the linear path beside them.
+
+Knows no loss, no training and no units of the data: rows come in centred and scaled.
+"""
+
+import torch
+from torch import nn
+
+from skae.networks.bottlenecks import Bottleneck
+from skae.networks.dense import Transposed
+
+
+class Autoencoder(nn.Module):
+    """The network of every estimator: ``z = A x + f(x)`` and ``output = B z + b + g(z)``.
+
+    Parameters
+    ----------
+    encoder, decoder : torch.nn.Module
+        The nonlinear parts `f` and `g`.
+    bottleneck : Bottleneck
+        What happens to the code between them.
+    linear_encoder, linear_decoder : torch.nn.Module, optional
+        The linear path `A` and `B`, given together or not at all.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        bottleneck: Bottleneck,
+        linear_encoder: nn.Module | None = None,
+        linear_decoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.bottleneck = bottleneck
+        self.linear_encoder = linear_encoder
+        self.linear_decoder = linear_decoder
+
+    def pre_code(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
+        pre = self.encoder(x)
+        return pre if self.linear_encoder is None else pre + self.linear_encoder(x)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""
+        return self.bottleneck.read(self.pre_code(x))
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """Map codes (n, n_components) to outputs before the link, (n, n_features)."""
+        output = self.decoder(code)
+        return output if self.linear_decoder is None else output + self.linear_decoder(code)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Encode and decode, as in use."""
+        return self.decode(self.encode(x))
+
+
+def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Module, nn.Module]:
+    """Build the linear path, all zero: `pca_start` gives it its values.
+
+    Parameters
+    ----------
+    n_features, code_in, code_out : int
+        Widths of the data, of the encoder's output and of the decoder's input.
+    tied : bool
+        Whether the decoder's half uses the encoder's weights transposed.
+
+    Returns
+    -------
+    linear_encoder, linear_decoder : torch.nn.Module
+    """
+    linear_encoder = _zero_linear(n_features, code_in, bias=False)
+    if tied:
+        return linear_encoder, Transposed(linear_encoder)
+    return linear_encoder, _zero_linear(code_out, n_features, bias=True)
+
+
+def _zero_linear(n_in: int, n_out: int, bias: bool) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear

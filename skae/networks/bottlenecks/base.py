@@ -1,0 +1,41 @@
+"""What happens to a code between encoder and decoder, in training and in use."""
+
+import torch
+from torch import nn
+
+
+class Bottleneck(nn.Module):
+    """The real-valued code, passed on as it is; the base of every other bottleneck.
+
+    A bottleneck that rectifies, selects, samples or rounds codes overrides these
+    four methods. What it learns are parameters, what it counts are buffers, so that
+    its `state_dict` is all there is to save.
+    """
+
+    def width(self, n_components: int) -> int:
+        """Give the number of outputs that the encoder must have."""
+        return n_components
+
+    def draw(self, n_rows: int, generator: torch.Generator) -> torch.Tensor | None:
+        """Draw the randomness of one training step, or None where there is none."""
+        return None
+
+    def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
+        """Give the codes of a training pass.
+
+        Parameters
+        ----------
+        pre : tensor of shape (n_rows, width)
+            What the encoder put out.
+        draw : tensor, optional
+            The randomness of this step, from `draw`.
+
+        Returns
+        -------
+        code : tensor of shape (n_rows, n_components)
+        """
+        return self.read(pre)
+
+    def read(self, pre: torch.Tensor) -> torch.Tensor:
+        """Give the codes a user gets: deterministic, and each row from itself alone."""
+        return pre

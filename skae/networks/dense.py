@@ -1,0 +1,188 @@
+"""Fully connected encoders and decoders."""
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import skip_init
+
+from skae._parameters import Specification
+from skae.networks.activations import ACTIVATIONS
+from skae.networks.dropout import Dropout
+
+
+class Dense(Specification):
+    """Fully connected layers; the decoder mirrors the encoder.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(128, 128)
+        Number of units of each hidden layer of the encoder, from the input towards
+        the code. The decoder has them in reverse order. ``()`` gives one affine map
+        each.
+    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
+"leaky_relu"}, default="relu"
+        Activation of the hidden layers. Weights before "identity", "logistic" and
+        "tanh" start as Glorot and Bengio (2010) suggest, before all others as He et al.
+        (2015) do; biases start at zero.
+    dropout : float in [0, 1), default=0.0
+        Share of the hidden units that is set to zero in each training step.
+    batch_norm : bool, default=False
+        Normalise each hidden layer by batch statistics (Ioffe and Szegedy 2015) before
+        its activation. In use, the statistics are constants, so that no row depends
+        on another.
+    tied_weights : bool, default=False
+        The decoder uses the transposed weights of the encoder, with biases of its own.
+
+    Examples
+    --------
+    >>> from skae.networks import Dense
+    >>> Dense((64, 32), activation="silu")
+    Dense(hidden_layer_sizes=(64, 32), activation='silu')
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(128, 128), kw_only=False)
+    activation: Literal[
+        "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
+    ] = "relu"
+    dropout: float = 0.0
+    batch_norm: bool = False
+    tied_weights: bool = False
+
+    def build(
+        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build an encoder and a decoder whose outputs start at exactly zero.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns of the data.
+        code_in : int
+            Number of outputs of the encoder.
+        code_out : int
+            Number of inputs of the decoder: components of the code.
+        generator : torch.Generator
+            The source of the initial weights.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Module
+            Maps from (n, n_features) to (n, code_in) and from (n, code_out) to
+            (n, n_features). Where nothing else is added to them (no linear path), call
+            `start_random` on both.
+
+        Raises
+        ------
+        ValueError
+            If a size, the activation or the dropout is not valid.
+        """
+        self._check(code_in, code_out)
+        encoder_sizes = (n_features, *self.hidden_layer_sizes, code_in)
+        decoder_sizes = (code_out, *reversed(self.hidden_layer_sizes), n_features)
+        encoder = Layers(encoder_sizes, self, generator)
+        mirrored = encoder.linear_layers()[::-1] if self.tied_weights else None
+        return encoder, Layers(decoder_sizes, self, generator, mirrored)
+
+    def _check(self, code_in: int, code_out: int) -> None:
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, int) or hasattr(size, "__index__") for size in sizes) or any(
+            size < 1 for size in sizes
+        ):
+            raise ValueError(
+                f"hidden_layer_sizes must hold whole numbers of at least 1; got {sizes!r}."
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1); got {self.dropout!r}.")
+        if self.tied_weights and code_in != code_out:
+            raise ValueError(
+                "tied_weights=True needs a code that leaves the encoder as wide as it enters "
+                f"the decoder; here the encoder gives {code_in} outputs for {code_out} components."
+            )
+
+
+class Layers(nn.Sequential):
+    """Linear layers with activations between them; the last one starts at zero.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Widths from input to output.
+    specification : Dense
+        Activation, dropout and normalisation.
+    generator : torch.Generator
+        The source of the initial weights.
+    mirrored : list of nn.Linear, optional
+        Layers whose transposed weights are used, in this order.
+    """
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        specification: Dense,
+        generator: torch.Generator,
+        mirrored: list[nn.Linear] | None = None,
+    ) -> None:
+        modules: list[nn.Module] = []
+        activation = ACTIVATIONS[specification.activation]
+        for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            # skip_init: the constructor of nn.Linear would draw from the global generator.
+            linear = skip_init(nn.Linear, n_in, n_out) if mirrored is None else Transposed(mirrored[index])
+            nn.init.zeros_(linear.bias)
+            modules.append(linear)
+            last = index == len(sizes) - 2
+            if mirrored is None:
+                nn.init.zeros_(linear.weight) if last else activation.initialise(linear.weight, generator)
+            if not last:
+                if specification.batch_norm:
+                    modules.append(nn.BatchNorm1d(n_out))
+                modules.append(activation.module())
+                if specification.dropout:
+                    modules.append(Dropout(specification.dropout))
+        super().__init__(*modules)
+        if mirrored is not None:
+            self._start_at_zero(sizes[0])
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """List the layers that have weights of their own."""
+        return [module for module in self if isinstance(module, nn.Linear)]
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        layers = self.linear_layers()
+        if layers:
+            nn.init.xavier_normal_(layers[-1].weight, generator=generator)
+
+    @torch.no_grad()
+    def _start_at_zero(self, n_in: int) -> None:
+        # Mirrored weights end in the encoder's first layer, which is not zero; their inputs
+        # are constant because they begin with its last layer, which is. So a bias suffices.
+        was_training = self.training
+        self.eval()
+        self[-1].bias -= self(torch.zeros(1, n_in))[0]
+        self.train(was_training)
+
+
+class Transposed(nn.Module):
+    """A linear layer that uses another one's weights transposed, and its own bias.
+
+    Parameters
+    ----------
+    linear : nn.Linear
+        The layer whose weights are shared.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+        self.bias = nn.Parameter(torch.zeros(linear.in_features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, out_features) to (n, in_features) of the shared layer."""
+        return functional.linear(x, self.linear.weight.T, self.bias)

@@ -1,0 +1,24 @@
+"""The two tuples in which networks, objectives and steps speak to each other."""
+
+from typing import Any, NamedTuple
+
+import torch
+
+
+class Batch(NamedTuple):
+    """One batch of rows, with everything random about its step already drawn."""
+
+    inputs: torch.Tensor  # (n, n_features) what the encoder sees
+    target: torch.Tensor  # (n, n_features) what the decoder should give back
+    weight: torch.Tensor | None = None  # (n, 1) of rows or (n, n_features) of cells; None: all one
+    draws: dict[str, torch.Tensor | None] = {}  # this step's randomness by seat, e.g. "code"
+
+
+class Pass(NamedTuple):
+    """One forward pass, as penalties see it."""
+
+    network: Any  # the Autoencoder; its type stays in its own room
+    batch: Batch
+    pre: torch.Tensor  # (n, width) what entered the bottleneck
+    code: torch.Tensor  # (n, n_components) what left it
+    output: torch.Tensor  # (n, n_features) before the link

@@ -1,0 +1,27 @@
+"""Penalties on the weights of a network."""
+
+import torch
+from torch import nn
+
+from skae.objectives.batch import Pass
+
+
+class WeightL1(nn.Module):
+    """Sum of the absolute weights of the nonlinear parts; biases and linear path are free.
+
+    Parameters
+    ----------
+    coefficient : float
+        What the sum is multiplied by.
+    """
+
+    def __init__(self, coefficient: float) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give the sum as a scalar: it belongs to the batch, not to a row."""
+        parts = (passed.network.encoder, passed.network.decoder)
+        # By identity: tied weights belong to both parts and count once.
+        weights = {id(p): p for part in parts for p in part.parameters() if p.ndim > 1}
+        return torch.stack([weight.abs().sum() for weight in weights.values()]).sum()

@@ -1,0 +1,27 @@
+"""The training loop and what it is made of. Knows no estimator and no variant."""
+
+from skae.training.batches import Batches, InMemory
+from skae.training.held_out import HeldOut, choose_epoch, explained, total_squares
+from skae.training.history import History, Validation
+from skae.training.loop import DivergenceError, train
+from skae.training.schedules import SCHEDULES, Schedule
+from skae.training.steps import OPTIMIZERS, GradientStep, LBFGSStep, Step
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Batches",
+    "DivergenceError",
+    "GradientStep",
+    "HeldOut",
+    "History",
+    "InMemory",
+    "LBFGSStep",
+    "Schedule",
+    "Step",
+    "Validation",
+    "choose_epoch",
+    "explained",
+    "total_squares",
+    "train",
+]

@@ -1,0 +1,55 @@
+"""Where the rows of an epoch come from: anything with `epoch(generator)` and `n_batches`."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+
+from skae.objectives.batch import Batch
+
+
+class Batches(Protocol):
+    """What the loop needs to know about data."""
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        ...
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Go over all rows once, in an order drawn from the generator."""
+        ...
+
+
+class InMemory:
+    """Rows that lie on the device as one tensor; each batch is a selection by index.
+
+    There is no loader: for networks of this size, collating rows one by one costs
+    several times what the network does.
+
+    Parameters
+    ----------
+    rows : tensor of shape (n_rows, n_features)
+        Centred and scaled rows.
+    batch_size : int
+        Upper bound of the rows of a batch. Batches of an epoch differ by one row at
+        most, so that no step rests on a small remainder.
+    shuffle : bool, default=True
+        False keeps the order, for solvers that use all rows at once.
+    """
+
+    def __init__(self, rows: torch.Tensor, batch_size: int, shuffle: bool = True) -> None:
+        self.rows = rows
+        self.n_batches = -(-len(rows) // batch_size)
+        self.shuffle = shuffle and self.n_batches > 1
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Go over all rows once."""
+        if not self.shuffle:
+            for part in self.rows.tensor_split(self.n_batches):
+                yield Batch(part, part)
+            return
+        order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
+        for index in order.tensor_split(self.n_batches):
+            part = self.rows[index]
+            yield Batch(part, part)

@@ -1,0 +1,81 @@
+"""Rows that judge a network after each epoch, and which epoch they speak for."""
+
+import numpy as np
+import torch
+
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives.batch import Batch
+from skae.objectives.objective import Errors, Objective
+from skae.training.history import Validation
+
+_CHUNK = 8192
+
+
+class HeldOut:
+    """Held-out rows; calling it measures the network on them.
+
+    Parameters
+    ----------
+    network, objective : Autoencoder, Objective
+        What is measured.
+    rows : tensor of shape (n_rows, n_features)
+        Centred and scaled rows.
+    keep_rows : bool, default=False
+        Whether to keep the errors of each row, for choosing an epoch over several folds.
+    """
+
+    def __init__(
+        self, network: Autoencoder, objective: Objective, rows: torch.Tensor, keep_rows: bool = False
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.rows = rows
+        self.keep_rows = keep_rows
+        self.total = total_squares(objective, rows)
+        self.errors: list[Errors] = []
+
+    def __call__(self) -> Validation:
+        """Measure the network as it is now."""
+        parts = [
+            self.objective.evaluate(self.network, Batch(part, part)) for part in self.rows.split(_CHUNK)
+        ]
+        errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
+        if self.keep_rows:
+            self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))
+        squared = float(errors.squared.sum(dtype=torch.float64))
+        return Validation(float(errors.loss.double().mean()), explained(squared, self.total))
+
+
+def total_squares(objective: Objective, rows: torch.Tensor) -> float:
+    """Sum the squares of the target about the training mean, which is zero for centred rows."""
+    scale = 1.0 if objective.reconstruction.is_centred else objective.reconstruction.scale
+    return sum(float(part.double().square().sum()) for part in rows.split(_CHUNK)) * scale**2
+
+
+def explained(squared_error: float, total: float) -> float:
+    """Give the share of variance explained; without variance, 1 if nothing is missed, else 0."""
+    if total > 0:
+        return 1 - squared_error / total
+    return 1.0 if squared_error < 1e-10 else 0.0
+
+
+def choose_epoch(losses: np.ndarray) -> int:
+    """Choose an epoch from the losses of held-out rows over several folds.
+
+    The epoch of the least mean, if it beats the start by more than one standard error of
+    the paired differences; else the start. On small tables a few rows decide, and the
+    start, PCA, is the choice that needs no evidence.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_epochs + 1, n_rows)
+        Loss of each row after each epoch, when it was held out; row 0 is the start.
+
+    Returns
+    -------
+    epoch : int
+    """
+    best = int(losses.mean(axis=1).argmin())
+    gain = losses[0] - losses[best]
+    standard_error = gain.std() / np.sqrt(gain.size)
+    return best if gain.mean() > standard_error else 0
