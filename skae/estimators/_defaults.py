@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-_STEPS = 2400
+_STEPS = 3400
 _FOLDS_BELOW = 2000
 NOTHING_BELOW = 20
 N_FOLDS = 5

@@ -9,6 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 
+_LARGEST_EXPONENT = 30.0
+
+
 class Link(NamedTuple):
     """A map from a network's output to values of the data, and the values it can reach."""
 
@@ -17,14 +20,22 @@ class Link(NamedTuple):
     highest: float
 
 
+def _identity(output: torch.Tensor) -> torch.Tensor:
+    return output
+
+
+def _exp(output: torch.Tensor) -> torch.Tensor:
+    # Clamped: one step of the optimiser must not be able to overflow float32.
+    return output.clamp(max=_LARGEST_EXPONENT).exp()
+
+
 LINKS: dict[str, Link] = {
-    "identity": Link(lambda output: output, -math.inf, math.inf),
+    "identity": Link(_identity, -math.inf, math.inf),
     "logistic": Link(torch.sigmoid, 0.0, 1.0),
     "tanh": Link(torch.tanh, -1.0, 1.0),
     "relu": Link(torch.relu, 0.0, math.inf),
     "softplus": Link(functional.softplus, 0.0, math.inf),
-    # Clamped: one step of the optimiser must not be able to overflow float32.
-    "exp": Link(lambda output: output.clamp(max=30.0).exp(), 0.0, math.inf),
+    "exp": Link(_exp, 0.0, math.inf),
 }
 
 
@@ -111,7 +122,7 @@ def _binary_crossentropy(output: torch.Tensor, target: torch.Tensor) -> torch.Te
 
 def _poisson(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     # Deviance: zero for a perfect reconstruction, which the negative log-likelihood is not.
-    log_mean = output.clamp(max=30.0)
+    log_mean = output.clamp(max=_LARGEST_EXPONENT)
     return 2 * (torch.xlogy(target, target) - target * log_mean - target + log_mean.exp())
 
 

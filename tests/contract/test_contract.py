@@ -1,0 +1,57 @@
+"""Every public estimator, in each of its settings, against scikit-learn's own checks."""
+
+import inspect
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skae
+from skae.networks import Dense
+
+# The default is checked as it is; the others train briefly, since what they do in one epoch
+# they do in a hundred.
+SETTINGS = {
+    skae.AutoencoderTransformer: [
+        {},
+        {"max_iter": 3, "hidden_layer_sizes": ()},
+        {"max_iter": 3, "loss": "huber", "activation": "tanh", "solver": "sgd"},
+        {"max_iter": 3, "loss": "absolute_error", "init": "random", "solver": "rmsprop"},
+        {"max_iter": 3, "solver": "lbfgs", "l1_weights": 1e-4, "weight_decay": 1e-3},
+        {"max_iter": 3, "dropout": 0.2, "batch_norm": True, "early_stopping": False},
+        {"max_iter": 3, "tied_weights": True, "learning_rate": "reduce_on_plateau"},
+        {"max_iter": 3, "linear_path": False, "learning_rate": "cosine", "validation_fraction": 0.3},
+        {"max_iter": 3, "loss": "poisson", "learning_rate": "constant"},
+        {"max_iter": 3, "network": Dense((8,), activation="elu"), "warm_start": True},
+    ]
+}
+
+
+def public_estimators():
+    return [
+        thing
+        for name in skae.__all__
+        if inspect.isclass(thing := getattr(skae, name)) and issubclass(thing, BaseEstimator)
+    ]
+
+
+def estimators():
+    return [cls(**settings) for cls, listed in SETTINGS.items() for settings in listed]
+
+
+# Settings that explain less than PCA after three epochs say so; that is not what is tested here.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(estimators())
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_every_public_estimator_is_listed():
+    assert set(SETTINGS) == set(public_estimators())
+
+
+@pytest.mark.parametrize("cls", public_estimators())
+def test_a_variant_does_not_override_what_is_shared(cls):
+    own = {name for base in cls.__mro__[: cls.__mro__.index(skae.estimators.BaseAutoencoder)] for name in vars(base)}
+    assert not own & {"fit", "partial_fit", "transform", "inverse_transform", "score"}

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from skae.networks import Dense
+from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.bottlenecks import Bottleneck
+from skae.networks.pca_start import fit_affine_decoder, principal_axes, set_linear_path
+
+
+def rows_of(n_rows, n_columns, rank=None, seed=0):
+    random = np.random.RandomState(seed)
+    rank = rank or min(n_rows, n_columns)
+    X = random.standard_normal((n_rows, rank)) * np.logspace(0, -1, rank) @ random.standard_normal((rank, n_columns))
+    return torch.tensor(X - X.mean(0), dtype=torch.float32)
+
+
+def network_of(n_features, n_components, generator, tied=False):
+    encoder, decoder = Dense((6,), tied_weights=tied).build(n_features, n_components, n_components, generator)
+    return Autoencoder(encoder, decoder, Bottleneck(), *linear_path(n_features, n_components, n_components, tied))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(1, 15), st.integers(0, 99), st.booleans())
+def test_the_start_is_pca(n_rows, n_columns, n_components, seed, tied):
+    rows = rows_of(n_rows, n_columns, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    network = network_of(n_columns, n_components, generator, tied)
+    set_linear_path(network, principal_axes(rows, n_components, generator), generator)
+    pca = PCA(min(n_components, n_rows, n_columns)).fit(rows.numpy())
+    expected = pca.inverse_transform(pca.transform(rows.numpy())) - pca.mean_
+    np.testing.assert_allclose(network(rows).detach(), expected, atol=1e-4)
+
+
+def test_codes_have_unit_variance_and_the_signs_of_pca(generator):
+    rows = rows_of(300, 8)
+    network = network_of(8, 3, generator)
+    set_linear_path(network, principal_axes(rows, 3, generator), generator)
+    codes = network.encode(rows).detach().numpy()
+    np.testing.assert_allclose(codes.var(0), 1, rtol=1e-4)
+    expected = PCA(3, whiten=True).fit_transform(rows.numpy())
+    np.testing.assert_allclose(np.abs(np.corrcoef(codes.T, expected.T)[:3, 3:]).diagonal(), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(2000, 600), (100, 5000), (700, 600)])
+def test_wide_tables_are_as_good_as_exact(n_rows, n_columns, generator):
+    rows = rows_of(n_rows, n_columns, rank=40)
+    found = principal_axes(rows, 10, generator)
+    singular = np.linalg.svd(rows.double().numpy(), compute_uv=False)[:10]
+    np.testing.assert_allclose(found.deviations, singular / n_rows**0.5, rtol=1e-3)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(10), atol=1e-5)
+
+
+def test_no_more_axes_than_rank(generator):
+    assert len(principal_axes(rows_of(50, 10, rank=3), 8, generator).deviations) == 3
+    assert len(principal_axes(torch.zeros(50, 10), 8, generator).deviations) == 0
+
+
+def test_components_beyond_the_rank_read_and_do_not_write(generator):
+    network = network_of(10, 8, generator)
+    set_linear_path(network, principal_axes(rows_of(50, 10, rank=3), 8, generator), generator)
+    assert network.linear_encoder.weight[3:].abs().min() > 0
+    assert not network.linear_decoder.weight[:, 3:].any()
+
+
+def test_without_a_linear_path_nothing_is_set(generator):
+    encoder, decoder = Dense((6,)).build(5, 2, 2, generator)
+    network = Autoencoder(encoder, decoder, Bottleneck())
+    set_linear_path(network, principal_axes(rows_of(50, 5), 2, generator), generator)
+    fit_affine_decoder(network, rows_of(50, 5), lambda output: output.mean())
+
+
+def test_the_affine_decoder_is_a_generalised_linear_model(generator):
+    rows = rows_of(400, 6)
+    target = (rows > 0).float()
+    network = network_of(6, 2, generator)
+    set_linear_path(network, principal_axes(rows, 2, generator), generator)
+
+    def loss(output):
+        return torch.nn.functional.binary_cross_entropy_with_logits(output, target)
+
+    before = loss(network(rows)).item()
+    fit_affine_decoder(network, rows, loss)
+    after = loss(network(rows)).item()
+    assert after < before - 0.05
+    # A decoder that is best within the family has no gradient left.
+    network.zero_grad()
+    loss(network(rows)).backward()
+    assert network.linear_decoder.weight.grad.abs().max() < 2e-3
+
+
+def test_an_affine_decoder_that_overflows_is_put_back(generator):
+    rows = rows_of(50, 4)
+    network = network_of(4, 2, generator)
+    set_linear_path(network, principal_axes(rows, 2, generator), generator)
+    before = network.linear_decoder.weight.detach().clone()
+    fit_affine_decoder(network, rows, lambda output: output.sum() * float("nan"))
+    assert torch.equal(network.linear_decoder.weight, before)

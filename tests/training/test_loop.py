@@ -1,0 +1,138 @@
+"""The loop against a toy network of one number, so that every figure can be followed by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from skae.objectives import Batch
+from skae.training import DivergenceError, Schedule, Validation, train
+
+
+class Number(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(value)))
+
+
+class OneBatch:
+    n_batches = 1
+
+    def epoch(self, generator):
+        yield Batch(torch.zeros(1, 1), torch.zeros(1, 1))
+
+
+class Toward:
+    """Moves the number by `rate` each step; the loss is what `losses` says, then the number."""
+
+    def __init__(self, network, rate=1.0, losses=()):
+        self.network, self.rate, self.losses = network, rate, list(losses)
+        self.schedule = Schedule()
+        self.slowed = []
+
+    def __call__(self, batch, progress):
+        with torch.no_grad():
+            self.network.value += self.rate
+        loss = self.losses.pop(0) if self.losses else float(self.network.value)
+        return {"reconstruction": torch.tensor(loss)}
+
+    def slow_down(self, factor):
+        self.slowed.append(factor)
+
+
+def run(network, step, n_epochs=10, **options):
+    return train(network, nn.Module(), OneBatch(), step, n_epochs=n_epochs, rows=torch.Generator(), **options)
+
+
+def validation_of(network, best_at):
+    return lambda: Validation(abs(float(network.value) - best_at), -abs(float(network.value) - best_at))
+
+
+def test_the_best_epoch_is_kept():
+    network = Number(0)
+    history = run(network, Toward(network), validate=validation_of(network, 3))
+    assert (history.best_epoch, float(network.value)) == (3, 3.0)
+    assert history.n_epochs == 10
+    assert [v.loss for v in history.validations] == [3, 2, 1, 0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_start_is_a_candidate():
+    network = Number(0)
+    history = run(network, Toward(network), validate=validation_of(network, -5))
+    assert (history.best_epoch, float(network.value)) == (0, 0.0)
+
+
+def test_without_validation_the_last_epoch_is_kept():
+    network = Number(0)
+    history = run(network, Toward(network))
+    assert (history.best_epoch, float(network.value)) == (10, 10.0)
+    assert history.loss_curve == list(range(1, 11))
+    assert not history.validations
+
+
+def test_patience_counts_epochs_without_improvement():
+    network = Number(0)
+    history = run(network, Toward(network), validate=validation_of(network, 3), patience=2)
+    assert (history.n_epochs, history.best_epoch) == (5, 3)
+
+
+def test_improvements_below_the_tolerance_do_not_count():
+    network = Number(0)
+    # 100, 99.9, 99.8, ...: a tenth of a per cent each
+    step = Toward(network, rate=0.1)
+    history = run(network, step, validate=validation_of(network, 100), patience=3, tol=0.01)
+    assert history.n_epochs == 3
+
+
+def test_patience_starts_after_the_warm_up():
+    network = Number(0)
+    step = Toward(network)
+    step.schedule.warm_up = 0.5
+    history = run(network, step, validate=validation_of(network, 0), patience=2)
+    assert history.n_epochs == 7
+
+
+def test_divergence_goes_back_to_the_best_weights_and_slows_down():
+    network = Number(0)
+    step = Toward(network, losses=[1.0, 1.0, math.nan, 1.0])
+    history = run(network, step, n_epochs=4, validate=validation_of(network, 100))
+    assert history.n_recoveries == 1
+    assert step.slowed == [0.2]
+    # two good epochs, one undone, two more
+    assert float(network.value) == 4.0
+    assert history.n_epochs == 4
+
+
+def test_weights_that_are_not_finite_are_never_kept():
+    network = Number(0)
+    step = Toward(network)
+    step.slow_down = lambda factor: setattr(step, "rate", 1.0)
+    step.rate = math.inf
+    step.losses = [0.5] * 10
+    history = run(network, step, n_epochs=2)
+    assert history.n_recoveries == 1
+    assert float(network.value) == 2.0
+
+
+def test_divergence_that_does_not_stop_is_an_error():
+    network = Number(7)
+    with pytest.raises(DivergenceError, match="Lower learning_rate_init.*StandardScaler"):
+        run(network, Toward(network, losses=[math.inf] * 20))
+
+
+def test_an_interruption_keeps_the_best_weights():
+    network = Number(0)
+
+    def interrupt(epoch, history):
+        if epoch == 4:
+            raise KeyboardInterrupt
+
+    history = run(network, Toward(network), validate=validation_of(network, 2), on_epoch=interrupt)
+    assert history.interrupted
+    assert float(network.value) == 2.0
+
+
+def test_a_true_answer_stops():
+    network = Number(0)
+    assert run(network, Toward(network), on_epoch=lambda epoch, history: epoch == 3).n_epochs == 3
