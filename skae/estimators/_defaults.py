@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 _STEPS = 3400
-_FOLDS_BELOW = 2000
+_FOLDS_BELOW = 1000
 NOTHING_BELOW = 20
 N_FOLDS = 5
 
@@ -19,7 +19,7 @@ def batch_size(n_rows: int) -> int:
 
 
 def n_epochs(n_rows: int, size: int, solver: str) -> int:
-    """Give the epochs of about 2,400 steps, between 10 and 300; 300 for L-BFGS."""
+    """Give the epochs of about 3,400 steps, between 10 and 300; 300 for L-BFGS."""
     if solver == "lbfgs":
         return 300
     steps_per_epoch = -(-n_rows // size)

@@ -33,7 +33,7 @@ from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
 from skae.training import OPTIMIZERS, SCHEDULES, History, InMemory, train
 
-_LEARNING_RATES = {"adam": 0.01, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
+_LEARNING_RATES = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
 
 
 class BaseAutoencoder(  # type: ignore[misc]
@@ -45,10 +45,10 @@ class BaseAutoencoder(  # type: ignore[misc]
     ----------
     n_components : int, default=2
         Number of components of the code, at least 1. May exceed the number of columns.
-    hidden_layer_sizes : tuple of int, default=(128, 128)
+    hidden_layer_sizes : tuple of int, default=(128, 64)
         Number of units of each hidden layer of the encoder; the decoder mirrors them.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
-"leaky_relu"}, default="gelu"
+"leaky_relu"}, default="silu"
         Activation of the hidden layers. Their weights start as in Glorot and Bengio
         (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
     network : Specification or pair of torch.nn.Module, default=None
@@ -88,7 +88,7 @@ default="one_cycle"
         Schedule of the learning rate: up and down again, constant, down along a half
         cosine, or divided by five after five epochs without improvement.
     learning_rate_init : float or "auto", default="auto"
-        The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.01
+        The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
         for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
     weight_decay : float, default=1e-4
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
@@ -101,17 +101,17 @@ default="one_cycle"
     batch_size : int or "auto", default="auto"
         Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
     max_iter : int or "auto", default="auto"
-        Epochs at most. "auto" is the number that makes 2,400 steps, between 10 and 300; 300
+        Epochs at most. "auto" is the number that makes 3,400 steps, between 10 and 300; 300
         for "lbfgs".
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
         (epoch 0) is a candidate. Without, all epochs are run on all rows, the last one is
         kept, and nothing is promised about new rows.
     validation_fraction : float or "auto", default="auto"
-        Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 2,000 rows
+        Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 1,000 rows
         on. Below, five-fold cross-validation chooses the epoch, and the network is then
         trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
-        by more than one standard error. Below 20 rows nothing can be held out that would say
+        by more than three standard errors. Below 20 rows nothing can be held out that would say
         anything, and the network stays at the PCA start.
     n_iter_no_change : int or None, default=None
         Stop after so many epochs without an improvement of the held-out loss (of the
@@ -165,10 +165,10 @@ default="one_cycle"
     """
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    hidden_layer_sizes: tuple[int, ...] = (128, 64)
     activation: Literal[
         "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
-    ] = "gelu"
+    ] = "silu"
     network: Specification | tuple[nn.Module, nn.Module] | None = None
     loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
         "squared_error"

@@ -37,7 +37,23 @@ class Custom(Specification):
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
     ) -> tuple[nn.Module, nn.Module]:
-        """Copy the modules and check that their shapes fit; see `Dense.build`.
+        """Copy the modules and check that their shapes fit.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns of the data.
+        code_in : int
+            Number of outputs of the encoder.
+        code_out : int
+            Number of inputs of the decoder.
+        generator : torch.Generator
+            Not used: the modules come with weights.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Module
+            Copies, faded in from zero.
 
         Raises
         ------

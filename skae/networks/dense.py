@@ -18,12 +18,12 @@ class Dense(Specification):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(128, 128)
+    hidden_layer_sizes : tuple of int, default=(128, 64)
         Number of units of each hidden layer of the encoder, from the input towards
         the code. The decoder has them in reverse order. ``()`` gives one affine map
         each.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
-"leaky_relu"}, default="relu"
+"leaky_relu"}, default="silu"
         Activation of the hidden layers. Weights before "identity", "logistic" and
         "tanh" start as Glorot and Bengio (2010) suggest, before all others as He et al.
         (2015) do; biases start at zero.
@@ -39,14 +39,14 @@ class Dense(Specification):
     Examples
     --------
     >>> from skae.networks import Dense
-    >>> Dense((64, 32), activation="silu")
-    Dense(hidden_layer_sizes=(64, 32), activation='silu')
+    >>> Dense((64, 32), activation="relu")
+    Dense(hidden_layer_sizes=(64, 32), activation='relu')
     """
 
-    hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(128, 128), kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(128, 64), kw_only=False)
     activation: Literal[
         "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
-    ] = "relu"
+    ] = "silu"
     dropout: float = 0.0
     batch_norm: bool = False
     tied_weights: bool = False

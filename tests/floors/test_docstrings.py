@@ -9,6 +9,10 @@ from skae._docstrings import _entries, _sections
 
 
 def public():
+    return list(_public())
+
+
+def _public():
     for module in (skae, skae.datasets, skae.metrics, skae.networks):
         for name in module.__all__:
             thing = getattr(module, name)
