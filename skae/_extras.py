@@ -30,6 +30,5 @@ def import_extra(module: str, extra: str, purpose: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"{purpose} needs {module.split('.')[0]}, which is not installed: "
-            f'pip install "skae[{extra}]"'
+            f'{purpose} needs {module.split(".")[0]}, which is not installed: pip install "skae[{extra}]"'
         ) from error

@@ -9,9 +9,7 @@ from typing import Any, dataclass_transform
 from skae._docstrings import inherit_sections
 
 
-@dataclass_transform(
-    kw_only_default=True, eq_default=False, field_specifiers=(dataclasses.field,)
-)
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
 class Declared:
     """Turn the annotated attributes of every subclass into constructor parameters.
 

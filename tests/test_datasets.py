@@ -15,8 +15,12 @@ def table(n_rows=40):
     rows = []
     for i in range(n_rows):
         row = {name: f"{i + j}.5" for j, name in enumerate(_COLUMNS)}
-        row |= {name: "W" for name in _TEXT} | {"Date": "2008-12-01", "Location": "Albury"}
-        row |= {"RainToday": "Yes" if i % 3 else "No", "RISK_MM": "3.6", "RainTomorrow": "No" if i % 4 else "Yes"}
+        row |= dict.fromkeys(_TEXT, "W") | {"Date": "2008-12-01", "Location": "Albury"}
+        row |= {
+            "RainToday": "Yes" if i % 3 else "No",
+            "RISK_MM": "3.6",
+            "RainTomorrow": "No" if i % 4 else "Yes",
+        }
         rows.append(row)
     rows[0]["Sunshine"] = "NA"
     rows[1]["WindDir9am"] = "NA"
@@ -65,7 +69,9 @@ def test_frames_and_all_columns(folder):
     assert bunch.frame.shape == (37, 23)
     assert list(bunch.data.columns) == list(_COLUMNS)
     assert (bunch.data["WindDir9am"] == "W").all()
-    X, y = fetch_weather_aus(data_home=folder, as_frame=True, return_X_y=True, complete_rows=False, columns="all")
+    X, y = fetch_weather_aus(
+        data_home=folder, as_frame=True, return_X_y=True, complete_rows=False, columns="all"
+    )
     assert X["WindDir9am"].isna().sum() == 1
     assert y.name == "RainTomorrow"
 

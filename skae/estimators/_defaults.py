@@ -26,9 +26,7 @@ def n_epochs(n_rows: int, size: int, solver: str) -> int:
     return min(300, max(10, round(_STEPS / steps_per_epoch)))
 
 
-def validation(
-    n_rows: int, early_stopping: bool, fraction: float | str
-) -> Literal["none", "folds", "split"]:
+def validation(n_rows: int, early_stopping: bool, fraction: float | str) -> Literal["none", "folds", "split"]:
     """Say how rows are held out: see `validation_fraction` of the estimators."""
     if not early_stopping or n_rows < NOTHING_BELOW:
         return "none"
@@ -52,7 +50,11 @@ def device(name: str) -> torch.device:
     except RuntimeError:
         found = None
     n_cuda = torch.cuda.device_count() if "cuda" in available else 0
-    if found is None or found.type not in available or (found.type == "cuda" and (found.index or 0) >= n_cuda):
+    if (
+        found is None
+        or found.type not in available
+        or (found.type == "cuda" and (found.index or 0) >= n_cuda)
+    ):
         raise ValueError(
             f"device={name!r} is not there; this machine has {available}. "
             "Use one of these, or 'auto' to take what there is."

@@ -4,6 +4,7 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +30,6 @@ from skae.training import (
     Validation,
     choose_epoch,
     explained,
-    total_squares,
     train,
 )
 
@@ -65,9 +65,15 @@ def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
     kind = _defaults.validation(n_rows, estimator.early_stopping, fraction)
     if kind != "split":
         return Layout(kind, n_rows, None)
+    share = 0.1 if fraction == "auto" else fraction
+    if n_rows - math.ceil(share * n_rows) < 2:
+        raise ValueError(
+            f"validation_fraction={share} leaves fewer than 2 of {n_rows} rows to train on; lower it, or "
+            "use 'auto'."
+        )
     training, held_out = train_test_split(
         np.arange(n_rows),
-        test_size=0.1 if fraction == "auto" else fraction,
+        test_size=share,
         random_state=streams.numpy("split"),
     )
     return Layout(kind, len(training), np.concatenate([training, held_out]))
@@ -348,7 +354,10 @@ def _pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.
     )
     pooled = History(
         losses=[
-            {name: float(np.mean([h.losses[epoch][name] for h in histories])) for name in histories[0].losses[0]}
+            {
+                name: float(np.mean([h.losses[epoch][name] for h in histories]))
+                for name in histories[0].losses[0]
+            }
             for epoch in range(n_epochs)
         ],
         validations=[

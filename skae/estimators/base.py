@@ -31,7 +31,7 @@ from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
-from skae.training import OPTIMIZERS, SCHEDULES, History, InMemory, train
+from skae.training import OPTIMIZERS, SCHEDULES, History
 
 _LEARNING_RATES = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
 
@@ -48,7 +48,7 @@ class BaseAutoencoder(  # type: ignore[misc]
     hidden_layer_sizes : tuple of int, default=(128, 64)
         Number of units of each hidden layer of the encoder; the decoder mirrors them.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
-"leaky_relu"}, default="silu"
+"leaky_relu"}, default="relu"
         Activation of the hidden layers. Their weights start as in Glorot and Bengio
         (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
     network : Specification or pair of torch.nn.Module, default=None
@@ -166,9 +166,7 @@ default="one_cycle"
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = (128, 64)
-    activation: Literal[
-        "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
-    ] = "silu"
+    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
     network: Specification | tuple[nn.Module, nn.Module] | None = None
     loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
         "squared_error"
@@ -292,7 +290,10 @@ default="one_cycle"
             vars(self).update(self._fitted_attributes(fitted, frame))
             self._training_state = None
             context.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame)
+                estimator=self,
+                X=X,
+                y=y,
+                reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
             )
         self._warn(fitted)
         return self
@@ -465,7 +466,8 @@ default="one_cycle"
         _checks.check_parameters(self)
         _checks.check_n_components(self.n_components, X.shape[1])
         _defaults.device(self.device)
-        self._specification()
+        if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
+            raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")
         return _checks.check_loss(X, self.loss, self.output_activation)
 
     def _specification(self) -> Specification:
@@ -481,7 +483,8 @@ default="one_cycle"
             return self.network
         if len(self.network) != 2:
             raise ValueError(
-                f"network must be a specification or a pair (encoder, decoder); got {len(self.network)} items."
+                "network must be a specification or a pair (encoder, decoder); "
+                f"got {len(self.network)} items."
             )
         return Custom(*self.network)
 

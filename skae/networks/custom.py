@@ -69,9 +69,7 @@ class Custom(Specification):
 
 def _checked(module: nn.Module, role: str, n_in: int, n_out: int) -> nn.Module:
     if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"network must hold two torch modules; the {role} is a {type(module).__name__}."
-        )
+        raise TypeError(f"network must hold two torch modules; the {role} is a {type(module).__name__}.")
     module = copy.deepcopy(module).float().cpu()
     wanted = f"the {role} must map (n, {n_in}) to (n, {n_out})"
     was_training = module.training

@@ -1,6 +1,7 @@
 """Fully connected encoders and decoders."""
 
 import dataclasses
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -23,7 +24,7 @@ class Dense(Specification):
         the code. The decoder has them in reverse order. ``()`` gives one affine map
         each.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
-"leaky_relu"}, default="silu"
+"leaky_relu"}, default="relu"
         Activation of the hidden layers. Weights before "identity", "logistic" and
         "tanh" start as Glorot and Bengio (2010) suggest, before all others as He et al.
         (2015) do; biases start at zero.
@@ -39,14 +40,12 @@ class Dense(Specification):
     Examples
     --------
     >>> from skae.networks import Dense
-    >>> Dense((64, 32), activation="relu")
-    Dense(hidden_layer_sizes=(64, 32), activation='relu')
+    >>> Dense((64, 32), activation="tanh")
+    Dense(hidden_layer_sizes=(64, 32), activation='tanh')
     """
 
     hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(128, 64), kw_only=False)
-    activation: Literal[
-        "identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"
-    ] = "silu"
+    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
     dropout: float = 0.0
     batch_norm: bool = False
     tied_weights: bool = False
@@ -91,13 +90,9 @@ class Dense(Specification):
         if not all(isinstance(size, int) or hasattr(size, "__index__") for size in sizes) or any(
             size < 1 for size in sizes
         ):
-            raise ValueError(
-                f"hidden_layer_sizes must hold whole numbers of at least 1; got {sizes!r}."
-            )
+            raise ValueError(f"hidden_layer_sizes must hold whole numbers of at least 1; got {sizes!r}.")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}."
-            )
+            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1); got {self.dropout!r}.")
         if self.tied_weights and code_in != code_out:
@@ -131,7 +126,7 @@ class Layers(nn.Sequential):
     ) -> None:
         modules: list[nn.Module] = []
         activation = ACTIVATIONS[specification.activation]
-        for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for index, (n_in, n_out) in enumerate(pairwise(sizes)):
             # skip_init: the constructor of nn.Linear would draw from the global generator.
             linear = skip_init(nn.Linear, n_in, n_out) if mirrored is None else Transposed(mirrored[index])
             nn.init.zeros_(linear.bias)

@@ -78,8 +78,12 @@ def _randomised(
     # Ten more directions than wanted and seven passes: the settings of scikit-learn's PCA.
     width = min(wanted + 10, *rows.shape)
     basis = torch.randn(n_features, width, generator=generator).to(rows)
+
+    def towards(basis: torch.Tensor) -> torch.Tensor:
+        return _sum_over_chunks(rows, lambda part: part.T @ (part @ basis))
+
     for _ in range(7):
-        basis = torch.linalg.qr(_sum_over_chunks(rows, lambda part: part.T @ (part @ basis))).Q.to(rows)
+        basis = torch.linalg.qr(towards(basis)).Q.to(rows)
     variances, vectors = torch.linalg.eigh(
         _sum_over_chunks(rows, lambda part: (part @ basis).T @ (part @ basis))
     )

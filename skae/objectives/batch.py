@@ -1,5 +1,7 @@
 """The two tuples in which networks, objectives and steps speak to each other."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +13,9 @@ class Batch(NamedTuple):
     inputs: torch.Tensor  # (n, n_features) what the encoder sees
     target: torch.Tensor  # (n, n_features) what the decoder should give back
     weight: torch.Tensor | None = None  # (n, 1) of rows or (n, n_features) of cells; None: all one
-    draws: dict[str, torch.Tensor | None] = {}  # this step's randomness by seat, e.g. "code"
+    draws: Mapping[str, torch.Tensor | None] = MappingProxyType(
+        {}
+    )  # this step's randomness by seat, e.g. "code"
 
 
 class Pass(NamedTuple):

@@ -58,9 +58,7 @@ class Objective(nn.Module):
         """
         inputs = rows.inputs if self.corruption is None else self.corruption(rows.inputs, generator)
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
-        return rows._replace(
-            inputs=inputs, target=self.reconstruction.target(rows.target), draws=draws
-        )
+        return rows._replace(inputs=inputs, target=self.reconstruction.target(rows.target), draws=draws)
 
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
         """Give the named terms, whose sum is minimised.

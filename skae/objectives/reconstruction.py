@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-
 _LARGEST_EXPONENT = 30.0
 
 

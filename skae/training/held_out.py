@@ -38,9 +38,7 @@ class HeldOut:
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        parts = [
-            self.objective.evaluate(self.network, Batch(part, part)) for part in self.rows.split(_CHUNK)
-        ]
+        parts = [self.objective.evaluate(self.network, Batch(part, part)) for part in self.rows.split(_CHUNK)]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         if self.keep_rows:
             self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))

@@ -53,5 +53,9 @@ def test_every_public_estimator_is_listed():
 
 @pytest.mark.parametrize("cls", public_estimators())
 def test_a_variant_does_not_override_what_is_shared(cls):
-    own = {name for base in cls.__mro__[: cls.__mro__.index(skae.estimators.BaseAutoencoder)] for name in vars(base)}
+    own = {
+        name
+        for base in cls.__mro__[: cls.__mro__.index(skae.estimators.BaseAutoencoder)]
+        for name in vars(base)
+    }
     assert not own & {"fit", "partial_fit", "transform", "inverse_transform", "score"}

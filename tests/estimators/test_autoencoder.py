@@ -55,7 +55,9 @@ def test_below_twenty_rows_it_is_pca(wine):
     model = AutoencoderTransformer(3, random_state=0).fit(X)
     pca = PCA(3).fit(X)
     np.testing.assert_allclose(model.reconstruct(X), pca.inverse_transform(pca.transform(X)), atol=1e-5)
-    np.testing.assert_allclose(np.abs(model.transform(X)), np.abs(PCA(3, whiten=True).fit_transform(X)) * np.sqrt(15 / 14), atol=1e-5)
+    np.testing.assert_allclose(
+        np.abs(model.transform(X)), np.abs(PCA(3, whiten=True).fit_transform(X)) * np.sqrt(15 / 14), atol=1e-5
+    )
     assert model.best_iter_ == 0
     assert model.validation_score_ is None
 
@@ -96,7 +98,9 @@ def test_constant_columns(wine):
     X = np.column_stack([wine, np.full(len(wine), 0.1)])
     model = AutoencoderTransformer(3, **BRIEF).fit(X)
     np.testing.assert_allclose(model.reconstruct(X)[:, -1], 0.1, atol=1e-6 if model.best_iter_ == 0 else 0.2)
-    assert model.pca_score_ == pytest.approx(AutoencoderTransformer(3, **BRIEF).fit(wine).pca_score_, abs=1e-6)
+    assert model.pca_score_ == pytest.approx(
+        AutoencoderTransformer(3, **BRIEF).fit(wine).pca_score_, abs=1e-6
+    )
 
 
 def test_a_constant_table():
@@ -167,7 +171,10 @@ def test_polars_in_and_out(curve):
     frame = pl.DataFrame(curve, schema=list("abcdef"))
     model = AutoencoderTransformer(2, **BRIEF).set_output(transform="polars").fit(frame)
     assert isinstance(model.transform(frame), pl.DataFrame)
-    np.testing.assert_allclose(model.transform(frame).to_numpy(), clone(model).set_output(transform="default").fit(curve).transform(curve))
+    np.testing.assert_allclose(
+        model.transform(frame).to_numpy(),
+        clone(model).set_output(transform="default").fit(curve).transform(curve),
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -184,7 +191,9 @@ def test_rows_do_not_depend_on_their_neighbours(curve):
     Z = model.transform(curve)
     order = np.random.RandomState(0).permutation(len(curve))
     np.testing.assert_allclose(model.transform(curve[order]), Z[order], atol=1e-12)
-    np.testing.assert_allclose(np.vstack([model.transform(row[None]) for row in curve[:20]]), Z[:20], atol=1e-12)
+    np.testing.assert_allclose(
+        np.vstack([model.transform(row[None]) for row in curve[:20]]), Z[:20], atol=1e-12
+    )
 
 
 def test_chunks_are_seamless(curve):
@@ -211,7 +220,9 @@ def test_the_same_seed_gives_the_same_bits(curve):
     assert not np.array_equal(first.transform(curve), other.transform(curve))
 
 
-@pytest.mark.parametrize("network", [None, (nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2)), nn.Linear(2, 6))])
+@pytest.mark.parametrize(
+    "network", [None, (nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2)), nn.Linear(2, 6))]
+)
 def test_global_random_states_are_left_alone(curve, network):
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
     before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
@@ -225,7 +236,9 @@ def test_global_random_states_are_left_alone(curve, network):
 
 def test_modules_that_draw_repeat_with_the_seed(curve):
     pair = (nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2)), nn.Linear(2, 6))
-    first, second = (AutoencoderTransformer(2, network=pair, **BRIEF).fit(curve).transform(curve) for _ in range(2))
+    first, second = (
+        AutoencoderTransformer(2, network=pair, **BRIEF).fit(curve).transform(curve) for _ in range(2)
+    )
     assert np.array_equal(first, second)
 
 
@@ -313,7 +326,12 @@ def test_unfitted_says_so(curve):
         {"loss": "huber"},
         {"loss": "absolute_error"},
         {"network": Dense((32,), activation="silu")},
-        {"network": (nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2)), nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 6)))},
+        {
+            "network": (
+                nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2)),
+                nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 6)),
+            )
+        },
     ],
     ids=str,
 )
@@ -324,9 +342,13 @@ def test_settings_learn_the_curve(curve, settings):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("settings", [{"init": "random"}, {"linear_path": False}, {"linear_path": False, "tied_weights": True}])
+@pytest.mark.parametrize(
+    "settings", [{"init": "random"}, {"linear_path": False}, {"linear_path": False, "tied_weights": True}]
+)
 def test_it_learns_without_the_start(curve, settings):
-    model = AutoencoderTransformer(2, max_iter=100, validation_fraction=0.2, random_state=0, **settings).fit(curve)
+    model = AutoencoderTransformer(2, max_iter=100, validation_fraction=0.2, random_state=0, **settings).fit(
+        curve
+    )
     assert model.validation_scores_[0] < 0.5 < model.validation_score_
 
 
@@ -362,7 +384,9 @@ def test_counts():
     assert model.validation_score_ > 0.3
 
 
-@pytest.mark.parametrize(("output", "low", "high"), [("logistic", 0, 1), ("tanh", -1, 1), ("relu", 0, None), ("softplus", 0, None)])
+@pytest.mark.parametrize(
+    ("output", "low", "high"), [("logistic", 0, 1), ("tanh", -1, 1), ("relu", 0, None), ("softplus", 0, None)]
+)
 def test_links_bound_the_reconstruction(digits, output, low, high):
     model = AutoencoderTransformer(4, output_activation=output, **BRIEF).fit(digits[:300])
     back = model.reconstruct(digits)

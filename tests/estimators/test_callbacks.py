@@ -34,7 +34,9 @@ class Recorder:
 
 
 def model(**settings):
-    return AutoencoderTransformer(2, **({"max_iter": 4, "validation_fraction": 0.2, "random_state": 0} | settings))
+    return AutoencoderTransformer(
+        2, **({"max_iter": 4, "validation_fraction": 0.2, "random_state": 0} | settings)
+    )
 
 
 def test_each_epoch_is_a_task(curve):

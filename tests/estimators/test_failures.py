@@ -26,10 +26,22 @@ def put(X, value):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda X: put(X, np.nan), ValueError, r"NaN values by column: 1 \(2\), 2 \(1\)\. Drop these rows, or fill"),
+        (
+            lambda X: put(X, np.nan),
+            ValueError,
+            r"NaN values by column: 1 \(2\), 2 \(1\)\. Drop these rows, or fill",
+        ),
         (lambda X: put(X, np.inf), ValueError, r"infinite values by column: 1 \(2\), 2 \(1\)"),
-        (lambda X: pd.DataFrame(put(X, np.nan), columns=list("abcd")), ValueError, r"NaN values by column: b \(2\), c \(1\)"),
-        (lambda X: X.astype(str), ValueError, "dtype='numeric' is not compatible|could not convert string|Unable to convert"),
+        (
+            lambda X: pd.DataFrame(put(X, np.nan), columns=list("abcd")),
+            ValueError,
+            r"NaN values by column: b \(2\), c \(1\)",
+        ),
+        (
+            lambda X: X.astype(str),
+            ValueError,
+            "dtype='numeric' is not compatible|could not convert string|Unable to convert",
+        ),
         (lambda X: X[:1], ValueError, "1 sample"),
         (lambda X: X[:, :0], ValueError, "0 feature"),
         (lambda X: X[:, 0], ValueError, "Expected 2D array"),
@@ -72,10 +84,19 @@ def test_strings_are_refused(X):
         ({"network": Dense((0,))}, "hidden_layer_sizes must hold"),
         ({"device": "tpu"}, r"device='tpu' is not there; this machine has \['cpu'"),
         ({"device": "cuda:77"}, "device='cuda:77' is not there"),
-        ({"loss": "binary_crossentropy"}, r"loss='binary_crossentropy' needs values in \[0, 1\], but X lies in"),
+        (
+            {"loss": "binary_crossentropy"},
+            r"loss='binary_crossentropy' needs values in \[0, 1\], but X lies in",
+        ),
         ({"loss": "poisson"}, r"loss='poisson' needs values in \[0, inf\]"),
-        ({"output_activation": "logistic"}, r"output_activation='logistic' needs values in \[0, 1\].*MinMaxScaler"),
-        ({"loss": "poisson", "output_activation": "identity"}, "goes with output_activation 'exp', not with 'identity'"),
+        (
+            {"output_activation": "logistic"},
+            r"output_activation='logistic' needs values in \[0, 1\].*MinMaxScaler",
+        ),
+        (
+            {"loss": "poisson", "output_activation": "identity"},
+            "goes with output_activation 'exp', not with 'identity'",
+        ),
         ({"batch_norm": True, "batch_size": 1}, "batch_norm=True needs batches of at least 2 rows"),
         ({"validation_fraction": 0.999}, "validation_fraction=0.999 leaves"),
     ],
@@ -138,8 +159,14 @@ def test_a_failed_warm_start_leaves_the_weights(X, monkeypatch):
 
 def test_a_rate_that_is_too_high_recovers(X):
     model = AutoencoderTransformer(
-        2, solver="sgd", learning_rate="constant", learning_rate_init=50.0, gradient_clip=None, max_iter=20,
-        validation_fraction=0.3, random_state=0,
+        2,
+        solver="sgd",
+        learning_rate="constant",
+        learning_rate_init=50.0,
+        gradient_clip=None,
+        max_iter=20,
+        validation_fraction=0.3,
+        random_state=0,
     ).fit(X)
     assert np.isfinite(model.transform(X)).all()
     assert model.validation_score_ >= model.pca_score_ - 1e-6
@@ -172,7 +199,9 @@ class Interrupting(nn.Module):
 @pytest.mark.parametrize(("fraction", "after"), [(0.3, 4), (0.3, 0), ("auto", 3), ("auto", 0), ("auto", 37)])
 def test_an_interruption_keeps_the_best_so_far(X, fraction, after):
     network = (Interrupting(after), nn.Linear(2, 4))
-    model = AutoencoderTransformer(2, network=network, validation_fraction=fraction, max_iter=6, random_state=0)
+    model = AutoencoderTransformer(
+        2, network=network, validation_fraction=fraction, max_iter=6, random_state=0
+    )
     with pytest.warns(UserWarning, match="interrupted by user: the best weights so far are kept"):
         model.fit(X)
     assert model.transform(X).shape == (60, 2)

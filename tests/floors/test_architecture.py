@@ -41,20 +41,28 @@ def code_lines(node, source):
     strings = {
         line
         for inner in ast.walk(node)
-        if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant) and isinstance(inner.value.value, str)
+        if isinstance(inner, ast.Expr)
+        and isinstance(inner.value, ast.Constant)
+        and isinstance(inner.value.value, str)
         for line in range(inner.lineno, inner.end_lineno + 1)
     }
     first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", None) or len(source)
     return sum(
         1
         for number in range(first, last + 1)
-        if number not in strings and source[number - 1].strip() and not source[number - 1].strip().startswith("#")
+        if number not in strings
+        and source[number - 1].strip()
+        and not source[number - 1].strip().startswith("#")
     )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downwards(path):
-    above = [name for name in imported(ast.parse(path.read_text())) if name != room(path) and FLOORS[name] >= FLOORS[room(path)]]
+    above = [
+        name
+        for name in imported(ast.parse(path.read_text()))
+        if name != room(path) and FLOORS[name] >= FLOORS[room(path)]
+    ]
     assert not above
 
 
@@ -88,7 +96,9 @@ def test_files_stay_small(path):
     assert code_lines(ast.parse(text), text.splitlines()) <= 300
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) in ("networks", "objectives")], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if room(p) in ("networks", "objectives")], ids=lambda p: p.name
+)
 def test_tensor_code_has_no_asserts_and_no_item(path):
     tree = ast.parse(path.read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]

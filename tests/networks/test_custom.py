@@ -25,9 +25,21 @@ def test_gains_are_learnt(generator):
 @pytest.mark.parametrize(
     ("pair", "error", "message"),
     [
-        ((nn.Linear(5, 3), nn.Linear(2, 5)), ValueError, r"encoder must map \(n, 5\) to \(n, 2\), but it gave \(2, 3\)"),
-        ((nn.Linear(4, 2), nn.Linear(2, 5)), ValueError, r"encoder must map .* fails on an input of shape \(2, 5\)"),
-        ((nn.Linear(5, 2), nn.Linear(2, 6)), ValueError, r"decoder must map \(n, 2\) to \(n, 5\), but it gave \(2, 6\)"),
+        (
+            (nn.Linear(5, 3), nn.Linear(2, 5)),
+            ValueError,
+            r"encoder must map \(n, 5\) to \(n, 2\), but it gave \(2, 3\)",
+        ),
+        (
+            (nn.Linear(4, 2), nn.Linear(2, 5)),
+            ValueError,
+            r"encoder must map .* fails on an input of shape \(2, 5\)",
+        ),
+        (
+            (nn.Linear(5, 2), nn.Linear(2, 6)),
+            ValueError,
+            r"decoder must map \(n, 2\) to \(n, 5\), but it gave \(2, 6\)",
+        ),
         ((nn.Linear(5, 2), "decoder"), TypeError, "the decoder is a str"),
     ],
 )

@@ -14,13 +14,19 @@ from skae.networks.pca_start import fit_affine_decoder, principal_axes, set_line
 def rows_of(n_rows, n_columns, rank=None, seed=0):
     random = np.random.RandomState(seed)
     rank = rank or min(n_rows, n_columns)
-    X = random.standard_normal((n_rows, rank)) * np.logspace(0, -1, rank) @ random.standard_normal((rank, n_columns))
+    X = (
+        random.standard_normal((n_rows, rank))
+        * np.logspace(0, -1, rank)
+        @ random.standard_normal((rank, n_columns))
+    )
     return torch.tensor(X - X.mean(0), dtype=torch.float32)
 
 
 def network_of(n_features, n_components, generator, tied=False):
     encoder, decoder = Dense((6,), tied_weights=tied).build(n_features, n_components, n_components, generator)
-    return Autoencoder(encoder, decoder, Bottleneck(), *linear_path(n_features, n_components, n_components, tied))
+    return Autoencoder(
+        encoder, decoder, Bottleneck(), *linear_path(n_features, n_components, n_components, tied)
+    )
 
 
 @settings(deadline=None, max_examples=25)

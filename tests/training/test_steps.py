@@ -99,7 +99,9 @@ def test_a_step_resumes_bit_for_bit(parts, optimizer):
     other.load_state_dict(copy.deepcopy(step.state_dict()))
     for _ in range(3):
         step(batch, 0.5), other(batch, 0.5)
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other_network.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.parameters(), other_network.parameters(), strict=True)
+    )
 
 
 def test_constraints_hold_after_each_update(parts):
