@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array
 
 __all__ = ["squared_errors", "variance_explained", "variance_explained_score"]
 
@@ -64,18 +64,17 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     >>> round(variance_explained_score([[0.0], [2.0]], [[0.5], [2.0]]), 3)
     0.875
     """
-    X = check_array(X, dtype=np.float64)
-    X_back = check_array(X_back, dtype=np.float64)
-    check_consistent_length(X, X_back)
-    if X.shape != X_back.shape:
-        raise ValueError(f"X has shape {X.shape}, its reconstruction {X_back.shape}; they must be equal.")
-    centre = X.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
-    deviations = X - centre
+    rows = np.asarray(check_array(X), dtype=np.float64)
+    back = np.asarray(check_array(X_back), dtype=np.float64)
+    if rows.shape != back.shape:
+        raise ValueError(f"X has shape {rows.shape}, its reconstruction {back.shape}; they must be equal.")
+    centre = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    deviations = rows - centre
     # One unit for both sums: squares of large values must not overflow.
     unit = float(np.abs(deviations).max())
-    if unit <= 1e3 * np.finfo(np.float64).eps * float(np.abs(X).max()):
-        return 1.0 if np.allclose(X, X_back) else 0.0
-    return float(1 - np.square((X - X_back) / unit).sum() / np.square(deviations / unit).sum())
+    if unit <= 1e3 * np.finfo(np.float64).eps * float(np.abs(rows).max()):
+        return 1.0 if np.allclose(rows, back) else 0.0
+    return float(1 - np.square((rows - back) / unit).sum() / np.square(deviations / unit).sum())
 
 
 def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
@@ -117,7 +116,7 @@ def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     """
     if isinstance(estimator, Pipeline):
         for _, step in estimator.steps[:-1]:
-            X = X if step in (None, "passthrough") else step.transform(X)
+            X = X if step is None or isinstance(step, str) else step.transform(X)
         estimator = estimator.steps[-1][1]
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(

@@ -26,6 +26,8 @@ __all__ = [
 
 # Squares of larger values, summed over a table, may overflow float64.
 _LARGEST = 1e100
+# The first is what everything else becomes.
+_FLOATS: Any = [np.float64, np.float32]
 
 
 def check_parameters(estimator: Any) -> None:
@@ -60,8 +62,8 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
         If X is not a table of finite numbers of moderate size.
     """
     try:
-        checked = validate_data(
-            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=min_samples
+        checked = np.asarray(
+            validate_data(estimator, X, reset=reset, dtype=_FLOATS, ensure_min_samples=min_samples)
         )
     except ValueError as error:
         if "NaN" in str(error) or "infinity" in str(error):
@@ -79,7 +81,7 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
 
 def _not_finite_columns(X: Any) -> str:
     names = [str(name) for name in getattr(X, "columns", [])]
-    array = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    array = check_array(X, dtype=_FLOATS, ensure_all_finite=False)
     parts = []
     for kind, counts in (("NaN", np.isnan(array).sum(0)), ("infinite", np.isinf(array).sum(0))):
         columns = np.flatnonzero(counts)
@@ -91,7 +93,7 @@ def _not_finite_columns(X: Any) -> str:
 
 def check_codes(Z: Any, n_components: int, estimator: Any) -> np.ndarray:
     """Validate codes for `inverse_transform`."""
-    Z = check_array(Z, dtype=[np.float64, np.float32])
+    Z = check_array(Z, dtype=_FLOATS)
     if Z.shape[1] != n_components:
         raise ValueError(
             f"Codes have {Z.shape[1]} columns, but this {type(estimator).__name__} was fitted with "

@@ -174,7 +174,7 @@ class Fitting:
         path = linear_path(n_features, code_in, code_out, tied)
         if estimator.init == "random":
             torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
-            if not tied:
+            if isinstance(path[1], torch.nn.Linear):
                 torch.nn.init.xavier_normal_(path[1].weight, generator=generator)
         return Autoencoder(encoder, decoder, bottleneck, *path)
 

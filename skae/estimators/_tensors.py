@@ -29,11 +29,14 @@ class Frame(NamedTuple):
 
     def to_network(self, X: np.ndarray) -> np.ndarray:
         """Centre and scale rows, in the dtype they came in."""
-        return ((X - self.centre) * (1 / self.scale)).astype(X.dtype, copy=False)
+        # What overflows is caught, with a sentence, by the check of the result.
+        with np.errstate(over="ignore"):
+            return ((X - self.centre) * (1 / self.scale)).astype(X.dtype, copy=False)
 
     def to_data(self, X: np.ndarray) -> np.ndarray:
         """Undo `to_network`."""
-        return (X * self.scale + self.centre).astype(X.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            return (X * self.scale + self.centre).astype(X.dtype, copy=False)
 
 
 def chunks(X: np.ndarray) -> list[slice]:
@@ -161,6 +164,8 @@ class Encoder(nn.Module):
         Where the data lie.
     """
 
+    centre: torch.Tensor
+
     def __init__(self, network: Autoencoder, frame: Frame) -> None:
         super().__init__()
         self.network = network
@@ -186,6 +191,8 @@ class Decoder(nn.Module):
     frame : Frame
         Where the data lie.
     """
+
+    centre: torch.Tensor
 
     def __init__(self, network: Autoencoder, reconstruction: Reconstruction, frame: Frame) -> None:
         super().__init__()

@@ -36,8 +36,24 @@ from skae.training import OPTIMIZERS, SCHEDULES, History
 _LEARNING_RATES = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
 
 
-class BaseAutoencoder(  # type: ignore[misc]
-    Declared, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+class _FittedAttributes:
+    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
+
+    network_: Autoencoder
+    objective_: Objective
+    n_components_: int
+    mean_: np.ndarray
+    loss_curve_: list[float]
+    _codec: _tensors.Codec
+
+
+class BaseAutoencoder(
+    Declared,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    _FittedAttributes,
 ):
     """Base class of all autoencoders.
 

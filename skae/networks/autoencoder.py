@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.dense import Transposed
+from skae.networks.dense import Transposed, empty_linear
 
 
 class Autoencoder(nn.Module):
@@ -57,7 +57,7 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Module, nn.Module]:
+def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Linear, nn.Module]:
     """Build the linear path, all zero: `pca_start` gives it its values.
 
     Parameters
@@ -78,7 +78,7 @@ def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tup
 
 
 def _zero_linear(n_in: int, n_out: int, bias: bool) -> nn.Linear:
-    linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)
+    linear = empty_linear(n_in, n_out, bias)
     for parameter in linear.parameters():
         nn.init.zeros_(parameter)
     return linear

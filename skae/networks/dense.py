@@ -2,7 +2,7 @@
 
 import dataclasses
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -102,6 +102,11 @@ class Dense(Specification):
             )
 
 
+def empty_linear(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """Give a linear layer with no values yet: its constructor would draw from the global generator."""
+    return cast(nn.Linear, skip_init(nn.Linear, n_in, n_out, bias=bias))
+
+
 class Layers(nn.Sequential):
     """Linear layers with activations between them; the last one starts at zero.
 
@@ -127,12 +132,11 @@ class Layers(nn.Sequential):
         modules: list[nn.Module] = []
         activation = ACTIVATIONS[specification.activation]
         for index, (n_in, n_out) in enumerate(pairwise(sizes)):
-            # skip_init: the constructor of nn.Linear would draw from the global generator.
-            linear = skip_init(nn.Linear, n_in, n_out) if mirrored is None else Transposed(mirrored[index])
+            linear = empty_linear(n_in, n_out) if mirrored is None else Transposed(mirrored[index])
             nn.init.zeros_(linear.bias)
             modules.append(linear)
             last = index == len(sizes) - 2
-            if mirrored is None:
+            if isinstance(linear, nn.Linear):
                 nn.init.zeros_(linear.weight) if last else activation.initialise(linear.weight, generator)
             if not last:
                 if specification.batch_norm:

@@ -4,6 +4,7 @@ After this, and before the first step, the network *is* PCA: its nonlinear parts
 out zero, and what the linear path gives back is the projection on the components.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -178,7 +179,9 @@ def fit_affine_decoder(
         value.backward()
         return value
 
-    optimizer.step(closure)
+    # What torch's line search does on a loss that is not finite; the start is put back below.
+    with contextlib.suppress(IndexError):
+        optimizer.step(closure)
     optimizer.zero_grad()
     if not all(bool(parameter.isfinite().all()) for parameter in parameters):
         with torch.no_grad():

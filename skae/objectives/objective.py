@@ -5,7 +5,7 @@ and nowhere else, so that `forward` is a pure function of the parameters and the
 Knows no variant's formula.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -81,7 +81,8 @@ class Objective(nn.Module):
         terms = {"reconstruction": weighted_mean(cells, batch.weight)}
         passed = Pass(network, batch, pre, code, output)
         for name, penalty in self.penalties.items():
-            terms[name] = penalty.coefficient * weighted_mean(penalty(passed), batch.weight)
+            coefficient = cast(float, penalty.coefficient)
+            terms[name] = coefficient * weighted_mean(penalty(passed), batch.weight)
         return terms
 
     @torch.no_grad()

@@ -57,6 +57,8 @@ class Reconstruction(nn.Module):
         Where the data's units lie in those of the network's inputs.
     """
 
+    centre: torch.Tensor
+
     def __init__(
         self,
         cell: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
@@ -121,6 +123,7 @@ def _binary_crossentropy(output: torch.Tensor, target: torch.Tensor) -> torch.Te
 
 def _poisson(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     # Deviance: zero for a perfect reconstruction, which the negative log-likelihood is not.
+    target = target.clamp(min=0.0)  # rounding of counts that were centred and scaled
     log_mean = output.clamp(max=_LARGEST_EXPONENT)
     return 2 * (torch.xlogy(target, target) - target * log_mean - target + log_mean.exp())
 

@@ -15,7 +15,7 @@ from skae.training.history import History, Validation
 from skae.training.steps import Step
 
 _MAX_RECOVERIES = 3
-_RECOVERY_FACTOR = 0.2
+_RECOVERY_FACTOR = 0.1
 
 
 class DivergenceError(FloatingPointError):
@@ -68,7 +68,7 @@ def train(
     ------
     DivergenceError
         If the loss stops being finite and three returns to the best weights, each at a
-        fifth of the learning rate, do not help.
+        tenth of the learning rate, do not help.
     """
     history = History()
     best = _Best(network, objective, math.inf)

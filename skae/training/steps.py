@@ -1,7 +1,8 @@
 """One update of the parameters from one batch. Knows no epochs and no validation."""
 
+import contextlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -202,7 +203,10 @@ class LBFGSStep(GradientStep):
             loss.backward()
             return loss
 
-        self.optimizer.step(closure)
+        # torch's line search ends in an IndexError on a loss that is not finite; the loop sees
+        # the same in the terms, and goes back to the best weights.
+        with contextlib.suppress(IndexError):
+            self.optimizer.step(cast(Any, closure))
         return first
 
 

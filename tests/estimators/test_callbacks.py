@@ -10,6 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer
 from skae.metrics import variance_explained
 
+SCORES = {"score": variance_explained}
+
 
 class Recorder:
     """Keeps what it is told, and stops when asked to."""
@@ -83,18 +85,12 @@ def test_a_failed_fit_tears_down(curve):
 
 @pytest.mark.parametrize("y", [None, np.zeros(500)])
 def test_scoring_monitor(curve, y):
-    monitor = ScoringMonitor(scoring=variance_explained)
+    monitor = ScoringMonitor(scoring=SCORES)
     fitted = model().set_callbacks(monitor).fit(curve, y)
     log = monitor.get_logs()
     scores = [row["score"] for row in log.data if row.get("task_name") == "epoch"]
     assert len(scores) == 4
     assert max(scores) >= fitted.score(curve) - 1e-9
-
-
-def test_scoring_monitor_with_the_default_score(curve):
-    monitor = ScoringMonitor(scoring=None)
-    model().set_callbacks(monitor).fit(curve)
-    assert len(monitor.get_logs().data) >= 4
 
 
 def test_progress_bar_alone_in_a_pipeline_and_in_a_search(curve, capsys):
@@ -108,10 +104,10 @@ def test_progress_bar_alone_in_a_pipeline_and_in_a_search(curve, capsys):
 
 
 def test_monitor_in_a_pipeline_and_in_a_search(curve):
-    monitor = ScoringMonitor(scoring=variance_explained)
+    monitor = ScoringMonitor(scoring=SCORES)
     make_pipeline(StandardScaler(), model().set_callbacks(monitor)).fit(curve)
     assert len([row for row in monitor.get_logs().data if row["task_name"] == "epoch"]) == 4
-    monitor = ScoringMonitor(scoring=variance_explained)
+    monitor = ScoringMonitor(scoring=SCORES)
     GridSearchCV(model().set_callbacks(monitor), {"n_components": [1, 2]}, cv=2).fit(curve)
     logs = monitor.get_logs(select="all")
     assert logs

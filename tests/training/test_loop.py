@@ -98,7 +98,7 @@ def test_divergence_goes_back_to_the_best_weights_and_slows_down():
     step = Toward(network, losses=[1.0, 1.0, math.nan, 1.0])
     history = run(network, step, n_epochs=4, validate=validation_of(network, 100))
     assert history.n_recoveries == 1
-    assert step.slowed == [0.2]
+    assert step.slowed == [0.1]
     # two good epochs, one undone, two more
     assert network.value.item() == 4.0
     assert history.n_epochs == 4
