@@ -80,8 +80,10 @@ def main() -> None:
     }
     report.print_table([summary], "summary")
     for row in losses:
-        print(f"loss: {row['table']}, {row['components']} components, cut {row['cut']}: "
-              f"{row['skae']:.4f} against {row['pca']:.4f}")
+        print(
+            f"loss: {row['table']}, {row['components']} components, cut {row['cut']}: "
+            f"{row['skae']:.4f} against {row['pca']:.4f}"
+        )
     if not settings and not arguments.max_rows:
         report.save("many_tables_full" if arguments.full else "many_tables", rows, summary=summary)
 

@@ -32,7 +32,7 @@ def split(name: str, X: np.ndarray, y: np.ndarray | None, test_size: float, seed
 
 
 def weather_aus(seed: int = 0) -> Problem:
-    """58,090 complete rows of 17 columns, 80 % for training; the target is rain tomorrow."""
+    """Give 58,090 complete rows of 17 columns, 80 % for training; the target is rain tomorrow."""
     X, y = fetch_weather_aus(return_X_y=True)
     parts = train_test_split(X, y, test_size=0.2, random_state=seed)
     scaler = StandardScaler().fit(parts[0])
@@ -40,7 +40,7 @@ def weather_aus(seed: int = 0) -> Problem:
 
 
 def mnist() -> Problem:
-    """The official split, pixels in [0, 1], not standardised."""
+    """Give the official split, pixels in [0, 1], not standardised."""
     folder = get_data_home() / "mnist"
 
     def read(name: str, offset: int) -> np.ndarray:

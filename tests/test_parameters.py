@@ -71,8 +71,8 @@ def test_specifications_clone_print_and_compare_parameters():
 
 def test_a_wrong_name_changes_nothing():
     spec = Spec()
-    with pytest.raises(ValueError, match=r"Invalid parameter 'hight' for Spec.*'name', 'width'"):
-        spec.set_params(width=9, hight=1)
+    with pytest.raises(ValueError, match=r"Invalid parameter 'breadth' for Spec.*'name', 'width'"):
+        spec.set_params(width=9, breadth=1)
     assert spec.width == 3
 
 
