@@ -22,7 +22,7 @@ SETTINGS = {
         {"max_iter": 3, "tied_weights": True, "learning_rate": "reduce_on_plateau"},
         {"max_iter": 3, "linear_path": False, "learning_rate": "cosine", "validation_fraction": 0.3},
         {"max_iter": 3, "loss": "poisson", "learning_rate": "constant"},
-        {"max_iter": 3, "network": Dense((8,), activation="elu"), "warm_start": True},
+        {"max_iter": 3, "network": Dense((8,), activation="elu")},
     ]
 }
 
