@@ -150,7 +150,8 @@ def check_loss(X: np.ndarray, loss: str, link: str) -> str:
             # The words of scikit-learn, which its checks look for.
             negative = "Negative values in data passed to fit: " if lowest < low == 0 else ""
             raise ValueError(
-                f"{negative}{who} needs values in [{low:g}, {high:g}], but X lies in [{lowest:g}, {highest:g}]. "
+                f"{negative}{who} needs values in [{low:g}, {high:g}], but X lies in "
+                f"[{lowest:g}, {highest:g}]. "
                 "Scale X (e.g. with MinMaxScaler(clip=True)), or use loss='squared_error' with "
                 "output_activation='identity'."
             )
