@@ -5,6 +5,7 @@
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,7 @@ def network(n_features: int) -> nn.Sequential:
     sizes = (n_features, *HIDDEN, N_COMPONENTS)
     layers: list[nn.Module] = []
     for part in (sizes, sizes[::-1]):
-        for n_in, n_out in zip(part[:-1], part[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(part):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         layers.pop()
     return nn.Sequential(*layers)
