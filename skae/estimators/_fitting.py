@@ -194,14 +194,14 @@ class Fitting:
         noise = self.streams.torch("noise", index, self.rows.device)
         use_generator(network, noise)
         if estimator.solver == "lbfgs":
-            return LBFGSStep(network, objective, weight_decay=estimator.weight_decay, noise=noise)
+            return LBFGSStep(network, objective, weight_decay=estimator._weight_decay(), noise=noise)
         return GradientStep(
             network,
             objective,
             optimizer=estimator.solver,
             schedule=SCHEDULES[schedule or estimator.learning_rate](),
             rate=estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0),
-            weight_decay=estimator.weight_decay,
+            weight_decay=estimator._weight_decay(),
             gradient_clip=estimator.gradient_clip,
             noise=noise,
             constrain=estimator._constrain,

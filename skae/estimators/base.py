@@ -34,6 +34,8 @@ from skae.objectives.penalties import WeightL1
 from skae.training import OPTIMIZERS, SCHEDULES, History
 
 _LEARNING_RATES = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
+# Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
+_WEIGHT_DECAYS = {"adam": 0.1, "rmsprop": 1e-4, "sgd": 1e-4, "lbfgs": 1e-4}
 
 
 class _FittedAttributes:
@@ -106,10 +108,10 @@ default="one_cycle"
     learning_rate_init : float or "auto", default="auto"
         The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
         for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
-    weight_decay : float, default=1e-4
+    weight_decay : float or "auto", default="auto"
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
         shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
-        The linear path and biases do not decay.
+        The linear path and biases do not decay. "auto" is 0.1 for "adam", 1e-4 elsewhere.
     l1_weights : float, default=0.0
         Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
     gradient_clip : float or None, default=1.0
@@ -158,9 +160,9 @@ default="one_cycle"
         What was minimised.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has names that are all strings.
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (n_features,)
         Mean of each column, in the units of X.
     scale_ : float
         The one number that centred data is divided by: its root mean square over all cells.
@@ -196,7 +198,7 @@ default="one_cycle"
     solver: Literal["adam", "sgd", "rmsprop", "lbfgs"] = "adam"
     learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
     learning_rate_init: float | Literal["auto"] = "auto"
-    weight_decay: float = 1e-4
+    weight_decay: float | Literal["auto"] = "auto"
     l1_weights: float = 0.0
     gradient_clip: float | None = 1.0
     batch_size: int | Literal["auto"] = "auto"
@@ -225,7 +227,7 @@ default="one_cycle"
         "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "l1_weights": [Interval(Real, 0, None, closed="left")],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -382,21 +384,21 @@ default="one_cycle"
         _checks.check_is_fitted(self, "network_")
         return self._codec.encode(_checks.check_data(self, X, reset=False))
 
-    def inverse_transform(self, Z: ArrayLike) -> np.ndarray:
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Map codes back to rows.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             Codes, as `transform` gives them.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X_back : ndarray of shape (n_samples, n_features)
             Rows in the units of the data, in the dtype of the codes.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._codec.decode(_checks.check_codes(Z, self.n_components_, self))
+        return self._codec.decode(_checks.check_codes(X, self.n_components_, self))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -511,6 +513,9 @@ default="one_cycle"
 
     def _learning_rate_init(self) -> float:
         return _LEARNING_RATES[self.solver] if self.learning_rate_init == "auto" else self.learning_rate_init
+
+    def _weight_decay(self) -> float:
+        return _WEIGHT_DECAYS[self.solver] if self.weight_decay == "auto" else self.weight_decay
 
     def _starts_as_pca(self) -> bool:
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""

@@ -1,6 +1,7 @@
 """Every public name has a complete docstring with an example; methods describe their parameters."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,15 @@ def described(thing):
 
 def in_signature(thing):
     return [name for name in inspect.signature(thing).parameters if name != "self"]
+
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "api" / "index.rst"
+
+
+@pytest.mark.parametrize("thing", public())
+def test_public_names_are_in_the_api_reference(thing):
+    listed = {line.strip().rpartition(".")[2] for line in REFERENCE.read_text().splitlines()}
+    assert thing.__name__ in listed
 
 
 @pytest.mark.parametrize("thing", public())
