@@ -474,3 +474,20 @@ def test_fit_after_partial_fit_starts_anew(curve):
     model = AutoencoderTransformer(2, **BRIEF).partial_fit(curve).fit(curve)
     fresh = AutoencoderTransformer(2, **BRIEF).fit(curve)
     assert np.array_equal(model.transform(curve), fresh.transform(curve))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [np.asfortranarray, np.ndarray.tolist, pd.DataFrame, lambda X: X.astype(">f8"), lambda X: X[::-1][::-1]],
+    ids=["fortran", "list", "frame", "big endian", "strided"],
+)
+def test_the_same_rows_in_another_form_get_the_same_codes(curve, form):
+    fitted = AutoencoderTransformer(2, **BRIEF).fit(curve)
+    np.testing.assert_allclose(fitted.transform(form(curve)), fitted.transform(curve), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [[[np.nan] * 6], [[0.0] * 5], [0.0] * 6, np.empty((0, 6))])
+def test_what_was_not_seen_in_fit_is_refused(curve, rows):
+    fitted = AutoencoderTransformer(2, **BRIEF).fit(curve)
+    with pytest.raises(ValueError, match=r"NaN|features|1D|0 sample"):
+        fitted.transform(np.asarray(rows))
