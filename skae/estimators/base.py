@@ -63,8 +63,9 @@ class BaseAutoencoder(
     ----------
     n_components : int, default=2
         Number of components of the code, at least 1. May exceed the number of columns.
-    hidden_layer_sizes : tuple of int, default=(128, 64)
-        Number of units of each hidden layer of the encoder; the decoder mirrors them.
+    hidden_layer_sizes : tuple of int or int, default=(128, 64)
+        Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
+        is one layer.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
 "leaky_relu"}, default="relu"
         Activation of the hidden layers. Their weights start as in Glorot and Bengio
@@ -183,7 +184,7 @@ default="one_cycle"
     """
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (128, 64)
+    hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
     network: Specification | tuple[nn.Module, nn.Module] | None = None
     loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
@@ -214,7 +215,7 @@ default="one_cycle"
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "network": [Specification, tuple, list, None],
         "loss": [StrOptions(set(LOSSES))],
@@ -490,8 +491,9 @@ default="one_cycle"
 
     def _specification(self) -> Specification:
         if self.network is None:
+            sizes = self.hidden_layer_sizes
             return Dense(
-                tuple(self.hidden_layer_sizes),
+                (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes),
                 activation=self.activation,
                 dropout=self.dropout,
                 batch_norm=self.batch_norm,

@@ -491,3 +491,8 @@ def test_what_was_not_seen_in_fit_is_refused(curve, rows):
     fitted = AutoencoderTransformer(2, **BRIEF).fit(curve)
     with pytest.raises(ValueError, match=r"NaN|features|1D|0 sample"):
         fitted.transform(np.asarray(rows))
+
+
+def test_one_hidden_layer_may_be_a_number(curve):
+    one, listed = (AutoencoderTransformer(2, hidden_layer_sizes=s, **BRIEF).fit(curve) for s in (8, [8]))
+    np.testing.assert_array_equal(one.transform(curve), listed.transform(curve))
