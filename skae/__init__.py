@@ -3,9 +3,21 @@
 from importlib.metadata import version
 
 from skae import datasets, metrics, networks
-from skae.estimators import AutoencoderTransformer
+from skae.estimators import (
+    AutoencoderTransformer,
+    DenoisingAutoencoderTransformer,
+    SparseAutoencoderTransformer,
+)
 from skae.training import DivergenceError
 
 __version__ = version("skae")
 
-__all__ = ["AutoencoderTransformer", "DivergenceError", "datasets", "metrics", "networks"]
+__all__ = [
+    "AutoencoderTransformer",
+    "DenoisingAutoencoderTransformer",
+    "DivergenceError",
+    "SparseAutoencoderTransformer",
+    "datasets",
+    "metrics",
+    "networks",
+]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-NAMES = ("weights", "split", "rows", "noise", "modules")
+NAMES = ("weights", "split", "rows", "noise", "modules", "held_out_noise")
 
 
 class Streams:

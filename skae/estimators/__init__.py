@@ -2,5 +2,12 @@
 
 from skae.estimators.autoencoder import AutoencoderTransformer
 from skae.estimators.base import BaseAutoencoder
+from skae.estimators.denoising import DenoisingAutoencoderTransformer
+from skae.estimators.sparse import SparseAutoencoderTransformer
 
-__all__ = ["AutoencoderTransformer", "BaseAutoencoder"]
+__all__ = [
+    "AutoencoderTransformer",
+    "BaseAutoencoder",
+    "DenoisingAutoencoderTransformer",
+    "SparseAutoencoderTransformer",
+]

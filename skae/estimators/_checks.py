@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_loss",
     "check_n_components",
     "check_parameters",
+    "check_target",
     "unchanged_on_failure",
 ]
 
@@ -111,13 +113,26 @@ def _not_finite_columns(X: Any) -> str:
     return " ".join(parts) + " Drop these rows, or fill them with SimpleImputer or IterativeImputer first."
 
 
+def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
+    """Validate clean rows that belong to X."""
+    name = "clean"
+    target = np.asarray(check_array(target, dtype=_FLOATS, input_name=name))
+    if target.shape != X.shape:
+        raise ValueError(
+            f"{name} has shape {target.shape}, X has {X.shape}: pass the clean row of each row of X."
+        )
+    return target.astype(X.dtype, copy=False)
+
+
 def check_codes(Z: Any, n_components: int, estimator: Any) -> np.ndarray:
-    """Validate codes for `inverse_transform`."""
+    """Validate codes for `inverse_transform`; sparse ones become dense."""
+    if issparse(Z):
+        Z = Z.toarray()
     Z = check_array(Z, dtype=_FLOATS)
     if Z.shape[1] != n_components:
         raise ValueError(
             f"Codes have {Z.shape[1]} columns, but this {type(estimator).__name__} was fitted with "
-            f"n_components={n_components}. Pass what its transform gave."
+            f"n_components={estimator.n_components_}, and gives {n_components}. Pass what its transform gave."
         )
     return Z
 

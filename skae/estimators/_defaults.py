@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 
-_STEPS = 3400
 _FOLDS_BELOW = 1000
 NOTHING_BELOW = 20
 N_FOLDS = 5
@@ -18,12 +17,12 @@ def batch_size(n_rows: int) -> int:
     return min(1024, max(64, n_rows // 16))
 
 
-def n_epochs(n_rows: int, size: int, solver: str) -> int:
-    """Give the epochs of about 3,400 steps, between 10 and 300; 300 for L-BFGS."""
+def n_epochs(n_rows: int, size: int, solver: str, n_steps: int) -> int:
+    """Give the epochs of about so many steps, between 10 and 300; 300 for L-BFGS."""
     if solver == "lbfgs":
         return 300
     steps_per_epoch = -(-n_rows // size)
-    return min(300, max(10, round(_STEPS / steps_per_epoch)))
+    return min(300, max(10, round(n_steps / steps_per_epoch)))
 
 
 def validation(n_rows: int, early_stopping: bool, fraction: float | str) -> Literal["none", "folds", "split"]:

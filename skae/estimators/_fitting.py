@@ -4,16 +4,16 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold, train_test_split
+from sklearn.model_selection import KFold
 
 from skae._random import Streams
 from skae.estimators import _defaults
+from skae.estimators._rows import Layout, Rows
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
@@ -46,37 +46,10 @@ class Fitted(NamedTuple):
     best_epoch: int
     validation_score: float | None
     pca_score: float | None
+    rows: torch.Tensor | None = None  # those that were trained on, for read-outs
 
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
-
-
-class Layout(NamedTuple):
-    """How the rows of a fit are held out."""
-
-    kind: Literal["none", "folds", "split"]
-    n_training: int  # rows before this one are trained on, if kind is "split"
-    order: np.ndarray | None  # the order in which rows are stored; None: as given
-
-
-def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
-    """Decide which rows are held out, before they are put on the device."""
-    fraction = estimator.validation_fraction
-    kind = _defaults.validation(n_rows, estimator.early_stopping, fraction)
-    if kind != "split":
-        return Layout(kind, n_rows, None)
-    share = 0.1 if fraction == "auto" else fraction
-    if n_rows - math.ceil(share * n_rows) < 2:
-        raise ValueError(
-            f"validation_fraction={share} leaves fewer than 2 of {n_rows} rows to train on; lower it, or "
-            "use 'auto'."
-        )
-    training, held_out = train_test_split(
-        np.arange(n_rows),
-        test_size=share,
-        random_state=streams.numpy("split"),
-    )
-    return Layout(kind, len(training), np.concatenate([training, held_out]))
 
 
 class Fitting:
@@ -86,8 +59,8 @@ class Fitting:
     ----------
     estimator : BaseAutoencoder
         Read for its parameters and asked for its parts; never changed.
-    rows : tensor of shape (n_rows, n_features)
-        Centred and scaled rows on the device.
+    rows : Rows
+        On the device.
     make_objective : callable
         Gives a new objective on the device.
     streams : Streams
@@ -101,7 +74,7 @@ class Fitting:
     def __init__(
         self,
         estimator: Any,
-        rows: torch.Tensor,
+        rows: Rows,
         make_objective: Callable[[], Objective],
         streams: Streams,
         layout: Layout,
@@ -115,19 +88,25 @@ class Fitting:
         self.start = start
 
     @property
+    def n_rows(self) -> int:
+        """Rows in all, held out or not."""
+        return len(self.rows.target)
+
+    @property
     def batch_size(self) -> int:
         """Rows of a batch; all rows for L-BFGS."""
         if self.estimator.solver == "lbfgs":
-            return len(self.rows)
+            return self.n_rows
         if self.estimator.batch_size == "auto":
-            return _defaults.batch_size(len(self.rows))
-        return min(self.estimator.batch_size, len(self.rows))
+            return _defaults.batch_size(self.n_rows)
+        return min(self.estimator.batch_size, self.n_rows)
 
     @property
     def n_epochs(self) -> int:
         """Epochs at most."""
         if self.estimator.max_iter == "auto":
-            return _defaults.n_epochs(len(self.rows), self.batch_size, self.estimator.solver)
+            solver, n_steps = self.estimator.solver, self.estimator._n_steps
+            return _defaults.n_epochs(self.n_rows, self.batch_size, solver, n_steps)
         return self.estimator.max_iter
 
     def run(self, on_epoch: OnEpoch) -> Fitted:
@@ -139,15 +118,21 @@ class Fitting:
                 return self._by_folds(on_epoch)
             return self._without_validation(on_epoch)
 
-    def begin(self, rows: torch.Tensor, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
+    def begin(self, table: Rows, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
         """Give a network and an objective at the start, and the PCA of the rows."""
+        rows = table.target
         generator = self.streams.torch("weights", index)
-        axes = principal_axes(rows, self.estimator.n_components, generator)
+        axes = principal_axes(rows, self.estimator._n_pca_components(), generator)
+        objective = self.make_objective()
+        objective.measure(rows)
         if self.start is not None:
-            network, objective = self.start
+            network, previous = self.start
+            # Parameters of the estimator may have changed since; what was learnt or measured stays.
+            objective.load_state_dict(previous.state_dict(), strict=False)
             return network.requires_grad_(True), objective, axes
         network = self._build(generator).to(rows.device).eval()
-        objective = self.make_objective()
+        if hasattr(network.decoder, "measure"):
+            network.decoder.measure(rows)  # type: ignore[operator]
         if self.estimator.init == "pca" and network.linear_encoder is not None:
             set_linear_path(network, axes, generator)
             reconstruction = objective.reconstruction
@@ -163,7 +148,7 @@ class Fitting:
         estimator = self.estimator
         specification = estimator._specification()
         bottleneck = estimator._bottleneck()
-        n_features = self.rows.shape[1]
+        n_features = self.rows.target.shape[1]
         code_in, code_out = bottleneck.width(estimator.n_components), estimator.n_components
         encoder, decoder = specification.build(n_features, code_in, code_out, generator)
         if not estimator.linear_path:
@@ -191,7 +176,7 @@ class Fitting:
         `scale` lowers a learning rate that the user did not choose.
         """
         estimator = self.estimator
-        noise = self.streams.torch("noise", index, self.rows.device)
+        noise = self.streams.torch("noise", index, self.rows.target.device)
         use_generator(network, noise)
         if estimator.solver == "lbfgs":
             return LBFGSStep(network, objective, weight_decay=estimator._weight_decay(), noise=noise)
@@ -211,7 +196,7 @@ class Fitting:
         self,
         network: Autoencoder,
         objective: Objective,
-        rows: torch.Tensor,
+        rows: Rows,
         validate: HeldOut | None,
         on_epoch: OnEpoch | None = None,
         index: int = 0,
@@ -225,7 +210,7 @@ class Fitting:
         history = train(
             network,
             objective,
-            InMemory(rows, min(self.batch_size, len(rows)), shuffle),
+            InMemory(rows.target, min(self.batch_size, len(rows.target)), shuffle, rows.inputs),
             step,
             n_epochs=self.n_epochs,
             rows=self.streams.torch("rows", index),
@@ -240,25 +225,29 @@ class Fitting:
     def _by_split(self, on_epoch: OnEpoch) -> Fitted:
         """Hold out one part of the rows; keep the epoch that is best on it."""
         # Views of one tensor: a second copy of the table is never made.
-        rows, held = self.rows[: self.layout.n_training], self.rows[self.layout.n_training :]
+        cut = self.layout.n_training
+        rows, held = self.rows.take(slice(cut)), self.rows.take(slice(cut, None))
         network, objective, axes = self.begin(rows)
-        validate = HeldOut(network, objective, held)
-        pca = self._pca_score([(axes, held)])
+        seen = self._seen(objective, held)
+        validate = HeldOut(network, objective, held.target, seen)
+        pca = self._pca_score([(axes, held.target, seen)])
         history = self._train(network, objective, rows, validate, on_epoch)
         best = history.best_epoch
-        return Fitted(network, objective, history, best, history.validations[best].score, pca)
+        score = history.validations[best].score
+        return Fitted(network, objective, history, best, score, pca, rows.target)
 
     def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
         """Let five cross-validation fits choose the epoch; train on all rows up to it."""
         folds = KFold(_defaults.N_FOLDS, shuffle=True, random_state=self.streams.numpy("split"))
         histories, judges, parts = [], [], []
-        for index, (training, held_out) in enumerate(folds.split(np.arange(len(self.rows))), start=1):
-            rows, held = self.rows[torch.from_numpy(training)], self.rows[torch.from_numpy(held_out)]
-            centre = rows.mean(0)
-            rows, held = rows - centre, held - centre
+        for index, (training, held_out) in enumerate(folds.split(np.arange(self.n_rows)), start=1):
+            rows, held = (self.rows.take(torch.from_numpy(part)) for part in (training, held_out))
+            centre = rows.target.mean(0)
+            rows, held = rows.about(centre), held.about(centre)
             network, objective, axes = self.begin(rows, index)
-            judges.append(HeldOut(network, objective, held, keep_rows=True))
-            parts.append((axes, held))
+            seen = self._seen(objective, held, index)
+            judges.append(HeldOut(network, objective, held.target, seen, keep_rows=True))
+            parts.append((axes, held.target, seen))
             histories.append(self._train(network, objective, rows, judges[-1], index=index, patience=False))
             if histories[-1].interrupted:
                 break
@@ -277,17 +266,18 @@ class Fitting:
         else:
             chosen = 0
         pca = self._pca_score(parts)
-        return Fitted(network, objective, pooled, chosen, pooled.validations[chosen].score, pca)
+        score = pooled.validations[chosen].score
+        return Fitted(network, objective, pooled, chosen, score, pca, self.rows.target)
 
     def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
         """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
         network, objective, _ = self.begin(self.rows)
-        first = self.start is None and len(self.rows) < _defaults.NOTHING_BELOW
+        first = self.start is None and self.n_rows < _defaults.NOTHING_BELOW
         if first and self.estimator.early_stopping and self.estimator._starts_as_pca():
             history = History(losses=[{"reconstruction": self._start_loss(network, objective)}])
-            return Fitted(network, objective, history, 0, None, None)
+            return Fitted(network, objective, history, 0, None, None, self.rows.target)
         history = self._train(network, objective, self.rows, None, on_epoch)
-        return Fitted(network, objective, history, history.best_epoch, None, None)
+        return Fitted(network, objective, history, history.best_epoch, None, None, self.rows.target)
 
     def one_epoch(self, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
         """Go over the rows once at a constant rate, from the optimiser's state as it was left.
@@ -306,27 +296,36 @@ class Fitting:
         """
         with self._module_randomness():
             network, objective, _ = self.begin(self.rows)
+            objective.warms_up = False
             step = self.step(network, objective, schedule="constant", scale=0.1)
             order = self.streams.torch("rows")
             if state:
                 step.load_state_dict(state["step"])
                 order.set_state(state["rows"])
-            batches = InMemory(self.rows, self.batch_size, self.estimator.solver != "lbfgs")
+            shuffle = self.estimator.solver != "lbfgs"
+            batches = InMemory(self.rows.target, self.batch_size, shuffle, self.rows.inputs)
             history = train(network, objective, batches, step, n_epochs=1, rows=order)
             use_generator(network, None)
-            fitted = Fitted(network, objective, history, history.best_epoch, None, None)
+            fitted = Fitted(network, objective, history, history.best_epoch, None, None, self.rows.target)
             return fitted, step.state_dict(), order.get_state()
 
     def _start_loss(self, network: Autoencoder, objective: Objective) -> float:
-        return HeldOut(network, objective, self.rows)().loss
+        return HeldOut(network, objective, self.rows.target, self.rows.inputs)().loss
+
+    def _seen(self, objective: Objective, held: Rows, index: int = 0) -> torch.Tensor:
+        """Give what the encoder sees of held-out rows: corrupted once, so that epochs compare."""
+        if held.inputs is not None or objective.corruption is None:
+            return held.target if held.inputs is None else held.inputs
+        noise = self.streams.torch("held_out_noise", index, held.target.device)
+        return objective.corrupt(held.target, noise)
 
     @staticmethod
-    def _pca_score(parts: list[tuple[PrincipalAxes, torch.Tensor]]) -> float:
-        """Give the variance that PCA explains on held-out rows."""
+    def _pca_score(parts: list[tuple[PrincipalAxes, torch.Tensor, torch.Tensor]]) -> float:
+        """Give the variance of held-out rows that PCA explains from what the encoder sees of them."""
         missed = total = 0.0
-        for axes, held in parts:
-            for part in held.split(8192):
-                missed += float((part - axes.project(part)).double().square().sum())
+        for axes, held, seen in parts:
+            for part, inputs in zip(held.split(8192), seen.split(8192), strict=True):
+                missed += float((part - axes.project(inputs)).double().square().sum())
                 total += float(part.double().square().sum())
         return explained(missed, total)
 
@@ -336,7 +335,8 @@ class Fitting:
         if not isinstance(self.estimator._specification(), Custom):
             yield
             return
-        devices = [self.rows.device] if self.rows.device.type == "cuda" else []
+        device = self.rows.target.device
+        devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.streams.seed("modules"))
             yield

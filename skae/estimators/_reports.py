@@ -1,10 +1,12 @@
 """What is told after each epoch: a printed line, and scikit-learn's callbacks."""
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.callback import CallbackContext
+from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._fitting import Fitted
 from skae.estimators._tensors import Frame
@@ -77,3 +79,22 @@ class EpochReports:
         """End the epoch that was announced and never run."""
         if self.current is not None:
             self.current.call_on_fit_task_end(estimator=self.estimator)
+
+
+def warn(estimator: Any, fitted: Fitted) -> None:
+    """Warn of a fit that was interrupted, and of one that ended below PCA."""
+    # Frames up to the user's line: this function, `_fit`, `fit`, the one that minds callbacks.
+    level = 5
+    if fitted.history.interrupted:
+        warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=level)
+    score, pca = fitted.validation_score, fitted.pca_score
+    if not estimator._rivals_pca or estimator.loss != "squared_error" or score is None or pca is None:
+        return
+    if score < pca - 1e-6:
+        warnings.warn(
+            f"The codes explain {score:.4f} of the variance of held-out rows, PCA with as many "
+            f"components {pca:.4f}. Train for longer (max_iter), or start at PCA: init='pca' with "
+            "linear_path=True, loss='squared_error' and output_activation='auto' never ends below it.",
+            ConvergenceWarning,
+            stacklevel=level,
+        )

@@ -5,6 +5,7 @@ large unit costs no digits. Knows no training.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,8 +113,14 @@ class Codec:
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to codes (n, n_components)."""
-        network = self._network(X.dtype)
-        return self._apply(X, lambda part: network.encode(torch.from_numpy(self.frame.to_network(part))))
+        return self._read(X, self._network(X.dtype).encode)
+
+    def activations(self, X: np.ndarray) -> np.ndarray:
+        """Map data (n, n_features) to the activations of all hidden layers and the code."""
+        return self._read(X, self._network(X.dtype).activations)
+
+    def _read(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        return self._apply(X, lambda part: function(torch.from_numpy(self.frame.to_network(part))))
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Map codes (n, n_components) to data (n, n_features)."""

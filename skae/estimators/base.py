@@ -6,7 +6,6 @@ and adds read-outs of its own; it never overrides `fit`, `transform` or `inverse
 
 import copy
 import dataclasses
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,15 +14,15 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skae._parameters import Declared, Specification
 from skae._random import Streams
 from skae.estimators import _checks, _defaults, _tensors
 from skae.estimators._checks import Interval, StrOptions
-from skae.estimators._fitting import Fitted, Fitting, Layout, lay_out
-from skae.estimators._reports import EpochReports
+from skae.estimators._fitting import Fitted, Fitting
+from skae.estimators._reports import EpochReports, warn
+from skae.estimators._rows import Layout, Rows, lay_out
 from skae.metrics import squared_errors, variance_explained_score
 from skae.networks import Custom, Dense
 from skae.networks.activations import ACTIVATIONS
@@ -33,7 +32,6 @@ from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
 from skae.training import OPTIMIZERS, SCHEDULES, History
 
-_LEARNING_RATES = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
 # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
 _WEIGHT_DECAYS = {"adam": 0.1, "rmsprop": 1e-4, "sgd": 1e-4, "lbfgs": 1e-4}
 
@@ -44,6 +42,7 @@ class _FittedAttributes:
     network_: Autoencoder
     objective_: Objective
     n_components_: int
+    n_features_in_: int
     mean_: np.ndarray
     loss_curve_: list[float]
     _codec: _tensors.Codec
@@ -243,6 +242,12 @@ default="one_cycle"
         "verbose": ["verbose"],
     }
 
+    # Whether a fit that explains less than PCA deserves a warning.
+    _rivals_pca: ClassVar[bool] = True
+    # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
+    _n_steps: ClassVar[int] = 3400
+    _learning_rates: ClassVar[dict[str, float]] = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
+
     # ------------------------------------------------------------------ seats
     # All that a variant may override, beside read-outs of its own.
 
@@ -285,18 +290,27 @@ default="one_cycle"
         FloatingPointError
             If training does not stay finite, as `skae.DivergenceError`.
         """
+        return self._fit(X, y)
+
+    def _fit(self, X: ArrayLike, y: Any, target: ArrayLike | None = None) -> Self:
+        """Fit; the target is what the decoder should give back of each row, X itself by default."""
         with _checks.unchanged_on_failure(self):
             start = self._warm_start()
             X = _checks.check_data(self, X, reset=start is None, min_samples=2)
-            link = self._check(X)
+            wanted = X if target is None else _checks.check_target(self, target, X)
+            link = self._check(wanted)
             streams = Streams(self.random_state)
             layout = lay_out(self, len(X), streams)
-            frame = self._codec.frame if start is not None else _tensors.measure(X)
+            frame = self._codec.frame if start is not None else _tensors.measure(wanted)
             device = _defaults.device(self.device)
+            on_device = [
+                _tensors.to_rows(table, frame, device, layout.order)
+                for table in ((wanted,) if target is None else (wanted, X))
+            ]
             fitting = Fitting(
                 self,
-                _tensors.to_rows(X, frame, device, layout.order),
-                lambda: self._new_objective(link, frame).to(device),
+                Rows(*on_device),
+                lambda: self._new_objective(link, frame, is_clean=target is not None).to(device),
                 streams,
                 layout,
                 start,
@@ -314,7 +328,7 @@ default="one_cycle"
                 y=y,
                 reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
             )
-        self._warn(fitted)
+        warn(self, fitted)
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -354,7 +368,7 @@ default="one_cycle"
             streams = state.get("streams") or Streams(self.random_state)
             fitting = Fitting(
                 self,
-                _tensors.to_rows(X, frame, device),
+                Rows(_tensors.to_rows(X, frame, device)),
                 lambda: self._new_objective(link, frame).to(device),
                 streams,
                 Layout("none", len(X), None),
@@ -383,7 +397,7 @@ default="one_cycle"
             the whitened principal components.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._codec.encode(_checks.check_data(self, X, reset=False))
+        return self._encode(self._validated(X))
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Map codes back to rows.
@@ -399,7 +413,7 @@ default="one_cycle"
             Rows in the units of the data, in the dtype of the codes.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._codec.decode(_checks.check_codes(X, self.n_components_, self))
+        return self._decode(_checks.check_codes(X, self._n_features_out, self))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -476,9 +490,24 @@ default="one_cycle"
 
     # ------------------------------------------------------------------ inside
 
+    def _codes(self, X: np.ndarray) -> np.ndarray:
+        """Give the codes that rows are given back from."""
+        return self._codec.encode(X)
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        """Give what `transform` gives: a read-out that a variant may widen."""
+        return self._codes(X)
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        """Undo `_encode`."""
+        return self._codec.decode(Z)
+
+    def _validated(self, X: ArrayLike) -> np.ndarray:
+        return _checks.check_data(self, X, reset=False)
+
     def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        X = _checks.check_data(self, X, reset=False)
-        return X, self._codec.decode(self._codec.encode(X))
+        X = self._validated(X)
+        return X, self._codec.decode(self._codes(X))
 
     def _check(self, X: np.ndarray) -> str:
         """Check all that can be checked before training; give the link's name."""
@@ -508,13 +537,18 @@ default="one_cycle"
             )
         return Custom(*self.network)
 
-    def _new_objective(self, link: str, frame: _tensors.Frame) -> Objective:
+    def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
         loss = LOSSES[self.loss]
         centre = torch.from_numpy(frame.centre)
-        return self._objective(Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale))
+        objective = self._objective(Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale))
+        if is_clean:
+            # The rows came with clean targets: they are the corrupted ones.
+            objective.corruption = None
+        return objective
 
     def _learning_rate_init(self) -> float:
-        return _LEARNING_RATES[self.solver] if self.learning_rate_init == "auto" else self.learning_rate_init
+        rate = self.learning_rate_init
+        return self._learning_rates[self.solver] if rate == "auto" else rate
 
     def _weight_decay(self) -> float:
         return _WEIGHT_DECAYS[self.solver] if self.weight_decay == "auto" else self.weight_decay
@@ -523,6 +557,10 @@ default="one_cycle"
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
         is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
         return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
+
+    def _n_pca_components(self) -> int:
+        """Give the components of the PCA that `pca_score_` belongs to."""
+        return self.n_components
 
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "network_")
@@ -562,19 +600,6 @@ default="one_cycle"
             "validation_score_": fitted.validation_score,
             "pca_score_": fitted.pca_score,
         }
-
-    def _warn(self, fitted: Fitted) -> None:
-        if fitted.history.interrupted:
-            warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=3)
-        score, pca = fitted.validation_score, fitted.pca_score
-        if self.loss == "squared_error" and score is not None and pca is not None and score < pca - 1e-6:
-            warnings.warn(
-                f"The codes explain {score:.4f} of the variance of held-out rows, PCA with as many "
-                f"components {pca:.4f}. Train for longer (max_iter), or start at PCA: init='pca' with "
-                "linear_path=True, loss='squared_error' and output_activation='auto' never ends below it.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
 
     @property
     def _n_features_out(self) -> int:

@@ -2,5 +2,6 @@
 
 from skae.networks.custom import Custom
 from skae.networks.dense import Dense
+from skae.networks.dictionary import Dictionary
 
-__all__ = ["Custom", "Dense"]
+__all__ = ["Custom", "Dense", "Dictionary"]

@@ -3,11 +3,13 @@
 Knows no loss, no training and no units of the data: rows come in centred and scaled.
 """
 
+from typing import cast
+
 import torch
 from torch import nn
 
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.dense import Transposed, empty_linear
+from skae.networks.dense import Layers, Transposed, empty_linear
 
 
 class Autoencoder(nn.Module):
@@ -42,6 +44,15 @@ class Autoencoder(nn.Module):
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
         pre = self.encoder(x)
         return pre if self.linear_encoder is None else pre + self.linear_encoder(x)
+
+    def activations(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to all hidden layers: of the encoder, the code, of the decoder.
+
+        Needs layers that list their activations, as those of `Dense` do.
+        """
+        encoder, decoder = cast(Layers, self.encoder), cast(Layers, self.decoder)
+        code = self.encode(x)
+        return torch.cat([*encoder.activations(x), code, *decoder.activations(code)], dim=1)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""

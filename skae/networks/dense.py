@@ -13,6 +13,8 @@ from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.dropout import Dropout
 
+_ACTIVATION_MODULES = tuple({type(activation.module()) for activation in ACTIVATIONS.values()})
+
 
 class Dense(Specification):
     """Fully connected layers; the decoder mirrors the encoder.
@@ -147,6 +149,15 @@ class Layers(nn.Sequential):
         super().__init__(*modules)
         if mirrored is not None:
             self._start_at_zero(sizes[0])
+
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Give what each hidden layer puts out, (n, units) each, for rows (n, n_in)."""
+        found = []
+        for module in list(self)[:-1]:
+            x = module(x)
+            if isinstance(module, _ACTIVATION_MODULES):
+                found.append(x)
+        return found
 
     def linear_layers(self) -> list[nn.Linear]:
         """List the layers that have weights of their own."""

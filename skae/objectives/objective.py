@@ -13,6 +13,9 @@ from torch import nn
 from skae.objectives.batch import Batch, Pass
 from skae.objectives.reconstruction import Reconstruction
 
+# Penalties on codes that push from the first step would empty codes that say nothing yet.
+_WARM_UP = 0.1
+
 
 class Objective(nn.Module):
     """Reconstruction plus penalties.
@@ -23,21 +26,44 @@ class Objective(nn.Module):
         The loss by cell.
     penalties : dict of str to torch.nn.Module, optional
         Each takes a `Pass` and gives one value a row, (n,), or a scalar where it
-        is a statistic of the batch or of the weights. Its `coefficient` weighs it.
-    corruption : callable, optional
+        is a statistic of the batch or of the weights. Its `coefficient` weighs it, rising from
+        zero over the first tenth of training where it `judges`, that is, where held-out rows
+        are judged by it, too.
+    corruption : torch.nn.Module, optional
         Takes inputs (n, n_features) and a generator, gives what the encoder is shown.
+    emphasis : float in [0, 1], optional
+        Weight of the cells whose input is not their target; the others weigh one minus that
+        (Vincent et al. 2010). None weighs all alike.
     """
 
     def __init__(
         self,
         reconstruction: Reconstruction,
         penalties: dict[str, nn.Module] | None = None,
-        corruption: Any = None,
+        corruption: nn.Module | None = None,
+        emphasis: float | None = None,
     ) -> None:
         super().__init__()
         self.reconstruction = reconstruction
         self.penalties = nn.ModuleDict(penalties or {})
         self.corruption = corruption
+        self.emphasis = emphasis
+        # How far training is, in [0, 1]: steps write it, the warm-up of penalties reads it.
+        self.progress = 1.0
+        self.warms_up = True
+
+    def measure(self, rows: torch.Tensor) -> None:
+        """Let the parts take what they need of the training rows (n, n_features), once."""
+        for penalty in self.penalties.values():
+            if hasattr(penalty, "measure"):
+                cast(Any, penalty).measure(rows)
+        if self.corruption is not None:
+            centre = self.reconstruction.centre.to(rows)
+            cast(Any, self.corruption).measure(rows, -centre / self.reconstruction.scale)
+
+    def corrupt(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Give what the encoder is shown in place of rows (n, n_features)."""
+        return rows if self.corruption is None else self.corruption(rows, generator)
 
     def prepare(self, rows: Batch, network: Any, generator: torch.Generator) -> Batch:
         """Draw all that is random about a training step and set the target's units.
@@ -56,9 +82,14 @@ class Objective(nn.Module):
         batch : Batch
             What `forward` takes.
         """
-        inputs = rows.inputs if self.corruption is None else self.corruption(rows.inputs, generator)
+        inputs = self.corrupt(rows.inputs, generator)
+        weight = rows.weight
+        if self.emphasis is not None:
+            emphasis = torch.where(inputs != rows.target, self.emphasis, 1 - self.emphasis)
+            weight = emphasis if weight is None else weight * emphasis
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
-        return rows._replace(inputs=inputs, target=self.reconstruction.target(rows.target), draws=draws)
+        target = self.reconstruction.target(rows.target)
+        return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
 
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
         """Give the named terms, whose sum is minimised.
@@ -82,12 +113,14 @@ class Objective(nn.Module):
         passed = Pass(network, batch, pre, code, output)
         for name, penalty in self.penalties.items():
             coefficient = cast(float, penalty.coefficient)
+            if self.warms_up and getattr(penalty, "judges", False):
+                coefficient *= min(1.0, self.progress / _WARM_UP)
             terms[name] = coefficient * weighted_mean(penalty(passed), batch.weight)
         return terms
 
     @torch.no_grad()
     def evaluate(self, network: Any, rows: Batch) -> "Errors":
-        """Measure reconstruction as in use: no corruption, no noise, no penalty.
+        """Measure reconstruction as in use, without corruption and noise, and penalties that judge.
 
         Parameters
         ----------
@@ -101,16 +134,23 @@ class Objective(nn.Module):
         errors : Errors
         """
         target = self.reconstruction.target(rows.target)
-        output = network(rows.inputs)
-        loss = self.reconstruction.cells(output, target)
+        pre = network.pre_code(rows.inputs)
+        code = network.bottleneck.read(pre)
+        output = network.decode(code)
+        loss = self.reconstruction.cells(output, target).mean(1)
+        for penalty in self.penalties.values():
+            if getattr(penalty, "judges", False):
+                loss = loss + cast(float, penalty.coefficient) * penalty(
+                    Pass(network, rows, pre, code, output)
+                )
         squared = (self.reconstruction.mean(output) - target).square()
-        return Errors(loss.mean(1), squared.sum(1))
+        return Errors(loss, squared.sum(1))
 
 
 class Errors(NamedTuple):
     """Errors of rows, each of shape (n,)."""
 
-    loss: torch.Tensor  # mean loss over the cells of a row
+    loss: torch.Tensor  # mean loss over the cells of a row, and penalties that judge
     squared: torch.Tensor  # sum of squared errors over the cells, in units of the target
 
 
@@ -122,7 +162,7 @@ def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Te
     values : tensor of shape (), (n,) or (n, n_features)
         A scalar is its own mean.
     weight : tensor of shape (n, 1) or (n, n_features), optional
-        Not negative, not all zero.
+        Not negative. The mean over nothing is zero.
 
     Returns
     -------
@@ -133,4 +173,5 @@ def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Te
     if values.ndim == 1:
         # A row weighs as much as its observed cells do on average.
         weight = weight.mean(1)
-    return (values * weight).sum() / weight.expand_as(values).sum()
+    total = weight.expand_as(values).sum()
+    return (values * weight).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)

@@ -1,5 +1,6 @@
 """Where the rows of an epoch come from: anything with `epoch(generator)` and `n_batches`."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -22,7 +23,7 @@ class Batches(Protocol):
 
 
 class InMemory:
-    """Rows that lie on the device as one tensor; each batch is a selection by index.
+    """Rows that lie on the device as one tensor or two; each batch is a selection by index.
 
     There is no loader: for networks of this size, collating rows one by one costs
     several times what the network does.
@@ -30,26 +31,36 @@ class InMemory:
     Parameters
     ----------
     rows : tensor of shape (n_rows, n_features)
-        Centred and scaled rows.
+        Centred and scaled rows, the target.
     batch_size : int
         Upper bound of the rows of a batch. Batches of an epoch differ by one row at
         most, so that no step rests on a small remainder.
     shuffle : bool, default=True
         False keeps the order, for solvers that use all rows at once.
+    inputs : tensor of shape (n_rows, n_features), optional
+        What the encoder sees of each row; the row itself by default.
     """
 
-    def __init__(self, rows: torch.Tensor, batch_size: int, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        rows: torch.Tensor,
+        batch_size: int,
+        shuffle: bool = True,
+        inputs: torch.Tensor | None = None,
+    ) -> None:
         self.rows = rows
+        self.inputs = inputs
         self.n_batches = -(-len(rows) // batch_size)
         self.shuffle = shuffle and self.n_batches > 1
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once."""
         if not self.shuffle:
-            for part in self.rows.tensor_split(self.n_batches):
-                yield Batch(part, part)
+            seen = self.rows if self.inputs is None else self.inputs
+            parts = (table.tensor_split(self.n_batches) for table in (seen, self.rows))
+            yield from itertools.starmap(Batch, zip(*parts, strict=True))
             return
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
         for index in order.tensor_split(self.n_batches):
             part = self.rows[index]
-            yield Batch(part, part)
+            yield Batch(part if self.inputs is None else self.inputs[index], part)

@@ -21,24 +21,33 @@ class HeldOut:
     network, objective : Autoencoder, Objective
         What is measured.
     rows : tensor of shape (n_rows, n_features)
-        Centred and scaled rows.
+        Centred and scaled rows, the target.
+    inputs : tensor of shape (n_rows, n_features), optional
+        What the encoder sees of them; the rows themselves by default.
     keep_rows : bool, default=False
         Whether to keep the errors of each row, for choosing an epoch over several folds.
     """
 
     def __init__(
-        self, network: Autoencoder, objective: Objective, rows: torch.Tensor, keep_rows: bool = False
+        self,
+        network: Autoencoder,
+        objective: Objective,
+        rows: torch.Tensor,
+        inputs: torch.Tensor | None = None,
+        keep_rows: bool = False,
     ) -> None:
         self.network = network
         self.objective = objective
         self.rows = rows
+        self.inputs = rows if inputs is None else inputs
         self.keep_rows = keep_rows
         self.total = total_squares(objective, rows)
         self.errors: list[Errors] = []
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        parts = [self.objective.evaluate(self.network, Batch(part, part)) for part in self.rows.split(_CHUNK)]
+        batches = map(Batch, self.inputs.split(_CHUNK), self.rows.split(_CHUNK))
+        parts = [self.objective.evaluate(self.network, batch) for batch in batches]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         if self.keep_rows:
             self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))

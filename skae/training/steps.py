@@ -128,6 +128,7 @@ class GradientStep:
         rate = self.rate * self.schedule.factor(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self.objective.progress = progress
         terms = self.objective(self.network, self.objective.prepare(batch, self.network, self.noise))
         self.optimizer.zero_grad()
         total(terms).backward()
@@ -190,6 +191,7 @@ class LBFGSStep(GradientStep):
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
         """Update the parameters once; the batch's noise is fixed during the line search."""
+        self.objective.progress = progress
         prepared = self.objective.prepare(batch, self.network, self.noise)
         first: Terms = {}
 

@@ -1,0 +1,196 @@
+"""The denoising autoencoder: the corruption seat filled, and its read-outs."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.callback import with_callbacks
+from torch import nn
+
+from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._columns import group_numbers, per_column
+from skae.estimators._tensors import Frame
+from skae.estimators.base import BaseAutoencoder
+from skae.networks.dense import Dense, Layers
+from skae.objectives import Objective, Reconstruction
+from skae.objectives.corruption import CORRUPTIONS, UserCorruption
+
+
+class DenoisingAutoencoderTransformer(BaseAutoencoder):
+    """Learn codes that survive noise, and give rows back without it.
+
+    Rows are corrupted anew for every batch, and the autoencoder is trained to give back
+    what they were. To do so it has to learn how columns hang together, so the codes
+    may well be wider than the data. Read more in the guide, :doc:`/guide/denoising`.
+
+    Parameters
+    ----------
+    corruption : {"swap", "gaussian", "masking", "salt_and_pepper"} or callable, default="swap"
+        What is done to the rows. "swap" puts into a cell the value that its column has in
+        another row of the batch, drawn for each cell anew; "gaussian" adds normal noise; "masking"
+        sets cells to zero; "salt_and_pepper" sets them to the least or the largest value of
+        their column. A callable takes an array of rows in the units of X and a
+        `numpy.random.Generator`, and gives an array of the same shape.
+    corruption_level : float, array-like of shape (n_features,) or dict, default=0.15
+        Probability that a cell is corrupted, in [0, 1]; for "gaussian" the standard deviation of the
+        noise in standard deviations of the column, at least 0. One for all columns, one each, or
+        by name or position, where columns not named are left alone. At 0 this is the plain
+        autoencoder. Not used for a callable.
+    column_groups : list of lists of str or int, default=None
+        Columns, by name or position, that are corrupted together and swapped from one row, such
+        as the indicators of one category. They need the same level.
+    emphasis : float, default=None
+        Weight of the corrupted cells in the loss, in [0, 1]; the others weigh one minus that
+        (Vincent et al. 2010). None weighs all cells alike.
+    features : {"code", "all"}, default="code"
+        What `transform` gives: the code, or the activations of all hidden layers, those of the
+        encoder first, then the code, then those of the decoder. `inverse_transform` takes
+        what `transform` gives.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    See Also
+    --------
+    AutoencoderTransformer : The same without noise.
+
+    Notes
+    -----
+    The rows that choose the epoch are corrupted once, with noise of their own, so
+    `validation_score_` and `pca_score_` are shares of the variance of clean rows that is
+    explained from corrupted ones: the fit never denoises worse than PCA on them.
+    `transform`, `reconstruct` and `score` add no noise.
+
+    References
+    ----------
+    .. [1] Vincent, P., Larochelle, H., Lajoie, I., Bengio, Y. and Manzagol, P.-A. (2010). Stacked
+       denoising autoencoders. Journal of Machine Learning Research 11, 3371-3408.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoderTransformer
+    >>> X = load_digits().data[:500]
+    >>> noisy = X + X.std(axis=0) * np.random.default_rng(0).standard_normal(X.shape)
+    >>> model = DenoisingAutoencoderTransformer(16, corruption="gaussian", corruption_level=1, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (500, 16)
+    >>> bool(((model.denoise(noisy) - X) ** 2).mean() < 0.5 * ((noisy - X) ** 2).mean())
+    True
+    """
+
+    corruption: Literal["swap", "gaussian", "masking", "salt_and_pepper"] | Callable = "swap"
+    corruption_level: float | Sequence[float] | np.ndarray | Mapping[Any, float] = 0.15
+    column_groups: Sequence[Sequence[Any]] | None = None
+    emphasis: float | None = None
+    features: Literal["code", "all"] = "code"
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "corruption": [StrOptions(set(CORRUPTIONS)), callable],
+        "corruption_level": [Interval(Real, 0, None, closed="left"), "array-like", dict],
+        "column_groups": ["array-like", None],
+        "emphasis": [Interval(Real, 0, 1, closed="both"), None],
+        "features": [StrOptions({"code", "all"})],
+    }
+
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None, *, clean: ArrayLike | None = None) -> Self:
+        """Fit the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn, at least 2; finite numbers.
+        y : Ignored
+            Present for the conventions of Pipeline.
+        clean : array-like of shape (n_samples, n_features), default=None
+            What each row would be without noise, where that is known: X is then taken as it is, and
+            nothing is added to it. In a Pipeline, ask for it with `set_fit_request(clean=True)`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; nothing is changed then.
+        FloatingPointError
+            If training does not stay finite, as `skae.DivergenceError`.
+        """
+        return self._fit(X, y, clean)
+
+    def denoise(self, X: ArrayLike) -> np.ndarray:
+        """Give rows back without their noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Noisy rows.
+
+        Returns
+        -------
+        X_clean : ndarray of shape (n_samples, n_features)
+            What the code keeps of them, in the units of the data: `reconstruct` by the name of its use.
+        """
+        return self.reconstruct(X)
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        objective = super()._objective(reconstruction)
+        objective.corruption = self._corruption(reconstruction)
+        objective.emphasis = self.emphasis
+        return objective
+
+    def _corruption(self, reconstruction: Reconstruction) -> nn.Module | None:
+        if not isinstance(self.corruption, str):
+            centre = reconstruction.centre.cpu().double().numpy()
+            return UserCorruption(self.corruption, centre, reconstruction.scale)
+        names = getattr(self, "feature_names_in_", None)
+        highest = math.inf if self.corruption == "gaussian" else 1.0
+        level = per_column(self.corruption_level, names, self.n_features_in_, "corruption_level", highest)
+        groups = group_numbers(self.column_groups, names, self.n_features_in_, "column_groups")
+        for group in range(groups.max() + 1):
+            if np.ptp(level[groups == group]) > 0:
+                raise ValueError(
+                    f"corruption_level differs within a group of column_groups: {level[groups == group]}. "
+                    "Columns that are corrupted together need one level."
+                )
+        if not level.any():
+            return None
+        return CORRUPTIONS[self.corruption](torch.from_numpy(level), torch.from_numpy(groups))
+
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
+        if self.features == "all" and not isinstance(self._specification(), Dense):
+            raise ValueError(
+                f"features='all' needs layers that are known, those of Dense; got network={self.network!r}. "
+                "Use features='code'."
+            )
+        # Built for its checks: a wrong level is told before anything is trained.
+        self._new_objective(link, Frame(np.zeros(X.shape[1]), 1.0))
+        return link
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        return self._codec.activations(X) if self.features == "all" else super()._encode(X)
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        if self.features == "all":
+            first = self._n_hidden_units()
+            Z = Z[:, first : first + self.n_components_]
+        return super()._decode(Z)
+
+    def _n_hidden_units(self) -> int:
+        return sum(layer.out_features for layer in cast(Layers, self.network_.encoder).linear_layers()[:-1])
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_ + (2 * self._n_hidden_units() if self.features == "all" else 0)

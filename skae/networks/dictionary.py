@@ -1,0 +1,139 @@
+"""A dictionary: an encoder that may be deep, and a decoder that adds up unit-norm atoms."""
+
+import dataclasses
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skae._parameters import Specification
+from skae.networks.dense import Dense, Layers
+
+
+class Dictionary(Specification):
+    """Layers that choose codes, and one linear layer that adds atoms of norm one.
+
+    Encoder and decoder start tied (Gao et al. 2024): the encoder's last layer reads along the
+    atoms that the decoder writes.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=()
+        Number of units of each hidden layer of the encoder. ``()`` is one affine map.
+    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
+"leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+
+    Examples
+    --------
+    >>> from skae.networks import Dictionary
+    >>> Dictionary((64,))
+    Dictionary(hidden_layer_sizes=(64,))
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(), kw_only=False)
+    activation: str = "relu"
+
+    def build(
+        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build an encoder and a decoder.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns of the data.
+        code_in : int
+            Number of outputs of the encoder.
+        code_out : int
+            Number of atoms.
+        generator : torch.Generator
+            The source of the initial weights.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Module
+            Maps from (n, n_features) to (n, code_in) and from (n, code_out) to (n, n_features).
+
+        Raises
+        ------
+        ValueError
+            If a size or the activation is not valid.
+        """
+        dense = Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]
+        layers, _ = dense.build(n_features, code_in, code_out, generator)
+        atoms = Atoms(functional.normalize(torch.randn(n_features, code_out, generator=generator), dim=0))
+        return Readers(layers, atoms), atoms  # type: ignore[arg-type]
+
+
+class Atoms(nn.Module):
+    """The decoder: codes weigh atoms, and an offset is added.
+
+    Atoms have norm one by construction: their direction is the parameter, so that its gradient
+    has no part along it, and codes cannot be made small by making atoms long.
+
+    Parameters
+    ----------
+    directions : tensor of shape (n_features, n_components)
+        The atoms at the start, as columns.
+    """
+
+    def __init__(self, directions: torch.Tensor) -> None:
+        super().__init__()
+        self.directions = nn.Parameter(directions)
+        self.offset = nn.Parameter(torch.zeros(len(directions)))
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Atoms as columns, (n_features, n_components)."""
+        return functional.normalize(self.directions, dim=0)
+
+    @torch.no_grad()
+    def measure(self, rows: torch.Tensor) -> None:
+        """Start the offset at the geometric median of the rows (n, n_features) (Weiszfeld 1937)."""
+        median = rows.mean(0)
+        for _ in range(10):
+            weights = 1 / (rows - median).norm(dim=1, keepdim=True).clamp_min(1e-6)
+            median = (weights * rows).sum(0) / weights.sum()
+        self.offset.copy_(median)
+
+    def add(self, code: torch.Tensor) -> torch.Tensor:
+        """Add weighted atoms, without the offset."""
+        return functional.linear(code, self.weight)
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        """Map codes (n, n_components) to rows (n, n_features)."""
+        return self.add(code) + self.offset
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Stay as built: atoms start at random."""
+
+
+class Readers(nn.Module):
+    """The encoder: layers that see rows less the decoder's offset, and start by reading along its atoms.
+
+    Parameters
+    ----------
+    layers : Layers
+        From n_features to as many outputs as the bottleneck wants.
+    atoms : Atoms
+        The decoder.
+    """
+
+    def __init__(self, layers: Layers, atoms: Atoms) -> None:
+        super().__init__()
+        self.layers = layers
+        self.atoms = atoms
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to what enters the bottleneck."""
+        return self.layers(x - self.atoms.offset)
+
+    @torch.no_grad()
+    def start_random(self, generator: torch.Generator) -> None:
+        """Tie the last layer to the atoms if it is the only one; else draw it at random."""
+        last = self.layers.linear_layers()[-1]
+        if last.weight.shape == self.atoms.directions.T.shape and len(self.layers) == 1:
+            last.weight.copy_(self.atoms.weight.T)
+        else:
+            self.layers.start_random(generator)

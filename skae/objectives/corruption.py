@@ -1,0 +1,169 @@
+"""What a denoising autoencoder is shown in place of its rows. Noise is fresh for every batch.
+
+Rows are centred and scaled; a corruption measures what it needs of them once, before training.
+Cells are chosen independently, but for columns of one group (the indicators of a
+category), which are chosen together and get their values from one donor.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Corruption(nn.Module):
+    """Base of all corruptions.
+
+    Parameters
+    ----------
+    level : tensor of shape (n_features,)
+        How much, by column.
+    groups : int64 tensor of shape (n_features,)
+        Number of the group that each column belongs to, from 0 on.
+    """
+
+    level: torch.Tensor
+    groups: torch.Tensor
+
+    def __init__(self, level: torch.Tensor, groups: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("level", level.float())
+        self.register_buffer("groups", groups)
+        self.n_groups = int(groups.max()) + 1
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
+
+    def chosen(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw which cells are corrupted: each with the probability that its column's level is."""
+        return self._uniform(inputs, generator) < self.level
+
+    def _uniform(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        draws = torch.rand(len(inputs), self.n_groups, generator=generator, device=inputs.device)
+        return draws[:, self.groups]
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Give corrupted rows of the same shape; the inputs stay as they are."""
+        raise NotImplementedError
+
+
+class Gaussian(Corruption):
+    """Add normal noise; the level is in standard deviations of each column."""
+
+    deviation: torch.Tensor
+
+    def __init__(self, level: torch.Tensor, groups: torch.Tensor) -> None:
+        super().__init__(level, groups)
+        self.register_buffer("deviation", torch.ones_like(self.level))
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Take the standard deviation of each column."""
+        self.deviation.copy_(rows.std(0, correction=0))
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Add noise to every cell."""
+        noise = torch.randn(inputs.shape, generator=generator, device=inputs.device)
+        return inputs + self.level * self.deviation * noise
+
+
+class Masking(Corruption):
+    """Set cells to zero, in the units of the data."""
+
+    origin: torch.Tensor
+
+    def __init__(self, level: torch.Tensor, groups: torch.Tensor) -> None:
+        super().__init__(level, groups)
+        self.register_buffer("origin", torch.zeros_like(self.level))
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Take where zero lies."""
+        self.origin.copy_(origin)
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Set the chosen cells to zero."""
+        return torch.where(self.chosen(inputs, generator), self.origin, inputs)
+
+
+class SaltAndPepper(Corruption):
+    """Set cells to the least or the largest value of their column, either one as often."""
+
+    lowest: torch.Tensor
+    highest: torch.Tensor
+
+    def __init__(self, level: torch.Tensor, groups: torch.Tensor) -> None:
+        super().__init__(level, groups)
+        self.register_buffer("lowest", torch.zeros_like(self.level))
+        self.register_buffer("highest", torch.zeros_like(self.level))
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Take the extremes of each column."""
+        self.lowest.copy_(rows.amin(0))
+        self.highest.copy_(rows.amax(0))
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Set the chosen cells to an extreme."""
+        chosen = self.chosen(inputs, generator)
+        extreme = torch.where(self._uniform(inputs, generator) < 0.5, self.lowest, self.highest)
+        return torch.where(chosen, extreme, inputs)
+
+
+class Swap(Corruption):
+    """Replace cells by those of other rows of the batch, each group of columns from a donor of its own.
+
+    One donor for all cells of a row would keep the ties between them, which are what is
+    to be learnt.
+    """
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Replace the chosen cells."""
+        shape = (len(inputs), self.n_groups)
+        donors = torch.randint(len(inputs), shape, generator=generator, device=inputs.device)
+        swapped = inputs.gather(0, donors[:, self.groups])
+        return torch.where(self.chosen(inputs, generator), swapped, inputs)
+
+
+class UserCorruption(nn.Module):
+    """The user's own function of arrays in units of the data.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an array (n, n_features) and a `numpy.random.Generator`, gives an array of that shape.
+    centre : ndarray of shape (n_features,)
+        Mean of each column.
+    scale : float
+        What centred data is divided by.
+    """
+
+    def __init__(
+        self, function: Callable[[np.ndarray, np.random.Generator], Any], centre: np.ndarray, scale: float
+    ) -> None:
+        super().__init__()
+        self.function = function
+        self.centre = centre
+        self.scale = scale
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Need nothing."""
+
+    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Apply the function, from a seed that the stream of noise gives."""
+        seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+        X = inputs.cpu().numpy() * self.scale + self.centre
+        corrupted = np.asarray(self.function(X, np.random.default_rng(seed)), dtype=np.float64)
+        if corrupted.shape != X.shape or not np.isfinite(corrupted).all():
+            raise ValueError(
+                f"corruption must give finite numbers of the shape it was given, {X.shape}; it gave "
+                f"{'numbers that are not finite' if corrupted.shape == X.shape else corrupted.shape}."
+            )
+        return torch.from_numpy((corrupted - self.centre) / self.scale).to(inputs)
+
+
+CORRUPTIONS: dict[str, type[Corruption]] = {
+    "gaussian": Gaussian,
+    "masking": Masking,
+    "salt_and_pepper": SaltAndPepper,
+    "swap": Swap,
+}

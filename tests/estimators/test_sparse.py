@@ -1,0 +1,192 @@
+"""What a user of SparseAutoencoderTransformer may rely on."""
+
+import numpy as np
+import pytest
+from scipy.sparse import issparse
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import SparseAutoencoderTransformer
+from skae.metrics import variance_explained
+from skae.networks import Dense
+
+BRIEF = {"max_iter": 10, "random_state": 0}
+PENALTIES = ["topk", "batch_topk", "l1", "l2", "kl"]
+
+
+@pytest.fixture(scope="module")
+def mixtures():
+    """1,500 rows of 20 columns, each a sum of 3 of 30 hidden atoms, and the atoms."""
+    random = np.random.RandomState(0)
+    atoms = random.standard_normal((30, 20))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    codes = np.zeros((1500, 30))
+    for row in codes:
+        row[random.choice(30, 3, replace=False)] = random.uniform(1, 2, 3)
+    return codes @ atoms + 0.01 * random.standard_normal((1500, 20)), atoms
+
+
+def test_the_atoms_of_mixtures_are_found(mixtures):
+    X, atoms = mixtures
+    model = SparseAutoencoderTransformer(60, n_active=4, inference="omp", random_state=0).fit(X)
+    found = model.components_ / np.linalg.norm(model.components_, axis=1, keepdims=True)
+    closest = (found @ atoms.T).max(axis=0)
+    assert np.mean(closest > 0.9) > 0.5
+    # as many active codes as PCA has components
+    assert model.score(X) > variance_explained(PCA(4).fit(X), X) + 0.2
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_what_is_told_of_the_codes_is_so(mixtures, penalty):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, penalty=penalty, early_stopping=False, **BRIEF).fit(X)
+    active = model.transform(X) > (0.5 if penalty == "kl" else 0)
+    np.testing.assert_allclose(active.mean(axis=0), model.activation_frequency_, atol=1e-3)
+    assert active.sum(axis=1).mean() == pytest.approx(model.n_active_, rel=1e-2)
+    assert set(model.dead_components_) == set(np.flatnonzero(model.activation_frequency_ == 0))
+    assert model.components_.shape == (40, 20)
+
+
+def test_rows_are_sums_of_atoms(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, **BRIEF).fit(X)
+    Z = model.transform(X)
+    constant = model.inverse_transform(np.zeros((1, 40)))
+    np.testing.assert_allclose(model.inverse_transform(Z), Z @ model.components_ + constant, atol=1e-5)
+
+
+def test_topk_keeps_at_most_so_many(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, n_active=3, **BRIEF).fit(X)
+    assert (model.transform(X) != 0).sum(axis=1).max() == 3
+
+
+def test_a_code_of_batch_topk_does_not_depend_on_its_neighbours(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, penalty="batch_topk", n_active=3, **BRIEF).fit(X)
+    together = model.transform(X[:50])
+    np.testing.assert_allclose(together[7], model.transform(X[7:8])[0], rtol=1e-12)
+    assert model.n_active_ == pytest.approx(3, abs=1)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_more_alpha_makes_codes_smaller(mixtures, penalty):
+    X, _ = mixtures
+    sizes = [
+        np.abs(
+            SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=40, random_state=0)
+            .fit(X)
+            .transform(X)
+        ).sum()
+        for alpha in (1e-3, 1e-1)
+    ]
+    assert sizes[1] < 0.8 * sizes[0]
+
+
+def test_kl_moves_the_frequency_to_its_target(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, penalty="kl", alpha=10.0, sparsity_target=0.1, random_state=0)
+    assert model.fit(X).transform(X).mean(axis=0) == pytest.approx(np.full(40, 0.1), abs=0.05)
+
+
+def test_alpha_means_the_same_for_any_batch(mixtures):
+    X, _ = mixtures
+    sizes = [
+        np.abs(
+            SparseAutoencoderTransformer(
+                40, penalty="l1", alpha=0.03, batch_size=size, max_iter=100, random_state=0
+            )
+            .fit(X)
+            .transform(X)
+        )
+        .sum(axis=1)
+        .mean()
+        for size in (64, 256)
+    ]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.15)
+
+
+def test_sparse_output_and_back(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, **BRIEF).fit(X)
+    dense = model.transform(X)
+    codes = model.set_params(sparse_output=True).transform(X)
+    assert issparse(codes)
+    assert codes.format == "csr"
+    np.testing.assert_array_equal(codes.toarray(), dense)
+    np.testing.assert_array_equal(model.inverse_transform(codes), model.inverse_transform(dense))
+
+
+@pytest.mark.parametrize("inference", ["omp", "lasso"])
+def test_searched_codes_fit_better_than_the_encoder(mixtures, inference):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, n_active=4, alpha=0.02, **BRIEF).fit(X)
+    by_encoder = model.score(X[:200])
+    assert model.set_params(inference=inference).score(X[:200]) > by_encoder
+    assert model.transform(X[:5].astype(np.float32)).dtype == np.float32
+
+
+def test_debias_undoes_the_shrinking_of_l1(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, penalty="l1", alpha=0.1, random_state=0, max_iter=60).fit(X)
+    shrunk, before = model.transform(X), model.score(X)
+    refitted = model.set_params(debias=True).transform(X)
+    np.testing.assert_array_equal(refitted != 0, shrunk != 0)
+    assert model.score(X) > before
+
+
+def test_the_most_excited_rows_come_first(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, **BRIEF).fit(X)
+    component = int(model.activation_frequency_.argmax())
+    rows = model.top_activating(X, component, n=5)
+    codes = model.transform(X)[:, component]
+    np.testing.assert_array_equal(codes[rows], np.sort(codes)[::-1][:5])
+    with pytest.raises(ValueError, match="component must be in 0 to 39"):
+        model.top_activating(X, 40)
+
+
+def test_revival_leaves_fewer_dead(digits):
+    dead = [
+        len(
+            SparseAutoencoderTransformer(
+                256, n_active=4, auxiliary=auxiliary, learning_rate_init=0.02, max_iter=40, random_state=0
+            )
+            .fit(digits)
+            .dead_components_
+        )
+        for auxiliary in (True, False)
+    ]
+    assert dead[0] <= dead[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"linear_path": True}, "linear_path must be False for sparse codes"),
+        ({"tied_weights": True}, "tied_weights must be False"),
+        ({"dropout": 0.1}, "dropout must be 0"),
+        ({"network": Dense((8,))}, "network must be None or a Dictionary"),
+        ({"penalty": "l0"}, "'penalty' parameter"),
+        ({"n_active": 0}, "'n_active' parameter"),
+        ({"sparsity_target": 1.0}, "'sparsity_target' parameter"),
+    ],
+)
+def test_bad_settings_are_told_before_training(mixtures, settings, message):
+    model = SparseAutoencoderTransformer(8, **settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(mixtures[0])
+    assert not hasattr(model, "network_")
+
+
+def test_a_search_over_size_and_penalty(mixtures):
+    X, _ = mixtures
+    y = X[:, 0] > 0
+    pipe = make_pipeline(StandardScaler(), SparseAutoencoderTransformer(**BRIEF), LogisticRegression())
+    name = "sparseautoencodertransformer__"
+    grid = {f"{name}n_components": [8, 30], f"{name}penalty": ["l1", "kl", "topk"]}
+    search = GridSearchCV(pipe, grid, cv=2, scoring="roc_auc", error_score="raise").fit(X, y)
+    assert search.best_score_ > 0.8
