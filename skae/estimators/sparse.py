@@ -79,11 +79,12 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         Share of rows for which a code should be on, in (0, 1), for "kl".
     auxiliary : bool, default=True
         Whether components that no row uses are brought back by a loss of their own (AuxK, Gao et al.
-        2024), for "topk" and "batch_topk".
+        2024), for "topk" and "batch_topk" with an identity output.
     inference : {"encoder", "omp", "lasso"}, default="encoder"
         How `transform` finds codes: by the encoder, in one pass; or by scikit-learn's `sparse_encode` on the
         learnt dictionary, by orthogonal matching pursuit of `n_active` atoms or by the lasso with
-        `alpha`, which takes longer and fits better. These codes may be negative.
+        `alpha`, which takes longer and fits better. These codes may be negative. Needs an identity
+        output, as `debias` does.
     debias : bool, default=False
         Whether `transform` refits the sizes of the active codes by least squares: "l1" makes them too small.
     sparse_output : bool, default=False
@@ -92,7 +93,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The atoms, in the units of X: a row is given back as its codes times these, plus a constant.
+        The atoms, in the units of X: a row is given back as its codes times these, plus a constant
+        (before the link, for losses that have one).
     n_active_ : float
         Mean number of active codes of the training rows. For "kl" a code is active above 0.5.
     activation_frequency_ : ndarray of shape (n_components,)
@@ -196,7 +198,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         penalty = _KINDS[self.penalty].penalty(self)
         if penalty is not None:
             objective.penalties[self.penalty] = penalty
-        elif self.auxiliary:
+        elif self.auxiliary and reconstruction.is_centred:
+            # Behind a link, what is left over is not a sum of atoms.
             # Half as many as there are columns speak for the dead, as in the paper.
             n_auxiliary = max(1, min(self.n_features_in_ // 2, self.n_components))
             objective.penalties["auxiliary"] = AuxK(self.n_components, n_auxiliary)
@@ -260,6 +263,12 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _about_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give rows less what the decoder adds to all of them, and the atoms as rows."""
+        if not self.objective_.reconstruction.is_centred:
+            raise ValueError(
+                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which a fit with "
+                f"loss={self.loss!r} and output_activation={self.output_activation!r} passes through a "
+                "link. Use inference='encoder' with debias=False, or fit with an identity output."
+            )
         atoms = self._atoms(self.network_)
         rows = self._codec.frame.to_network(X).astype(np.float64) - atoms.offset.numpy()
         return rows, atoms.weight.numpy().T.astype(np.float64)

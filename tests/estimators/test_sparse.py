@@ -190,3 +190,22 @@ def test_a_search_over_size_and_penalty(mixtures):
     grid = {f"{name}n_components": [8, 30], f"{name}penalty": ["l1", "kl", "topk"]}
     search = GridSearchCV(pipe, grid, cv=2, scoring="roc_auc", error_score="raise").fit(X, y)
     assert search.best_score_ > 0.8
+
+
+@pytest.mark.parametrize("settings", [{"inference": "omp"}, {"debias": True}])
+def test_sums_of_atoms_are_not_searched_behind_a_link(digits, settings):
+    model = SparseAutoencoderTransformer(16, loss="binary_crossentropy", **BRIEF).fit(digits)
+    assert model.transform(digits).shape == (1797, 16)
+    with pytest.raises(ValueError, match="passes through a link"):
+        model.set_params(**settings).transform(digits)
+
+
+def test_partial_fit_pushes_with_the_whole_penalty(mixtures):
+    X, _ = mixtures
+    sizes = []
+    for alpha in (0.0, 1.0):
+        model = SparseAutoencoderTransformer(30, penalty="l1", alpha=alpha, random_state=0)
+        for _ in range(60):
+            model.partial_fit(X[:300])
+        sizes.append(np.abs(model.transform(X)).sum())
+    assert sizes[1] < 0.7 * sizes[0]

@@ -1,0 +1,85 @@
+"""Penalties on codes: values spelt out, finite gradients, warm-up, and who is judged by them."""
+
+import math
+
+import pytest
+import torch
+
+from skae.networks import Dictionary
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Rectified
+from skae.objectives import LOSSES, Batch, Objective, Pass, Reconstruction
+from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, AuxK
+
+X = torch.ones(2, 4)  # the root of four columns is 2
+CODE = torch.tensor([[1.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def passed(code, network=None, target=X, output=X, pre=None):
+    return Pass(network, Batch(X, target), code if pre is None else pre, code, output)
+
+
+def test_values():
+    assert ActivityL1(1.0)(passed(CODE)).tolist() == [2.0, 0.0]  # (1 + 3) / 2
+    assert ActivityL2(1.0)(passed(CODE)).tolist() == [2.5, 0.0]  # (1 + 9) / 4
+    # A code that is on as often as wanted costs nothing; one that is on half as often costs
+    # 0.5 log(0.5 / 0.25) + 0.5 log(0.5 / 0.75).
+    code = torch.tensor([[0.5, 0.5], [0.5, 0.0]])
+    expected = (0.5 * math.log(2) + 0.5 * math.log(2 / 3)) / 2
+    assert float(ActivityKL(1.0, 0.5)(passed(code))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("penalty", [ActivityL1(1.0), ActivityL2(1.0), ActivityKL(1.0, 0.1)])
+def test_gradients_are_finite_at_the_ends(penalty):
+    code = torch.tensor([[0.0, 1.0], [0.0, 1.0]], requires_grad=True)
+    penalty(passed(code)).sum().backward()
+    assert code.grad.isfinite().all()
+
+
+@pytest.fixture
+def parts(generator):
+    encoder, decoder = Dictionary().build(4, 6, 6, generator)
+    encoder.start_random(generator)
+    loss = LOSSES["squared_error"]
+    reconstruction = Reconstruction(loss.cell, "identity", loss.from_output)
+    objective = Objective(reconstruction, {"l1": ActivityL1(2.0)})
+    return Autoencoder(encoder, decoder, Rectified()), objective
+
+
+def test_the_coefficient_rises_over_a_tenth_of_training(parts, generator):
+    network, objective = parts
+    rows = torch.randn(20, 4, generator=generator)
+    batch = objective.prepare(Batch(rows, rows), network, generator)
+    values = []
+    for objective.progress in (0.0, 0.05, 0.1, 1.0):
+        values.append(float(objective(network, batch)["l1"].detach()))
+    assert values[0] == 0
+    assert values[1] == pytest.approx(values[3] / 2)
+    assert values[2] == pytest.approx(values[3])
+    objective.progress, objective.warms_up = 0.0, False
+    assert float(objective(network, batch)["l1"].detach()) == pytest.approx(values[3])
+
+
+def test_held_out_rows_are_judged_by_the_penalty_too(parts, generator):
+    network, objective = parts
+    rows = torch.randn(20, 4, generator=generator)
+    errors = objective.evaluate(network, Batch(rows, rows))
+    expected = (network(rows) - rows).square().mean(1) + 2.0 * network.encode(rows).sum(1) / 2
+    torch.testing.assert_close(errors.loss, expected.detach())
+
+
+def test_the_dead_learn_from_what_is_left_over(parts):
+    network, _ = parts
+    auxiliary = AuxK(6, 2)
+    auxiliary.measure(torch.zeros(3, 4))
+    code = torch.zeros(2, 6)
+    code[:, 0] = 1.0
+    pre = torch.ones(2, 6, requires_grad=True)
+    output = torch.zeros(2, 4)
+    # Two rows without the others is less than an epoch of three rows: nobody is dead yet.
+    assert not auxiliary(passed(code, network, output=output, pre=pre)).any()
+    value = auxiliary(passed(code, network, output=output, pre=pre)).sum()
+    value.backward()
+    assert value > 0
+    assert not pre.grad[:, 0].any()  # the living get no gradient
+    assert pre.grad[:, 1:].any()
