@@ -26,7 +26,11 @@ from skae.metrics import variance_explained_score
 # Components and active codes.
 SIZES = {"digits": (128, 8), "weatherAUS": (64, 4), "MNIST": (400, 10)}
 # For the penalties without a count, what leaves about as many codes active.
-ALPHAS = {"digits": {"l1": 0.3}, "weatherAUS": {"l1": 0.9}, "MNIST": {"l1": 0.2}}
+ALPHAS = {
+    "digits": {"l1": 0.3, "jumprelu": 0.2, "gated": 0.6},
+    "weatherAUS": {"l1": 0.9, "jumprelu": 0.35, "gated": 0.8},
+    "MNIST": {"l1": 0.25, "jumprelu": 0.22, "gated": 0.6},
+}
 TEST_ROWS = 2000
 
 
@@ -34,7 +38,7 @@ def ours(name: str, train: np.ndarray, test: np.ndarray) -> list[dict[str, Any]]
     """Measure each penalty, with both ways to find codes."""
     rows = []
     n_components, n_active = SIZES[name]
-    for penalty in ("topk", "batch_topk", "l1"):
+    for penalty in ("topk", "batch_topk", "jumprelu", "gated", "l1"):
         model = SparseAutoencoderTransformer(
             n_components,
             penalty=penalty,
@@ -105,12 +109,12 @@ def dead_components(train: np.ndarray) -> list[dict[str, Any]]:
     """Count components that no row uses, with and without the recipe against it."""
     n_components = 4 * train.shape[1]
     rows = []
-    for auxiliary in (True, False):
+    for revival in ("resample", "auxiliary", None):
         model = SparseAutoencoderTransformer(
-            n_components, n_active=10, auxiliary=auxiliary, max_iter=15, random_state=0
+            n_components, n_active=10, revival=revival, max_iter=15, random_state=0
         ).fit(train)
         share = len(model.dead_components_) / n_components
-        rows.append({"auxiliary loss": auxiliary, "components": n_components, "share dead": share})
+        rows.append({"revival": revival or "none", "components": n_components, "share dead": share})
     return rows
 
 

@@ -131,8 +131,8 @@ class Fitting:
             objective.load_state_dict(previous.state_dict(), strict=False)
             return network.requires_grad_(True), objective, axes
         network = self._build(generator).to(rows.device).eval()
-        if hasattr(network.decoder, "measure"):
-            network.decoder.measure(rows)  # type: ignore[operator]
+        if hasattr(network.encoder, "start_at"):
+            network.encoder.start_at(rows, network.bottleneck, generator)  # type: ignore[operator]
         if self.estimator.init == "pca" and network.linear_encoder is not None:
             set_linear_path(network, axes, generator)
             reconstruction = objective.reconstruction
@@ -297,6 +297,8 @@ class Fitting:
         with self._module_randomness():
             network, objective, _ = self.begin(self.rows)
             objective.warms_up = False
+            # What no row of one call needs, rows of the next may.
+            objective.revival = None
             step = self.step(network, objective, schedule="constant", scale=0.1)
             order = self.streams.torch("rows")
             if state:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._forks import settle
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.reconstruction import LINKS, Reconstruction
 
@@ -84,6 +85,7 @@ def to_rows(
     rows : tensor of shape (n_samples, n_features)
         The only copy of the data that training makes.
     """
+    settle()
     rows = torch.empty(X.shape, dtype=torch.float32)
     view = rows.numpy()
     for part in chunks(X):
@@ -136,6 +138,7 @@ class Codec:
 
     @staticmethod
     def _apply(X: np.ndarray, function: Any) -> np.ndarray:
+        settle()
         with torch.inference_mode():
             results = [function(X[part]).numpy() for part in chunks(X)]
         result = results[0] if len(results) == 1 else np.concatenate(results)

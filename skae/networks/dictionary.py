@@ -7,7 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from skae._parameters import Specification
+from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Dense, Layers
+
+_START_ROWS = 2048
 
 
 class Dictionary(Specification):
@@ -89,13 +92,19 @@ class Atoms(nn.Module):
         return functional.normalize(self.directions, dim=0)
 
     @torch.no_grad()
-    def measure(self, rows: torch.Tensor) -> None:
-        """Start the offset at the geometric median of the rows (n, n_features) (Weiszfeld 1937)."""
+    def start_at(self, rows: torch.Tensor, generator: torch.Generator) -> None:
+        """Start the offset at the geometric median of rows (n, n_features), and atoms at rows about it."""
         median = rows.mean(0)
         for _ in range(10):
             weights = 1 / (rows - median).norm(dim=1, keepdim=True).clamp_min(1e-6)
             median = (weights * rows).sum(0) / weights.sum()
         self.offset.copy_(median)
+        n_atoms = self.directions.shape[1]
+        chosen = torch.randperm(len(rows), generator=generator).repeat(-(-n_atoms // len(rows)))[:n_atoms]
+        about = functional.normalize(rows[chosen.to(rows.device)] - median, dim=1)
+        # Some noise keeps atoms apart that start at equal rows, and away from zero.
+        noise = torch.randn(about.shape, generator=generator).to(rows) * (0.1 / about.shape[1] ** 0.5)
+        self.directions.copy_(functional.normalize(about + noise, dim=1).T)
 
     def add(self, code: torch.Tensor) -> torch.Tensor:
         """Add weighted atoms, without the offset."""
@@ -111,6 +120,10 @@ class Atoms(nn.Module):
 
 class Readers(nn.Module):
     """The encoder: layers that see rows less the decoder's offset, and start by reading along its atoms.
+
+    Atoms start at rows, and are read so weakly that the sum of the active ones fits rows best. From
+    random directions three of four of 3,136 components on MNIST end dead, from rows one of four, and
+    without the second part, which sums of alike atoms overshoot, training takes twice as long.
 
     Parameters
     ----------
@@ -129,11 +142,54 @@ class Readers(nn.Module):
         """Map rows (n, n_features) to what enters the bottleneck."""
         return self.layers(x - self.atoms.offset)
 
-    @torch.no_grad()
     def start_random(self, generator: torch.Generator) -> None:
-        """Tie the last layer to the atoms if it is the only one; else draw it at random."""
+        """Draw the layers at random; `start_at` ties them."""
+        self.layers.start_random(generator)
+
+    @torch.no_grad()
+    def start_at(self, rows: torch.Tensor, bottleneck: Bottleneck, generator: torch.Generator) -> None:
+        """Start atoms at training rows (n, n_features), and read along them.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, n_features)
+            Training rows, centred and scaled.
+        bottleneck : Bottleneck
+            Chooses the codes, and starts at those of some of the rows.
+        generator : torch.Generator
+            Chooses the rows.
+        """
+        self.atoms.start_at(rows, generator)
         last = self.layers.linear_layers()[-1]
-        if last.weight.shape == self.atoms.directions.T.shape and len(self.layers) == 1:
+        if len(self.layers) == 1:
             last.weight.copy_(self.atoms.weight.T)
-        else:
-            self.layers.start_random(generator)
+        part = rows[:_START_ROWS]
+        pre = self(part)
+        bottleneck.start(pre)
+        back = self.atoms.add(bottleneck.read(pre))
+        scale = ((part - self.atoms.offset) * back).sum() / back.square().sum().clamp_min(1e-12)
+        if scale > 0:
+            last.weight.mul_(scale)
+            last.bias.mul_(scale)
+            bottleneck.start(pre * scale)
+
+    @torch.no_grad()
+    def start_again(self, components: torch.Tensor, rows: torch.Tensor, alive: torch.Tensor) -> None:
+        """Let components start at what is left of rows, and be read as strongly as the living.
+
+        Parameters
+        ----------
+        components : tensor of int of shape (n,)
+            Their numbers.
+        rows : tensor of shape (n, n_features)
+            Residuals; those that are zero change nothing.
+        alive : tensor of bool of shape (n_components,)
+            Which components set the strength.
+        """
+        some = rows.norm(dim=1) > 0
+        components, rows = components[some], functional.normalize(rows[some], dim=1)
+        last = self.layers.linear_layers()[-1]
+        self.atoms.directions[:, components] = rows.T * self.atoms.directions[:, components].norm(dim=0)
+        if len(self.layers) == 1:
+            last.weight[components] = rows * last.weight[alive].norm(dim=1).mean().nan_to_num(1.0)
+            last.bias[components] = 0.0

@@ -34,6 +34,11 @@ class Objective(nn.Module):
     emphasis : float in [0, 1], optional
         Weight of the cells whose input is not their target; the others weigh one minus that
         (Vincent et al. 2010). None weighs all alike.
+
+    Attributes
+    ----------
+    revival : torch.nn.Module or None
+        Watches each training pass and may change the network after the step, as `Resample` does.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Objective(nn.Module):
         self.penalties = nn.ModuleDict(penalties or {})
         self.corruption = corruption
         self.emphasis = emphasis
+        self.revival: nn.Module | None = None
         # How far training is, in [0, 1]: steps write it, the warm-up of penalties reads it.
         self.progress = 1.0
         self.warms_up = True
@@ -57,6 +63,8 @@ class Objective(nn.Module):
         for penalty in self.penalties.values():
             if hasattr(penalty, "measure"):
                 cast(Any, penalty).measure(rows)
+        if self.revival is not None:
+            cast(Any, self.revival).measure(rows)
         if self.corruption is not None:
             centre = self.reconstruction.centre.to(rows)
             cast(Any, self.corruption).measure(rows, -centre / self.reconstruction.scale)
@@ -111,12 +119,19 @@ class Objective(nn.Module):
         cells = self.reconstruction.cells(output, batch.target)
         terms = {"reconstruction": weighted_mean(cells, batch.weight)}
         passed = Pass(network, batch, pre, code, output)
+        if self.revival is not None:
+            cast(Any, self.revival).watch(passed)
         for name, penalty in self.penalties.items():
             coefficient = cast(float, penalty.coefficient)
             if self.warms_up and getattr(penalty, "judges", False):
                 coefficient *= min(1.0, self.progress / _WARM_UP)
             terms[name] = coefficient * weighted_mean(penalty(passed), batch.weight)
         return terms
+
+    def renew(self, network: Any) -> None:
+        """Bring back, after a step, what training has lost."""
+        if self.revival is not None:
+            cast(Any, self.revival).renew(network, self.progress)
 
     @torch.no_grad()
     def evaluate(self, network: Any, rows: Batch) -> "Errors":

@@ -137,6 +137,7 @@ class GradientStep:
         self.optimizer.step()
         if self.constrain is not None:
             self.constrain(self.network)
+        self.objective.renew(self.network)
         return terms
 
     def slow_down(self, factor: float) -> None:

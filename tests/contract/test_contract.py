@@ -34,6 +34,8 @@ SETTINGS = {
         {"max_iter": 3},
         {"max_iter": 3, "penalty": "batch_topk", "n_components": 20, "validation_fraction": 0.3},
         {"max_iter": 3, "penalty": "l1", "debias": True},
+        {"max_iter": 3, "penalty": "jumprelu", "n_components": 12},
+        {"max_iter": 3, "penalty": "gated", "n_components": 5, "revival": "auxiliary"},
         {"max_iter": 3, "penalty": "l2", "hidden_layer_sizes": 8},
         {"max_iter": 3, "penalty": "kl", "n_components": 8},
         {"max_iter": 3, "inference": "omp", "n_components": 10},

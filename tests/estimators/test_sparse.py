@@ -14,7 +14,7 @@ from skae.metrics import variance_explained
 from skae.networks import Dense
 
 BRIEF = {"max_iter": 10, "random_state": 0}
-PENALTIES = ["topk", "batch_topk", "l1", "l2", "kl"]
+PENALTIES = ["topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_code_of_batch_topk_does_not_depend_on_its_neighbours(mixtures):
     assert model.n_active_ == pytest.approx(3, abs=1)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "l2"])
+@pytest.mark.parametrize("penalty", ["l1", "l2", "gated"])
 def test_more_alpha_makes_codes_smaller(mixtures, penalty):
     X, _ = mixtures
     sizes = [
@@ -150,17 +150,39 @@ def test_the_most_excited_rows_come_first(mixtures):
 
 
 def test_revival_leaves_fewer_dead(digits):
-    dead = [
-        len(
+    dead = {
+        revival: len(
             SparseAutoencoderTransformer(
-                256, n_active=4, auxiliary=auxiliary, learning_rate_init=0.02, max_iter=40, random_state=0
+                256, n_active=4, revival=revival, learning_rate_init=0.05, max_iter=40, random_state=0
             )
             .fit(digits)
             .dead_components_
         )
-        for auxiliary in (True, False)
+        for revival in ("resample", "auxiliary", None)
+    }
+    assert dead["resample"] < dead[None] / 4
+    assert dead["auxiliary"] < dead[None]
+
+
+@pytest.mark.parametrize("penalty", ["jumprelu", "gated"])
+def test_more_alpha_leaves_fewer_active(mixtures, penalty):
+    X, _ = mixtures
+    models = [
+        SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=40, random_state=0).fit(X)
+        for alpha in (1e-2, 3e-1)
     ]
-    assert dead[0] <= dead[1]
+    assert models[1].n_active_ < 0.8 * models[0].n_active_
+
+
+def test_codes_that_jump_shrink_less_than_those_of_l1(mixtures):
+    X, _ = mixtures
+    slopes = {}
+    for penalty in ("jumprelu", "gated", "l1"):
+        model = SparseAutoencoderTransformer(40, penalty=penalty, alpha=0.3, random_state=0).fit(X)
+        X_back = model.reconstruct(X)
+        slopes[penalty] = (X * X_back).sum() / (X * X).sum()
+    assert slopes["l1"] < slopes["gated"]
+    assert slopes["l1"] < slopes["jumprelu"]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +192,7 @@ def test_revival_leaves_fewer_dead(digits):
         ({"tied_weights": True}, "tied_weights must be False"),
         ({"dropout": 0.1}, "dropout must be 0"),
         ({"network": Dense((8,))}, "network must be None or a Dictionary"),
+        ({"revival": "all"}, "'revival' parameter"),
         ({"penalty": "l0"}, "'penalty' parameter"),
         ({"n_active": 0}, "'n_active' parameter"),
         ({"sparsity_target": 1.0}, "'sparsity_target' parameter"),

@@ -7,9 +7,18 @@ import torch
 
 from skae.networks import Dictionary
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.bottlenecks import Rectified
+from skae.networks.bottlenecks import JumpReLU, Rectified
 from skae.objectives import LOSSES, Batch, Objective, Pass, Reconstruction
-from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, AuxK
+from skae.objectives.penalties import (
+    ActiveCount,
+    ActivityKL,
+    ActivityL1,
+    ActivityL2,
+    AuxK,
+    GateFit,
+    GateL1,
+    Resample,
+)
 
 X = torch.ones(2, 4)  # the root of four columns is 2
 CODE = torch.tensor([[1.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
@@ -83,3 +92,49 @@ def test_the_dead_learn_from_what_is_left_over(parts):
     assert value > 0
     assert not pre.grad[:, 0].any()  # the living get no gradient
     assert pre.grad[:, 1:].any()
+
+
+def test_active_codes_are_counted(parts):
+    network, _ = parts
+    network.bottleneck = JumpReLU(3, 1)
+    with torch.no_grad():
+        network.bottleneck.log_threshold.copy_(torch.tensor([1.0, 2.0, 3.0]).log())
+    pre = torch.tensor([[1.5, 2.5, 2.5], [0.0, 0.0, 9.0]])
+    assert ActiveCount(1.0)(passed(CODE, network, pre=pre)).tolist() == [2, 1]
+
+
+def test_gates_are_pushed_down_and_fitted_without_teaching_the_atoms(parts):
+    network, _ = parts
+    pre = torch.tensor([[2.0, -3.0, 0, 0, 0, 0]], requires_grad=True)
+    row = torch.ones(1, 4)
+    through = Pass(network, Batch(row, row), pre, pre, row)
+    assert GateL1(1.0)(through).tolist() == [1.0]  # 2 over the root of four columns
+    value = GateFit()(through)
+    atom = network.decoder.weight[:, 0].detach()
+    torch.testing.assert_close(value, (2 * atom - 1).square().mean()[None])
+    value.sum().backward()
+    assert pre.grad[0, 0] != 0
+    assert network.decoder.directions.grad is None
+
+
+def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
+    network, _ = parts
+    revival = Resample(6)
+    revival.measure(torch.zeros(4, 4))
+    code = torch.zeros(2, 6)
+    code[:, 0] = 1.0
+    output = torch.zeros(2, 4)
+    start = network.decoder.weight.detach().clone()
+
+    def epoch(progress):
+        for _ in range(2):
+            revival.watch(passed(code, network, output=output))
+            revival.renew(network, progress)
+        return network.decoder.weight.detach()
+
+    assert torch.equal(epoch(0.9), start)
+    after = epoch(0.5)
+    torch.testing.assert_close(after[:, 0], start[:, 0])  # in use
+    # One for each row of the last batch, where all four columns miss one.
+    torch.testing.assert_close(after[:, 1:3], torch.full((4, 2), 0.5))
+    torch.testing.assert_close(after[:, 3:], start[:, 3:])

@@ -8,13 +8,16 @@ class Bottleneck(nn.Module):
     """The real-valued code, passed on as it is; the base of every other bottleneck.
 
     A bottleneck that rectifies, selects, samples or rounds codes overrides these
-    four methods. What it learns are parameters, what it counts are buffers, so that
+    methods. What it learns are parameters, what it counts are buffers, so that
     its `state_dict` is all there is to save.
     """
 
     def width(self, n_components: int) -> int:
         """Give the number of outputs that the encoder must have."""
         return n_components
+
+    def start(self, pre: torch.Tensor) -> None:
+        """Set what is learnt to something sensible for the first encoder outputs (n_rows, width)."""
 
     def draw(self, n_rows: int, generator: torch.Generator) -> torch.Tensor | None:
         """Draw the randomness of one training step, or None where there is none."""

@@ -47,13 +47,17 @@ class BatchTopK(Bottleneck):
         # Below zero: nothing was kept yet.
         self.register_buffer("threshold", torch.tensor(-1.0))
 
+    @torch.no_grad()
+    def start(self, pre: torch.Tensor) -> None:
+        """Start the threshold where so many are kept."""
+        self.threshold.copy_(threshold_of(pre, self.n_active))
+
     def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
         """Keep the largest of the batch."""
         codes = pre.relu()
-        n_kept = self.n_active * len(codes)
-        if n_kept >= codes.numel():
+        if self.n_active >= codes.shape[1]:
             return codes
-        least = codes.flatten().topk(n_kept).values[-1].detach()
+        least = threshold_of(codes.detach(), self.n_active)
         with torch.no_grad():
             new = torch.where(self.threshold < 0, least, 0.99 * self.threshold + 0.01 * least)
             self.threshold.copy_(new)
@@ -63,3 +67,9 @@ class BatchTopK(Bottleneck):
         """Keep what exceeds the threshold."""
         codes = pre.relu()
         return codes * (codes >= self.threshold)
+
+
+def threshold_of(pre: torch.Tensor, n_active: int) -> torch.Tensor:
+    """Give the least value, not below zero, of the `n_active` largest a row on average of `pre` (n, k)."""
+    n_kept = min(n_active * len(pre), pre.numel())
+    return pre.flatten().topk(n_kept).values[-1].clamp_min(0.0)

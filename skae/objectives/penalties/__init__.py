@@ -1,7 +1,18 @@
 """Penalties: what is added to the reconstruction loss."""
 
 from skae.objectives.penalties.activity import ActivityKL, ActivityL1, ActivityL2
-from skae.objectives.penalties.revival import AuxK
+from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
+from skae.objectives.penalties.revival import AuxK, Resample
 from skae.objectives.penalties.weights import WeightL1
 
-__all__ = ["ActivityKL", "ActivityL1", "ActivityL2", "AuxK", "WeightL1"]
+__all__ = [
+    "ActiveCount",
+    "ActivityKL",
+    "ActivityL1",
+    "ActivityL2",
+    "AuxK",
+    "GateFit",
+    "GateL1",
+    "Resample",
+    "WeightL1",
+]

@@ -1,4 +1,4 @@
-"""Bringing back components that no row uses any more."""
+"""Bringing back components that no row uses any more: by a loss, or by a new start."""
 
 from typing import Any, cast
 
@@ -50,3 +50,47 @@ class AuxK(nn.Module):
         residual = (passed.batch.target - passed.output).detach()
         missed = (residual - cast(Any, passed.network).decoder.add(codes)).square().mean(1)
         return torch.where(dead.any(), missed / residual.square().mean().clamp_min(1e-12), 0.0)
+
+
+class Resample(nn.Module):
+    """Let components that no row used for an epoch start again at rows that are given back badly.
+
+    A dead component becomes the residual of a row of the batch at hand, read along the same direction,
+    as strongly as the living are read (after Bricken et al. 2023, who draw rows by their loss).
+    Nothing of it is differentiated: a dead component has no gradient.
+    """
+
+    # What starts again in the last fifth would not learn any more.
+    until = 0.8
+
+    def __init__(self, n_components: int) -> None:
+        super().__init__()
+        self.used = torch.zeros(n_components, dtype=torch.bool)
+        self.n_rows = 0
+        self.n_seen = 0
+        self.left: torch.Tensor | None = None
+
+    def measure(self, rows: torch.Tensor) -> None:
+        """Take the length of an epoch from the training rows."""
+        self.n_rows = len(rows)
+        self.used = self.used.to(rows.device)
+
+    @torch.no_grad()
+    def watch(self, passed: Pass) -> None:
+        """See which components a batch uses; keep what is left over when an epoch is full."""
+        self.used |= (passed.code > 0).any(0)
+        self.n_seen += len(passed.code)
+        if self.n_seen >= self.n_rows:
+            self.left = passed.batch.target - passed.output
+
+    @torch.no_grad()
+    def renew(self, network: Any, progress: float) -> None:
+        """Start dead components again, once an epoch, after the step."""
+        if self.left is None:
+            return
+        if progress < self.until:
+            # At most one for each row of the batch: twins would stay twins.
+            dead = (~self.used).nonzero()[: len(self.left), 0]
+            network.encoder.start_again(dead, self.left[: len(dead)], self.used)
+        self.used.zero_()
+        self.n_seen, self.left = 0, None

@@ -1,0 +1,46 @@
+"""What trains bottlenecks that decide by a step: counts and gates."""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skae.objectives.batch import Pass
+from skae.objectives.penalties.activity import ActivityL1
+
+
+class ActiveCount(ActivityL1):
+    """Number of active codes of a row, for bottlenecks with a learnt threshold.
+
+    The coefficient is the share of a row's variance that a code must explain to be worth having.
+    """
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give one value a row."""
+        return cast(Any, passed.network).bottleneck.active(passed.pre).sum(1)
+
+
+class GateL1(ActivityL1):
+    """Sum of the open gates of a row, in the units of `ActivityL1`."""
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give one value a row."""
+        return passed.pre.relu().sum(1) / passed.batch.inputs.shape[1] ** 0.5
+
+
+class GateFit(nn.Module):
+    """Squared error of rows rebuilt from the open gates, by a decoder that does not learn from it.
+
+    It is where gates learn which codes a row needs (Rajamanoharan et al. 2024).
+    """
+
+    # Without it, the epoch would be best in which gates are still open too often.
+    judges = True
+    coefficient = 1.0
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give one value a row."""
+        atoms = cast(Any, passed.network).decoder
+        rebuilt = functional.linear(passed.pre.relu(), atoms.weight.detach()) + atoms.offset.detach()
+        return (rebuilt - passed.batch.target).square().mean(1)
