@@ -42,3 +42,24 @@ for line, component in zip(axes, order[10:14], strict=True):
     for axis in line:
         axis.set(xticks=[], yticks=[])
 plt.show()
+
+# %%
+# "l1" has a price: to make codes few it makes them small, and so pictures pale. `debias=True` refits the
+# sizes of the codes that are active; "jumprelu" and "gated" do not shrink them in the first place.
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.8), layout="constrained", sharex=True, sharey=True)
+for axis, (penalty, alpha, debias) in zip(
+    axes,
+    [("l1", 0.3, False), ("l1", 0.3, True), ("jumprelu", 0.2, False), ("gated", 0.6, False)],
+    strict=True,
+):
+    shrunk = SparseAutoencoderTransformer(100, penalty=penalty, alpha=alpha, debias=debias, random_state=0)
+    X_back = shrunk.fit(X).reconstruct(X)
+    centred, centred_back = X - X.mean(axis=0), X_back - X.mean(axis=0)
+    slope = (centred * centred_back).sum() / (centred**2).sum()
+    axis.hexbin(centred.ravel(), centred_back.ravel(), gridsize=40, bins="log", cmap="cividis")
+    axis.axline((0, 0), slope=1, color="black", linewidth=0.8, linestyle="--")
+    axis.axline((0, 0), slope=slope, color="tab:red")
+    name = f"{penalty}, debiased" if debias else penalty
+    axis.set(title=f"{name}: slope {slope:.2f}", xlabel="Pixel about its mean")
+axes[0].set_ylabel("Given back")
+plt.show()
