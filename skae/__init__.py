@@ -5,6 +5,7 @@ from importlib.metadata import version
 from skae import datasets, metrics, networks
 from skae.estimators import (
     AutoencoderTransformer,
+    ContractiveAutoencoderTransformer,
     DenoisingAutoencoderTransformer,
     SparseAutoencoderTransformer,
 )
@@ -14,6 +15,7 @@ __version__ = version("skae")
 
 __all__ = [
     "AutoencoderTransformer",
+    "ContractiveAutoencoderTransformer",
     "DenoisingAutoencoderTransformer",
     "DivergenceError",
     "SparseAutoencoderTransformer",

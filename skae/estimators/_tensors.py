@@ -121,6 +121,13 @@ class Codec:
         """Map data (n, n_features) to the activations of all hidden layers and the code."""
         return self._read(X, self._network(X.dtype).activations)
 
+    def measure(
+        self, X: np.ndarray, function: Callable[[Autoencoder, torch.Tensor], torch.Tensor]
+    ) -> np.ndarray:
+        """Give what a function of the network and centred and scaled rows says of data (n, n_features)."""
+        network = self._network(X.dtype)
+        return self._read(X, lambda rows: function(network, rows))
+
     def _read(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
         return self._apply(X, lambda part: function(torch.from_numpy(self.frame.to_network(part))))
 

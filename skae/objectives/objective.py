@@ -96,6 +96,9 @@ class Objective(nn.Module):
             emphasis = torch.where(inputs != rows.target, self.emphasis, 1 - self.emphasis)
             weight = emphasis if weight is None else weight * emphasis
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
+        for name, penalty in self.penalties.items():
+            if hasattr(penalty, "draw"):
+                draws[name] = cast(Any, penalty).draw(inputs, generator)
         target = self.reconstruction.target(rows.target)
         return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
 

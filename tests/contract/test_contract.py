@@ -24,6 +24,12 @@ SETTINGS = {
         {"max_iter": 3, "loss": "poisson", "learning_rate": "constant"},
         {"max_iter": 3, "network": Dense((8,), activation="elu")},
     ],
+    skae.ContractiveAutoencoderTransformer: [
+        {"max_iter": 3},
+        {"max_iter": 3, "jacobian": "exact", "tied_weights": False, "n_components": 1},
+        {"max_iter": 3, "hidden_layer_sizes": 8, "alpha": 1.0},
+        {"max_iter": 3, "hidden_layer_sizes": (), "code_activation": "logistic", "linear_path": False},
+    ],
     skae.DenoisingAutoencoderTransformer: [
         {"max_iter": 3},
         {"max_iter": 3, "corruption": "gaussian", "corruption_level": 0.5, "features": "all"},

@@ -22,10 +22,20 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoencoderTransformer, DenoisingAutoencoderTransformer, SparseAutoencoderTransformer
+from skae import (
+    AutoencoderTransformer,
+    ContractiveAutoencoderTransformer,
+    DenoisingAutoencoderTransformer,
+    SparseAutoencoderTransformer,
+)
 from skae.networks import Dense
 
-KIN = [AutoencoderTransformer, DenoisingAutoencoderTransformer, SparseAutoencoderTransformer]
+KIN = [
+    AutoencoderTransformer,
+    ContractiveAutoencoderTransformer,
+    DenoisingAutoencoderTransformer,
+    SparseAutoencoderTransformer,
+]
 # Two epochs may end below PCA and say so; that is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

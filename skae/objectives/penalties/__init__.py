@@ -1,6 +1,7 @@
 """Penalties: what is added to the reconstruction loss."""
 
 from skae.objectives.penalties.activity import ActivityKL, ActivityL1, ActivityL2
+from skae.objectives.penalties.contraction import Contraction
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
 from skae.objectives.penalties.revival import AuxK, Resample
 from skae.objectives.penalties.weights import WeightL1
@@ -11,6 +12,7 @@ __all__ = [
     "ActivityL1",
     "ActivityL2",
     "AuxK",
+    "Contraction",
     "GateFit",
     "GateL1",
     "Resample",

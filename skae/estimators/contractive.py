@@ -1,0 +1,135 @@
+"""The contractive autoencoder: a penalty on the encoder's Jacobian, and its read-out."""
+
+from numbers import Real
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators.base import BaseAutoencoder
+from skae.networks.bottlenecks import Bottleneck, Logistic
+from skae.networks.jacobian import projected_squared_norms, squared_norms
+from skae.objectives import Objective, Reconstruction
+from skae.objectives.penalties import Contraction
+
+_BOTTLENECKS = {"identity": Bottleneck, "logistic": Logistic}
+
+
+class ContractiveAutoencoderTransformer(BaseAutoencoder):
+    """Learn codes that move little when rows are disturbed.
+
+    To the loss is added how strongly each code moves with the row it belongs to: directions in which rows do
+    not vary are given up first, since keeping them is of no use to the reconstruction. Read more in the
+    guide, :doc:`/guide/contractive`.
+
+    Parameters
+    ----------
+    tied_weights : bool, default=True
+        Whether the decoder uses the encoder's weights transposed. If not, codes can be made insensitive by
+        making them small, which only weight decay of the decoder resists.
+    alpha : float, default=0.1
+        Weight of the squared Frobenius norm of the encoder's Jacobian, relative to the squared error of a row
+        summed over its columns, at least 0; reached after a tenth of the training. At 0 this is
+        the plain autoencoder.
+    jacobian : {"estimate", "exact"}, default="estimate"
+        How the norm is found for encoders with more than one hidden layer, or of other kinds than `Dense`:
+        from one random direction of the code a row, without bias, or exactly, at the price of one backward
+        pass a component. With at most one hidden layer it is always exact, in closed form.
+    code_activation : {"identity", "logistic"}, default="identity"
+        What the code passes. "logistic" together with ``hidden_layer_sizes=()`` is the
+        autoencoder of the paper; it needs ``linear_path=False``.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    See Also
+    --------
+    DenoisingAutoencoderTransformer : Disturbs rows instead of differentiating.
+
+    Notes
+    -----
+    Where the fit explains less than PCA there is no warning: that is what the penalty asks for. Held-out
+    rows judge an epoch by loss and penalty together.
+
+    References
+    ----------
+    .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X. and Bengio, Y. (2011). Contractive auto-encoders:
+       explicit invariance during feature extraction. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer, ContractiveAutoencoderTransformer
+    >>> X = load_digits().data[:500]
+    >>> model = ContractiveAutoencoderTransformer(5, alpha=1.0, random_state=0).fit(X)
+    >>> model.contraction(X).shape
+    (500,)
+    >>> loose = ContractiveAutoencoderTransformer(5, alpha=0.0, random_state=0).fit(X)
+    >>> bool(model.contraction(X).mean() < loose.contraction(X).mean())
+    True
+    """
+
+    tied_weights: bool = True
+    alpha: float = 0.1
+    jacobian: Literal["estimate", "exact"] = "estimate"
+    code_activation: Literal["identity", "logistic"] = "identity"
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "jacobian": [StrOptions({"estimate", "exact"})],
+        "code_activation": [StrOptions(set(_BOTTLENECKS))],
+    }
+    _rivals_pca: ClassVar[bool] = False
+
+    def contraction(self, X: ArrayLike) -> np.ndarray:
+        """Measure how strongly the code of each row moves with the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        norms : ndarray of shape (n_samples,)
+            Frobenius norm of the Jacobian of `transform`: units of the code over units of X. Exact.
+        """
+        check_is_fitted(self, "network_")
+        squared = self._codec.measure(self._validated(X), squared_norms)
+        return np.sqrt(squared) / self._codec.frame.scale
+
+    def _bottleneck(self) -> Bottleneck:
+        return _BOTTLENECKS[self.code_activation]()
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        objective = super()._objective(reconstruction)
+        if self.alpha:
+            is_exact = self.jacobian == "exact" or self._has_closed_form()
+            measure = squared_norms if is_exact else projected_squared_norms
+            penalty = Contraction(self.alpha, self.n_components, measure, is_exact)
+            objective.penalties["contraction"] = penalty
+        return objective
+
+    def _has_closed_form(self) -> bool:
+        specification = self._specification()
+        n_hidden = len(getattr(specification, "hidden_layer_sizes", (0, 0)))
+        is_plain = not (getattr(specification, "dropout", 0) or getattr(specification, "batch_norm", False))
+        return is_plain and (n_hidden == 0 or (n_hidden == 1 and self.code_activation == "identity"))
+
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
+        if getattr(self._specification(), "batch_norm", False) and self.alpha:
+            raise ValueError(
+                "batch_norm=True makes the code of a row depend on its neighbours in training, so that its "
+                "Jacobian is not of that row alone; use batch_norm=False, or alpha=0."
+            )
+        if self.code_activation != "identity" and self.linear_path:
+            raise ValueError(
+                f"code_activation={self.code_activation!r} needs linear_path=False: a linear path and its "
+                "start at PCA belong to codes that are not squashed."
+            )
+        return link

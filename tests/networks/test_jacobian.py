@@ -1,0 +1,80 @@
+"""The norm of the encoder's Jacobian: closed forms against differences, and the estimate against it."""
+
+import pytest
+import torch
+
+from skae.networks import Dense
+from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.bottlenecks import Bottleneck, Logistic
+from skae.networks.jacobian import projected_squared_norms, squared_norms
+
+
+def network(hidden, generator, bottleneck=None, with_path=True, **settings):
+    encoder, decoder = Dense(hidden, activation="tanh", **settings).build(6, 3, 3, generator)
+    encoder.start_random(generator)
+    path = linear_path(6, 3, 3, tied=False) if with_path else (None, None)
+    if with_path:
+        torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
+    return Autoencoder(encoder, decoder, bottleneck or Bottleneck(), *path).double().eval()
+
+
+def by_differences(net, x, step=1e-6):
+    total = torch.zeros(len(x), dtype=torch.float64)
+    with torch.no_grad():
+        for direction in torch.eye(x.shape[1], dtype=torch.float64):
+            moved = net.encode(x + step * direction) - net.encode(x - step * direction)
+            total += (moved / (2 * step)).square().sum(1)
+    return total
+
+
+NETWORKS = [
+    ((), {}),
+    ((5,), {}),
+    ((5,), {"with_path": False}),
+    ((), {"bottleneck": Logistic()}),
+    ((5,), {"bottleneck": Logistic()}),
+    ((5, 4), {}),
+    ((5,), {"dropout": 0.3}),
+]
+
+
+@pytest.mark.parametrize(("hidden", "settings"), NETWORKS)
+def test_the_norm_is_that_of_differences(hidden, settings, generator):
+    net = network(hidden, generator, **settings)
+    x = torch.randn(7, 6, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(squared_norms(net, x).detach(), by_differences(net, x), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("hidden", [(5,), (5, 4)])
+def test_the_estimate_is_right_on_average(hidden, generator):
+    net = network(hidden, generator)
+    x = torch.randn(1, 6, generator=generator, dtype=torch.float64)
+    # All eight choices of three signs: their mean is the expectation.
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
+    estimates = projected_squared_norms(net, x.expand(8, 6), signs)
+    torch.testing.assert_close(estimates.mean().detach(), by_differences(net, x)[0], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
+def test_all_ways_teach_the_weights_the_same(hidden, generator):
+    net = network(hidden, generator)
+    x = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+    weights = [net.linear_encoder.weight, *(layer.weight for layer in net.encoder.linear_layers())]
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
+    every = [projected_squared_norms(net, x, sign.expand(4, 3)).mean() for sign in signs]
+    ours = torch.autograd.grad(squared_norms(net, x).mean(), weights)
+    theirs = torch.autograd.grad(torch.stack(every).mean(), weights)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_norms_are_found_where_gradients_are_off(off, generator):
+    net = network((5, 4), generator)
+    x = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+    signs = torch.ones(4, 3, dtype=torch.float64)
+    with off():
+        exact = squared_norms(net, x)
+        estimate = projected_squared_norms(net, x, signs)
+    assert not exact.requires_grad
+    assert not estimate.requires_grad
+    torch.testing.assert_close(exact, by_differences(net, x), rtol=1e-6, atol=1e-8)
