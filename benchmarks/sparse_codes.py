@@ -139,19 +139,29 @@ def classify(problem: problems.Problem) -> list[dict[str, Any]]:
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
-    """Draw variance explained against time."""
+    """Draw variance explained against active codes: a colour for each model, a marker for each way."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(row["data"] for row in rows))
-    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    markers = {"encoder": "o", "encoder, debiased": "D", "omp": "^"}
+    figure = Figure(figsize=(4 * len(names) + 3, 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for row in rows:
             if row["data"] == name:
-                marker = "o" if row["model"].startswith("skae") else "s"
-                label = f"{row['model']}, {row['codes by']} ({row['active']:.1f})"
-                axes.plot(row["fit seconds"], row["variance explained"], marker, label=label)
-        axes.set(title=name, xlabel="Seconds to fit", xscale="log", ylabel="Variance explained, test rows")
-        axes.legend(fontsize=6, title="(active codes a row)", title_fontsize=6)
+                axes.plot(
+                    row["active"],
+                    row["variance explained"],
+                    markers.get(row["codes by"], "s"),
+                    color=f"C{models.index(row['model'])}",
+                    alpha=0.8,
+                )
+        axes.set(title=name, xlabel="Active codes of a row", ylabel="Variance explained, test rows")
+    for model in models:
+        axes.plot([], [], "s", color=f"C{models.index(model)}", label=model)
+    for label, marker in {**markers, "projection, ridge": "s"}.items():
+        axes.plot([], [], marker, color="grey", label=f"codes by {label}", fillstyle="none")
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(report.RESULTS / "sparse_codes.png", dpi=120)
 
 
