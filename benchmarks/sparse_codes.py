@@ -123,17 +123,14 @@ def dead_components(train: np.ndarray) -> list[dict[str, Any]]:
 def classify(problem: problems.Problem) -> list[dict[str, Any]]:
     """Classify digits by 1,000 codes, 25 of them active."""
     rows = []
-    for n_active in (None, 25, 75, 150):
-        codes = FunctionTransformer()
-        if n_active is not None:
-            codes = SparseAutoencoderTransformer(1000, n_active=n_active, max_iter=20, random_state=0)
-        start = time.perf_counter()
-        train = codes.fit_transform(problem.train).astype(np.float32)
-        seconds = time.perf_counter() - start
+    sparse = SparseAutoencoderTransformer(1000, n_active=25, max_iter=20, random_state=0).fit(problem.train)
+    for n_read in (None, 25, 75, 150):
+        codes = FunctionTransformer() if n_read is None else sparse.set_params(n_active=n_read)
+        train = codes.transform(problem.train).astype(np.float32)
         classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100, C=0.01))
         accuracy = classifier.fit(train, problem.y_train).score(codes.transform(problem.test), problem.y_test)
-        name = "raw pixels" if n_active is None else f"skae topk, {n_active} active"
-        rows.append({"features": name, "test error %": 100 * (1 - accuracy), "fit seconds": seconds})
+        name = "raw pixels" if n_read is None else f"skae topk, 25 active, {n_read} read"
+        rows.append({"features": name, "test error %": 100 * (1 - accuracy)})
         print(f"{name}: done", flush=True)
     return rows
 

@@ -100,7 +100,9 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         from about ``alpha / 2`` typical rows on.
     n_active : int or "auto", default="auto"
         Active codes of a row for "topk" and "batch_topk", and for ``inference="omp"``. "auto" is an
-        eighth of `n_components`. Also where the thresholds of "jumprelu" start.
+        eighth of `n_components`. For "topk" it may be set anew after the fit: classifiers are often better
+        off with more codes than training kept (Makhzani and Frey 2013). Also where the thresholds of
+        "jumprelu" start.
     sparsity_target : float, default=0.05
         Share of rows for which a code should be on, in (0, 1), for "kl".
     revival : {"resample", "auxiliary"} or None, default="resample"
@@ -294,7 +296,14 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         return cast(Atoms, network.decoder)
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
-        codes = super()._codes(X) if self.inference == "encoder" else self._searched(X)
+        if self.inference != "encoder":
+            codes = self._searched(X)
+        elif self.penalty == "topk" and self.n_active != "auto":
+            # As wanted now, which may be more than training kept.
+            top = TopK(min(self.n_active, self.n_components_))
+            codes = self._codec.measure(X, lambda network, rows: top.read(network.pre_code(rows)))
+        else:
+            codes = super()._codes(X)
         return self._debiased(X, codes) if self.debias else codes
 
     def _encode(self, X: np.ndarray) -> Any:

@@ -64,6 +64,16 @@ def test_topk_keeps_at_most_so_many(mixtures):
     assert (model.transform(X) != 0).sum(axis=1).max() == 3
 
 
+def test_more_codes_than_training_kept_may_be_read(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, n_active=3, **BRIEF).fit(X)
+    few = model.transform(X)
+    more = model.set_params(n_active=6).transform(X)
+    assert 3 < (more != 0).sum(axis=1).max() <= 6
+    np.testing.assert_array_equal(more[few != 0], few[few != 0])  # those are kept as they are
+    assert (model.set_params(n_active=1000).transform(X) >= more).all()
+
+
 def test_a_code_of_batch_topk_does_not_depend_on_its_neighbours(mixtures):
     X, _ = mixtures
     model = SparseAutoencoderTransformer(40, penalty="batch_topk", n_active=3, **BRIEF).fit(X)
