@@ -33,10 +33,10 @@ figure, axis = plt.subplots(figsize=(5, 3.6), layout="constrained")
 alphas, explained, moved, _ = zip(*results, strict=True)
 axis.plot(explained, moved, "o-", color="tab:blue")
 for alpha, x, y in zip(alphas, explained, moved, strict=True):
-    axis.annotate(f"alpha {alpha:g}", (x, y), textcoords="offset points", xytext=(8, -3))
+    axis.annotate(f"alpha {alpha:g}", (x, y), textcoords="offset points", xytext=(0, 7), ha="center")
 axis.set(
     xlabel="Variance explained, test rows",
     ylabel="Movement of codes by noise,\nshare of their variance",
 )
-axis.margins(x=0.3, y=0.1)
+axis.margins(x=0.2, y=0.15)
 plt.show()

@@ -325,7 +325,9 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     def _searched(self, X: np.ndarray) -> np.ndarray:
         rows, atoms = self._about_offset(X)
         if self.inference == "omp":
-            found = sparse_encode(rows, atoms, algorithm="omp", n_nonzero_coefs=self._n_active())
+            # As many atoms as columns give every row back.
+            n_active = min(self._n_active(), X.shape[1])
+            found = sparse_encode(rows, atoms, algorithm="omp", n_nonzero_coefs=n_active)
         else:
             # The lasso of scikit-learn halves the squared error and does not divide by the columns.
             found = sparse_encode(

@@ -141,7 +141,7 @@ def test_random_search_and_curves(table):
 
 @pytest.mark.filterwarnings("ignore:.*optuna.terminator:FutureWarning")
 def test_optuna_searches(table):
-    optuna = pytest.importorskip("optuna")
+    import optuna
     from optuna_integration import OptunaSearchCV
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -7,9 +7,6 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer, ContractiveAutoencoderTransformer
 from skae.networks import Dense
 
-# A penalty may leave less than PCA; nothing warns of it.
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 @pytest.mark.parametrize("settings", [{}, {"hidden_layer_sizes": 32}, {"jacobian": "exact"}])
 def test_contraction_is_the_jacobian_of_transform_in_units_of_the_data(curve, settings):

@@ -139,6 +139,13 @@ def test_searched_codes_fit_better_than_the_encoder(mixtures, inference):
     assert model.transform(X[:5].astype(np.float32)).dtype == np.float32
 
 
+def test_matching_pursuit_of_more_atoms_than_columns_gives_all_back(mixtures):
+    X = mixtures[0][:, :4]
+    model = SparseAutoencoderTransformer(40, n_active=10, inference="omp", **BRIEF).fit(X)
+    assert model.score(X[:100]) == pytest.approx(1.0)
+    assert (model.transform(X[:100]) != 0).sum(axis=1).max() <= 4
+
+
 def test_debias_undoes_the_shrinking_of_l1(mixtures):
     X, _ = mixtures
     model = SparseAutoencoderTransformer(40, penalty="l1", alpha=0.1, random_state=0, max_iter=60).fit(X)

@@ -132,6 +132,7 @@ def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
             revival.renew(network, progress)
         return network.decoder.weight.detach()
 
+    assert not revival.state_dict()
     assert torch.equal(epoch(0.9), start)
     after = epoch(0.5)
     torch.testing.assert_close(after[:, 0], start[:, 0])  # in use

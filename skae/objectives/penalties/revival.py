@@ -60,12 +60,14 @@ class Resample(nn.Module):
     Nothing of it is differentiated: a dead component has no gradient.
     """
 
+    used: torch.Tensor
     # What starts again in the last fifth would not learn any more.
     until = 0.8
 
     def __init__(self, n_components: int) -> None:
         super().__init__()
-        self.used = torch.zeros(n_components, dtype=torch.bool)
+        # Moves with the objective; no checkpoint needs it, since every epoch begins anew.
+        self.register_buffer("used", torch.zeros(n_components, dtype=torch.bool), persistent=False)
         self.n_rows = 0
         self.n_seen = 0
         self.left: torch.Tensor | None = None
@@ -73,7 +75,6 @@ class Resample(nn.Module):
     def measure(self, rows: torch.Tensor) -> None:
         """Take the length of an epoch from the training rows."""
         self.n_rows = len(rows)
-        self.used = self.used.to(rows.device)
 
     @torch.no_grad()
     def watch(self, passed: Pass) -> None:
