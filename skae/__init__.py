@@ -4,21 +4,27 @@ from importlib.metadata import version
 
 from skae import datasets, metrics, networks
 from skae.estimators import (
+    AdversarialAutoencoderTransformer,
     AutoencoderTransformer,
+    BinaryAutoencoderTransformer,
     ContractiveAutoencoderTransformer,
     DenoisingAutoencoderTransformer,
     SparseAutoencoderTransformer,
+    VariationalAutoencoderTransformer,
 )
 from skae.training import DivergenceError
 
 __version__ = version("skae")
 
 __all__ = [
+    "AdversarialAutoencoderTransformer",
     "AutoencoderTransformer",
+    "BinaryAutoencoderTransformer",
     "ContractiveAutoencoderTransformer",
     "DenoisingAutoencoderTransformer",
     "DivergenceError",
     "SparseAutoencoderTransformer",
+    "VariationalAutoencoderTransformer",
     "datasets",
     "metrics",
     "networks",

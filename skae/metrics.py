@@ -42,7 +42,7 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     Parameters
     ----------
     X, X_back : array-like of shape (n_samples, n_features)
-        Rows and what came back of them.
+        Rows and what came back of them. Cells of X that are NaN do not count.
     mean : array-like of shape (n_features,), default=None
         What the deviations are taken from, as a rule the mean of the training rows. None
         takes that of X.
@@ -64,11 +64,15 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     >>> round(variance_explained_score([[0.0], [2.0]], [[0.5], [2.0]]), 3)
     0.875
     """
-    rows = np.asarray(check_array(X), dtype=np.float64)
+    rows = np.asarray(check_array(X, ensure_all_finite="allow-nan"), dtype=np.float64)
     back = np.asarray(check_array(X_back), dtype=np.float64)
     if rows.shape != back.shape:
         raise ValueError(f"X has shape {rows.shape}, its reconstruction {back.shape}; they must be equal.")
-    centre = rows.mean(axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    centre = np.nanmean(rows, axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    # Cells that are not there are neither missed nor explained.
+    gaps = np.isnan(rows)
+    if gaps.any():
+        rows, back = (np.where(gaps, centre, table) for table in (rows, back))
     deviations = rows - centre
     # One unit for both sums: squares of large values must not overflow.
     unit = float(np.abs(deviations).max())

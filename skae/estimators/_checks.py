@@ -65,16 +65,33 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
     """
     if not reset and _is_ready(estimator, X):
         return X
+    shape: Any = getattr(estimator, "network", None)
+    if getattr(X, "ndim", 2) > 2 and hasattr(shape, "to_rows"):
+        given, X = X.shape[1:], shape.to_rows(np.asarray(X))
+        if reset:
+            estimator._row_shape = given
+    elif reset:
+        estimator._row_shape = None
+    takes_gaps = getattr(shape, "takes_gaps", False)
     try:
         checked = np.asarray(
-            validate_data(estimator, X, reset=reset, dtype=_FLOATS, ensure_min_samples=min_samples)
+            validate_data(
+                estimator,
+                X,
+                reset=reset,
+                dtype=_FLOATS,
+                ensure_min_samples=min_samples,
+                ensure_all_finite="allow-nan" if takes_gaps else True,
+            )
         )
+        if takes_gaps and np.isnan(checked).any():
+            shape.check_gaps(checked)
     except ValueError as error:
         if "NaN" in str(error) or "infinity" in str(error):
             raise ValueError(f"{error}\n{_not_finite_columns(X)}") from error
         raise
     if reset:
-        largest = max(float(checked.max()), -float(checked.min()))
+        largest = float(np.nanmax(np.abs(checked)))
         if largest > _LARGEST:
             raise ValueError(
                 f"X holds values up to {largest:.3g}; beyond {_LARGEST:.0e} their squares overflow. "
@@ -176,7 +193,7 @@ def check_loss(X: np.ndarray, loss: str, link: str) -> str:
             f"loss={loss!r} goes with output_activation {' or '.join(map(repr, chosen.links))}, not with "
             f"{link!r}. Leave output_activation='auto'."
         )
-    lowest, highest = float(X.min()), float(X.max())
+    lowest, highest = float(np.nanmin(X)), float(np.nanmax(X))
     for who, low, high in (
         (f"loss={loss!r}", chosen.lowest, chosen.highest),
         (f"output_activation={link!r}", LINKS[link].lowest, LINKS[link].highest),

@@ -17,8 +17,8 @@ from skae.estimators._rows import Layout, Rows
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
-from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder, principal_axes, set_linear_path
-from skae.objectives.objective import Objective, weighted_mean
+from skae.networks.pca_start import PrincipalAxes, principal_axes, set_linear_path
+from skae.objectives.objective import Objective
 from skae.training import (
     SCHEDULES,
     GradientStep,
@@ -32,9 +32,6 @@ from skae.training import (
     explained,
     train,
 )
-
-# Rows that the affine start of losses other than the squared error is fitted on.
-_START_ROWS = 10_000
 
 
 class Fitted(NamedTuple):
@@ -86,6 +83,7 @@ class Fitting:
         self.streams = streams
         self.layout = layout
         self.start = start
+        self.has_gaps = bool(rows.target.isnan().any())
 
     @property
     def n_rows(self) -> int:
@@ -120,10 +118,12 @@ class Fitting:
 
     def begin(self, table: Rows, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
         """Give a network and an objective at the start, and the PCA of the rows."""
-        rows = table.target
+        # Where there are gaps, the start is the PCA of rows filled with the means of columns.
+        rows = table.target.nan_to_num() if self.has_gaps else table.target
         generator = self.streams.torch("weights", index)
         axes = principal_axes(rows, self.estimator._n_pca_components(), generator)
         objective = self.make_objective()
+        objective.has_gaps = self.has_gaps
         objective.measure(rows)
         if self.start is not None:
             network, previous = self.start
@@ -135,13 +135,7 @@ class Fitting:
             network.encoder.start_at(rows, network.bottleneck, generator)  # type: ignore[operator]
         if self.estimator.init == "pca" and network.linear_encoder is not None:
             set_linear_path(network, axes, generator)
-            reconstruction = objective.reconstruction
-            if not self.estimator._starts_as_pca():
-                part = rows[:_START_ROWS]
-                target = reconstruction.target(part)
-                fit_affine_decoder(
-                    network, part, lambda output: weighted_mean(reconstruction.cells(output, target), None)
-                )
+            self.estimator._start(network, objective, axes, rows)
         return network, objective, axes
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
@@ -242,7 +236,7 @@ class Fitting:
         histories, judges, parts = [], [], []
         for index, (training, held_out) in enumerate(folds.split(np.arange(self.n_rows)), start=1):
             rows, held = (self.rows.take(torch.from_numpy(part)) for part in (training, held_out))
-            centre = rows.target.mean(0)
+            centre = rows.target.nanmean(0)
             rows, held = rows.about(centre), held.about(centre)
             network, objective, axes = self.begin(rows, index)
             seen = self._seen(objective, held, index)
@@ -327,8 +321,8 @@ class Fitting:
         missed = total = 0.0
         for axes, held, seen in parts:
             for part, inputs in zip(held.split(8192), seen.split(8192), strict=True):
-                missed += float((part - axes.project(inputs)).double().square().sum())
-                total += float(part.double().square().sum())
+                missed += float((part - axes.project(inputs.nan_to_num())).double().square().nansum())
+                total += float(part.double().square().nansum())
         return explained(missed, total)
 
     @contextlib.contextmanager

@@ -87,6 +87,8 @@ def warn(estimator: Any, fitted: Fitted) -> None:
     level = 5
     if fitted.history.interrupted:
         warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=level)
+    for message in estimator._complaints():
+        warnings.warn(message, ConvergenceWarning, stacklevel=level)
     score, pca = fitted.validation_score, fitted.pca_score
     if not estimator._rivals_pca or estimator.loss != "squared_error" or score is None or pca is None:
         return

@@ -5,6 +5,7 @@ large unit costs no digits. Knows no training.
 """
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from skae._forks import settle
 from skae.networks.autoencoder import Autoencoder
-from skae.objectives.reconstruction import LINKS, Reconstruction
+from skae.objectives.reconstruction import Reconstruction
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
 # layers to stay in the cache (measured on 46,000 x 17: twice as fast as in one piece).
@@ -35,10 +36,13 @@ class Frame(NamedTuple):
         with np.errstate(over="ignore"):
             return ((X - self.centre) * (1 / self.scale)).astype(X.dtype, copy=False)
 
-    def to_data(self, X: np.ndarray) -> np.ndarray:
-        """Undo `to_network`."""
+    def to_data(self, X: np.ndarray, centred: bool | np.ndarray = True) -> np.ndarray:
+        """Undo `to_network`, in those columns that are centred."""
+        if centred is False:
+            return X
         with np.errstate(over="ignore"):
-            return (X * self.scale + self.centre).astype(X.dtype, copy=False)
+            X_back = X * self.scale + self.centre
+        return (X_back if centred is True else np.where(centred, X_back, X)).astype(X.dtype, copy=False)
 
 
 def chunks(X: np.ndarray) -> list[slice]:
@@ -53,18 +57,27 @@ def measure(X: np.ndarray) -> Frame:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Finite floats.
+        Floats; cells that are NaN do not count.
 
     Returns
     -------
     frame : Frame
     """
-    centre = X.mean(axis=0, dtype=np.float64)
-    squares = sum(np.square(X[part] - centre).sum() for part in chunks(X))
-    scale = float(np.sqrt(squares / X.size))
+    has_gaps = bool(np.isnan(X.sum()))
+    mean, total = (np.nanmean, np.nansum) if has_gaps else (np.mean, np.sum)
+    # A column of NaN alone has no mean, and no cell that one could be taken from.
+    centre = np.nan_to_num(_quietly(mean, X))
+    squares = sum(float(total(np.square(X[part] - centre))) for part in chunks(X))
+    scale = float(np.sqrt(squares / (X.size - (np.isnan(X).sum() if has_gaps else 0))))
     # What is left of constant columns after centring is rounding of their values.
     rounding = 10 * np.finfo(X.dtype).eps * float(np.abs(centre).max())
     return Frame(centre, scale if scale > rounding else 1.0)
+
+
+def _quietly(mean: Callable[..., np.ndarray], X: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return mean(X, axis=0, dtype=np.float64)
 
 
 def to_rows(
@@ -108,8 +121,9 @@ class Codec:
 
     def __init__(self, network: Autoencoder, reconstruction: Reconstruction, frame: Frame) -> None:
         self.network = network
-        self.link = LINKS[reconstruction.link]
-        self.is_centred = reconstruction.is_centred
+        self.reconstruction = reconstruction
+        centred = reconstruction.centred
+        self.centred = centred if isinstance(centred, bool) else centred.cpu().numpy()
         self.frame = frame
         self._double: Autoencoder | None = None
 
@@ -131,17 +145,18 @@ class Codec:
     def _read(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
         return self._apply(X, lambda part: function(torch.from_numpy(self.frame.to_network(part))))
 
-    def decode(self, Z: np.ndarray) -> np.ndarray:
-        """Map codes (n, n_components) to data (n, n_features)."""
+    def decode(self, Z: np.ndarray, draw: Callable[[torch.Tensor], torch.Tensor] | None = None) -> np.ndarray:
+        """Map codes (n, n_components) to data (n, n_features), drawn about their means if asked to."""
         network = self._network(Z.dtype)
 
         def back(part: np.ndarray) -> torch.Tensor:
             # torch warns of arrays it could not write to, e.g. memory maps.
             part = part if part.flags.writeable else part.copy()
-            return self.link.mean(network.decode(torch.from_numpy(part)))
+            mean = self.reconstruction.mean(network.decode(torch.from_numpy(part)))
+            return mean if draw is None else draw(mean)
 
         X = self._apply(Z, back)
-        return self.frame.to_data(X) if self.is_centred else X
+        return self.frame.to_data(X, self.centred)
 
     @staticmethod
     def _apply(X: np.ndarray, function: Any) -> np.ndarray:
@@ -221,4 +236,5 @@ class Decoder(nn.Module):
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_components) to rows (n, n_features)."""
         mean = self.reconstruction.mean(self.network.decode(code))
-        return (mean * self.scale + self.centre).to(mean.dtype) if self.reconstruction.is_centred else mean
+        centred = torch.as_tensor(self.reconstruction.centred, device=mean.device)
+        return torch.where(centred, mean * self.scale + self.centre, mean).to(mean.dtype)

@@ -5,9 +5,7 @@ and adds read-outs of its own; it never overrides `fit`, `transform` or `inverse
 """
 
 import copy
-import dataclasses
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -16,21 +14,21 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from torch import nn
 
-from skae._parameters import Declared, Specification
+from skae._parameters import Specification
 from skae._random import Streams
 from skae.estimators import _checks, _defaults, _tensors
-from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._fitting import Fitted, Fitting
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
 from skae.metrics import squared_errors, variance_explained_score
 from skae.networks import Custom, Dense
-from skae.networks.activations import ACTIVATIONS
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
-from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
+from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder
+from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
-from skae.training import OPTIMIZERS, SCHEDULES, History
+from skae.training import History
 
 # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
 _WEIGHT_DECAYS = {"adam": 0.1, "rmsprop": 1e-4, "sgd": 1e-4, "lbfgs": 1e-4}
@@ -46,10 +44,11 @@ class _FittedAttributes:
     mean_: np.ndarray
     loss_curve_: list[float]
     _codec: _tensors.Codec
+    _row_shape: tuple[int, ...] | None
 
 
 class BaseAutoencoder(
-    Declared,
+    AutoencoderParameters,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -57,96 +56,6 @@ class BaseAutoencoder(
     _FittedAttributes,
 ):
     """Base class of all autoencoders.
-
-    Parameters
-    ----------
-    n_components : int, default=2
-        Number of components of the code, at least 1. May exceed the number of columns.
-    hidden_layer_sizes : tuple of int or int, default=(128, 64)
-        Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
-        is one layer.
-    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
-"leaky_relu"}, default="relu"
-        Activation of the hidden layers. Their weights start as in Glorot and Bengio
-        (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
-    network : Specification or pair of torch.nn.Module, default=None
-        The architecture: a specification from `skae.networks`, or the user's own
-        `(encoder, decoder)`, which is deep-copied at `fit`. It wins over
-        `hidden_layer_sizes`, `activation`, `tied_weights`, `dropout` and `batch_norm`, which
-        describe the default, `Dense`.
-    loss : {"squared_error", "binary_crossentropy", "absolute_error", "huber", \
-"poisson"}, default="squared_error"
-        Reconstruction loss of a cell. "binary_crossentropy" needs values in [0, 1],
-        "poisson" (a deviance) values of at least 0. "huber" is squared below one overall
-        standard deviation of the data, and linear beyond.
-    output_activation : {"auto", "identity", "logistic", "tanh", "relu", "softplus", \
-"exp"}, default="auto"
-        Link from the decoder's output to the data. "auto" takes the one that belongs to
-        the loss: "logistic" for "binary_crossentropy", "exp" for "poisson", else "identity".
-    linear_path : bool, default=True
-        Whether a linear map runs beside the encoder and beside the decoder, so that
-        the network is PCA plus what bends it. Without it there is nothing that
-        ``init="pca"`` could set, and all weights start at random.
-    init : {"pca", "random"}, default="pca"
-        Start of the linear path. "pca" makes the network equal to PCA before the
-        first step (for other losses than "squared_error" with an "identity" output: to
-        the decoder that is best for the loss among the affine ones).
-    tied_weights : bool, default=False
-        Whether the decoder uses the transposed weights of the encoder.
-    dropout : float, default=0.0
-        Share of hidden units set to zero in each training step, in [0, 1).
-    batch_norm : bool, default=False
-        Whether hidden layers are normalised by batch statistics.
-    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        Optimiser: AdamW (Loshchilov and Hutter 2019), stochastic gradient descent
-        with Nesterov momentum of 0.9, RMSprop, or L-BFGS on all rows at once
-        (ignores `batch_size`, `learning_rate`, `learning_rate_init` and `gradient_clip`).
-    learning_rate : {"one_cycle", "constant", "cosine", "reduce_on_plateau"}, \
-default="one_cycle"
-        Schedule of the learning rate: up and down again, constant, down along a half
-        cosine, or divided by five after five epochs without improvement.
-    learning_rate_init : float or "auto", default="auto"
-        The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
-        for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
-    weight_decay : float or "auto", default="auto"
-        Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
-        shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
-        The linear path and biases do not decay. "auto" is 0.1 for "adam", 1e-4 elsewhere.
-    l1_weights : float, default=0.0
-        Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
-    gradient_clip : float or None, default=1.0
-        Largest norm of the gradient of a step; None does not clip.
-    batch_size : int or "auto", default="auto"
-        Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
-    max_iter : int or "auto", default="auto"
-        Epochs at most. "auto" is the number that makes 3,400 steps, between 10 and 300; 300
-        for "lbfgs".
-    early_stopping : bool, default=True
-        Whether rows are held out to choose the epoch whose weights are kept; the start
-        (epoch 0) is a candidate. Without, all epochs are run on all rows, the last one is
-        kept, and nothing is promised about new rows.
-    validation_fraction : float or "auto", default="auto"
-        Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 1,000 rows
-        on. Below, five-fold cross-validation chooses the epoch, and the network is then
-        trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
-        by more than three standard errors. Below 20 rows nothing can be held out that would say
-        anything, and the network stays at the PCA start.
-    n_iter_no_change : int or None, default=None
-        Stop after so many epochs without an improvement of the held-out loss (of the
-        training loss without `early_stopping`), counted from the end of the schedule's
-        warm-up. None runs all epochs, which suits schedules that end at a low rate.
-    tol : float, default=1e-4
-        Improvement that counts for `n_iter_no_change`, relative to the best loss.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit's weights and centring.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the held-out rows, the order of rows and
-        the noise. An int gives the same numbers on every fit on one machine.
-    device : str, default="auto"
-        Where training runs: "cpu", "cuda", "cuda:1", "mps", or "auto" for cuda where
-        there is one, else cpu. Fitted estimators always lie on the CPU.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
 
     Attributes
     ----------
@@ -182,66 +91,6 @@ default="one_cycle"
         the same training rows.
     """
 
-    n_components: int = dataclasses.field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
-    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
-    network: Specification | tuple[nn.Module, nn.Module] | None = None
-    loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
-        "squared_error"
-    )
-    output_activation: Literal["auto", "identity", "logistic", "tanh", "relu", "softplus", "exp"] = "auto"
-    linear_path: bool = True
-    init: Literal["pca", "random"] = "pca"
-    tied_weights: bool = False
-    dropout: float = 0.0
-    batch_norm: bool = False
-    solver: Literal["adam", "sgd", "rmsprop", "lbfgs"] = "adam"
-    learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
-    learning_rate_init: float | Literal["auto"] = "auto"
-    weight_decay: float | Literal["auto"] = "auto"
-    l1_weights: float = 0.0
-    gradient_clip: float | None = 1.0
-    batch_size: int | Literal["auto"] = "auto"
-    max_iter: int | Literal["auto"] = "auto"
-    early_stopping: bool = True
-    validation_fraction: float | Literal["auto"] = "auto"
-    n_iter_no_change: int | None = None
-    tol: float = 1e-4
-    warm_start: bool = False
-    random_state: int | np.random.RandomState | None = None
-    device: str = "auto"
-    verbose: bool | int = False
-
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "network": [Specification, tuple, list, None],
-        "loss": [StrOptions(set(LOSSES))],
-        "output_activation": [StrOptions({"auto", *LINKS})],
-        "linear_path": ["boolean"],
-        "init": [StrOptions({"pca", "random"})],
-        "tied_weights": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_norm": ["boolean"],
-        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
-        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "l1_weights": [Interval(Real, 0, None, closed="left")],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "device": [str],
-        "verbose": ["verbose"],
-    }
-
     # Whether a fit that explains less than PCA deserves a warning.
     _rivals_pca: ClassVar[bool] = True
     # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
@@ -264,6 +113,23 @@ default="one_cycle"
 
     def _constrain(self, network: Autoencoder) -> None:
         """Restore constraints on the weights after each update."""
+
+    def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
+        """Give the loss by cell."""
+        loss = LOSSES[self.loss]
+        centre = torch.from_numpy(frame.centre)
+        return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
+
+    def _complaints(self) -> list[str]:
+        """Give what a user should be warned of after a fit."""
+        return []
+
+    def _start(
+        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
+    ) -> None:
+        """Go on from a linear path that is PCA to what is best to start from."""
+        if not self._starts_as_pca():
+            fit_affine_decoder(network, rows, objective.reconstruction)
 
     # ------------------------------------------------------- scikit-learn's methods
 
@@ -413,7 +279,7 @@ default="one_cycle"
             Rows in the units of the data, in the dtype of the codes.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._decode(_checks.check_codes(X, self._n_features_out, self))
+        return self._as_given(self._decode(_checks.check_codes(X, self._n_features_out, self)))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -429,7 +295,7 @@ default="one_cycle"
             What the code keeps of them, in the units of the data.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._reconstructed(X)[1]
+        return self._as_given(self._reconstructed(X)[1])
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Give the share of the variance of rows that their codes explain.
@@ -486,7 +352,7 @@ default="one_cycle"
         """
         _checks.check_is_fitted(self, "network_")
         errors = squared_errors(*self._reconstructed(X))
-        return errors if per_feature else errors.mean(axis=1)
+        return errors if per_feature else np.nanmean(errors, axis=1)
 
     # ------------------------------------------------------------------ inside
 
@@ -501,6 +367,12 @@ default="one_cycle"
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         """Undo `_encode`."""
         return self._codec.decode(Z)
+
+    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+        """Give rows the shape that they had in `fit`: that of images or sequences."""
+        if self._row_shape is None:
+            return rows
+        return cast(Any, self.network).from_rows(rows, self._row_shape)
 
     def _validated(self, X: ArrayLike) -> np.ndarray:
         return _checks.check_data(self, X, reset=False)
@@ -538,9 +410,7 @@ default="one_cycle"
         return Custom(*self.network)
 
     def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
-        loss = LOSSES[self.loss]
-        centre = torch.from_numpy(frame.centre)
-        objective = self._objective(Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale))
+        objective = self._objective(self._reconstruction(link, frame))
         if is_clean:
             # The rows came with clean targets: they are the corrupted ones.
             objective.corruption = None
@@ -609,4 +479,5 @@ default="one_cycle"
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.positive_only = LOSSES[self.loss].lowest >= 0 if self.loss in LOSSES else False
+        tags.input_tags.allow_nan = getattr(self.network, "takes_gaps", False)
         return tags

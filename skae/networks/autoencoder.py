@@ -41,9 +41,19 @@ class Autoencoder(nn.Module):
         self.linear_decoder = linear_decoder
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
-        """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
+        """Map rows (n, n_features) to what enters the bottleneck, (n, width).
+
+        Where rows may have gaps, the linear path reads them as zero: the mean of their column.
+        """
         pre = self.encoder(x)
-        return pre if self.linear_encoder is None else pre + self.linear_encoder(x)
+        if self.linear_encoder is None:
+            return pre
+        return pre + self.linear_encoder(x.nan_to_num() if self.takes_gaps else x)
+
+    @property
+    def takes_gaps(self) -> bool:
+        """Whether rows may hold NaN."""
+        return getattr(self.encoder, "takes_gaps", False)
 
     def activations(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to all hidden layers: of the encoder, the code, of the decoder.

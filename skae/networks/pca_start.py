@@ -6,7 +6,7 @@ out zero, and what the linear path gives back is the projection on the component
 
 import contextlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -19,6 +19,8 @@ _EXACT_SIZE = 512
 # A deviation this much smaller than the first one is rounding of float32 rows, not signal.
 _RANK_TOLERANCE = 1e-6
 _CHUNK = 8192
+# Rows that the affine start of losses other than the squared error is fitted on.
+_START_ROWS = 10_000
 
 
 class PrincipalAxes(NamedTuple):
@@ -139,11 +141,40 @@ def set_linear_path(network: Autoencoder, found: PrincipalAxes, generator: torch
     out_of.weight[:, :rank] = (axes * deviations).T.to(into.weight)  # type: ignore[union-attr]
 
 
+@torch.no_grad()
+def set_probabilistic_path(network: Autoencoder, found: PrincipalAxes, noise: float) -> None:
+    """Make the linear path probabilistic PCA (Tipping and Bishop 1999), for a Gaussian bottleneck.
+
+    Component i decodes along its axis with the length ``sqrt(variance_i - noise)``; its code is what is
+    best for this decoder: mean ``length / variance_i`` times the projection, variance ``noise / variance_i``.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        A network whose linear path was set to PCA; its bottleneck has an `offset` of log-variances.
+    found : PrincipalAxes
+        From `principal_axes`.
+    noise : float
+        Variance of each column about the axes, in squared units of the rows, above 0.
+    """
+    into, out_of = network.linear_encoder, network.linear_decoder
+    if not isinstance(into, nn.Linear) or not isinstance(out_of, nn.Linear):
+        return
+    n_components = out_of.in_features
+    rank = min(len(found.deviations), n_components)
+    axes, variances = found.axes[:rank], found.deviations[:rank].square()
+    # A hundredth at least: where noise is larger, the best linear code is none at all, and a component
+    # that neither reads nor writes would learn nothing else.
+    squared = torch.maximum(variances - noise, 0.01 * variances)
+    into.weight[:rank] = (axes * (squared.sqrt() / (squared + noise))[:, None]).to(into.weight)
+    into.weight[rank:n_components] *= 0.01
+    into.weight[n_components:] = 0.0
+    out_of.weight[:, :rank] = (axes * squared.sqrt()[:, None]).T.to(into.weight)
+    network.bottleneck.offset[:rank] = (noise / (squared + noise)).log().to(into.weight)  # type: ignore[index]
+
+
 def fit_affine_decoder(
-    network: Autoencoder,
-    rows: torch.Tensor,
-    loss: Callable[[torch.Tensor], torch.Tensor],
-    n_steps: int = 20,
+    network: Autoencoder, rows: torch.Tensor, reconstruction: Any, n_steps: int = 20
 ) -> None:
     """Fit the decoder's half of the linear path to a loss, the codes being those of PCA.
 
@@ -156,12 +187,14 @@ def fit_affine_decoder(
     network : Autoencoder
         A network whose linear path was set to PCA; its decoder's half changes in place.
     rows : tensor of shape (n_rows, n_features)
-        Centred and scaled rows.
-    loss : callable
-        Takes outputs (n_rows, n_features) and gives their mean loss.
+        Centred and scaled rows; the first 10,000 are fitted.
+    reconstruction : Reconstruction
+        Has `target`, of rows, and `cells`, the loss of outputs and targets.
     n_steps : int, default=20
         Steps of L-BFGS.
     """
+    rows = rows[:_START_ROWS]
+    target = reconstruction.target(rows)
     decoder = network.linear_decoder
     if decoder is None:
         return
@@ -175,7 +208,7 @@ def fit_affine_decoder(
         optimizer.zero_grad()
         # The ridge keeps the weights of columns finite that are constant or perfectly told.
         ridge = sum(parameter.square().sum() for parameter in parameters) / rows.numel()
-        value = loss(decoder(codes)) + 1e-2 * ridge
+        value = reconstruction.cells(decoder(codes), target).mean() + 1e-2 * ridge
         value.backward()
         return value
 

@@ -54,6 +54,8 @@ class Objective(nn.Module):
         self.corruption = corruption
         self.emphasis = emphasis
         self.revival: nn.Module | None = None
+        # Whether any row holds NaN; such cells count nowhere.
+        self.has_gaps = False
         # How far training is, in [0, 1]: steps write it, the warm-up of penalties reads it.
         self.progress = 1.0
         self.warms_up = True
@@ -71,7 +73,11 @@ class Objective(nn.Module):
 
     def corrupt(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Give what the encoder is shown in place of rows (n, n_features)."""
-        return rows if self.corruption is None else self.corruption(rows, generator)
+        if self.corruption is None:
+            return rows
+        noisy = self.corruption(rows, generator)
+        # Gaps stay where they are, whatever the noise moves.
+        return torch.where(rows.isnan() | noisy.isnan(), rows, noisy) if self.has_gaps else noisy
 
     def prepare(self, rows: Batch, network: Any, generator: torch.Generator) -> Batch:
         """Draw all that is random about a training step and set the target's units.
@@ -100,6 +106,10 @@ class Objective(nn.Module):
             if hasattr(penalty, "draw"):
                 draws[name] = cast(Any, penalty).draw(inputs, generator)
         target = self.reconstruction.target(rows.target)
+        if self.has_gaps:
+            observed = (~target.isnan()).to(target)
+            weight = observed if weight is None else weight * observed
+            target = target.nan_to_num()
         return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
 
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
@@ -120,15 +130,20 @@ class Objective(nn.Module):
         code = network.bottleneck(pre, batch.draws.get("code"))
         output = network.decode(code)
         cells = self.reconstruction.cells(output, batch.target)
-        terms = {"reconstruction": weighted_mean(cells, batch.weight)}
         passed = Pass(network, batch, pre, code, output)
         if self.revival is not None:
             cast(Any, self.revival).watch(passed)
+        return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
+
+    def _penalised(self, passed: Pass) -> dict[str, torch.Tensor]:
+        """Give the term of each penalty."""
+        terms = {}
         for name, penalty in self.penalties.items():
             coefficient = cast(float, penalty.coefficient)
-            if self.warms_up and getattr(penalty, "judges", False):
-                coefficient *= min(1.0, self.progress / _WARM_UP)
-            terms[name] = coefficient * weighted_mean(penalty(passed), batch.weight)
+            warm_up = getattr(penalty, "warm_up", _WARM_UP)
+            if self.warms_up and warm_up and getattr(penalty, "judges", False):
+                coefficient *= min(1.0, self.progress / warm_up)
+            terms[name] = coefficient * weighted_mean(penalty(passed), passed.batch.weight)
         return terms
 
     def renew(self, network: Any) -> None:
@@ -155,21 +170,34 @@ class Objective(nn.Module):
         pre = network.pre_code(rows.inputs)
         code = network.bottleneck.read(pre)
         output = network.decode(code)
-        loss = self.reconstruction.cells(output, target).mean(1)
+        loss = self._judged(network, pre, output, target)
         for penalty in self.penalties.values():
             if getattr(penalty, "judges", False):
                 loss = loss + cast(float, penalty.coefficient) * penalty(
                     Pass(network, rows, pre, code, output)
                 )
-        squared = (self.reconstruction.mean(output) - target).square()
-        return Errors(loss, squared.sum(1))
+        squares = self.reconstruction.squares(output, target)
+        return Errors(loss, (squares.nan_to_num() if self.has_gaps else squares).sum(1))
+
+    def _judged(
+        self, network: Any, pre: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        """Give the loss of rows (n,) that judges an epoch: of codes with their noise, the same every time."""
+        noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
+        if noise is not None:
+            output = network.decode(network.bottleneck(pre, noise))
+        return self._mean_cell(self.reconstruction.cells(output, target))
+
+    def _mean_cell(self, cells: torch.Tensor) -> torch.Tensor:
+        """Give the mean over the cells of each row that are there."""
+        return cells.nanmean(1) if self.has_gaps else cells.mean(1)
 
 
 class Errors(NamedTuple):
     """Errors of rows, each of shape (n,)."""
 
     loss: torch.Tensor  # mean loss over the cells of a row, and penalties that judge
-    squared: torch.Tensor  # sum of squared errors over the cells, in units of the target
+    squared: torch.Tensor  # sum of squared errors over the cells, in squared units of the scaled rows
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

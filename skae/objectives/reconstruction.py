@@ -79,6 +79,11 @@ class Reconstruction(nn.Module):
         """Whether outputs and targets are centred and scaled, as the inputs are."""
         return self.link == "identity" and not self.from_output
 
+    @property
+    def centred(self) -> bool | torch.Tensor:
+        """The same for each column, (n_features,), where columns differ."""
+        return self.is_centred
+
     def target(self, rows: torch.Tensor) -> torch.Tensor:
         """Give the target for centred and scaled rows."""
         if self.is_centred:
@@ -92,6 +97,11 @@ class Reconstruction(nn.Module):
     def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Give the loss of each cell, (n, n_features)."""
         return self.cell(output if self.from_output else self.mean(output), target)
+
+    def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Give the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
+        squared = (self.mean(output) - target).square()
+        return squared if self.is_centred else squared / self.scale**2
 
 
 class Loss(NamedTuple):

@@ -41,7 +41,7 @@ class HeldOut:
         self.rows = rows
         self.inputs = rows if inputs is None else inputs
         self.keep_rows = keep_rows
-        self.total = total_squares(objective, rows)
+        self.total = total_squares(rows)
         self.errors: list[Errors] = []
 
     def __call__(self) -> Validation:
@@ -55,10 +55,9 @@ class HeldOut:
         return Validation(float(errors.loss.double().mean()), explained(squared, self.total))
 
 
-def total_squares(objective: Objective, rows: torch.Tensor) -> float:
-    """Sum the squares of the target about the training mean, which is zero for centred rows."""
-    scale = 1.0 if objective.reconstruction.is_centred else objective.reconstruction.scale
-    return sum(float(part.double().square().sum()) for part in rows.split(_CHUNK)) * scale**2
+def total_squares(rows: torch.Tensor) -> float:
+    """Sum the squares of rows about the training mean, which is zero for centred rows."""
+    return sum(float(part.double().square().nansum()) for part in rows.split(_CHUNK))
 
 
 def explained(squared_error: float, total: float) -> float:

@@ -1,7 +1,10 @@
 """Penalties: what is added to the reconstruction loss."""
 
 from skae.objectives.penalties.activity import ActivityKL, ActivityL1, ActivityL2
+from skae.objectives.penalties.adversary import Adversary
+from skae.objectives.penalties.bits import Balance, Decorrelation
 from skae.objectives.penalties.contraction import Contraction
+from skae.objectives.penalties.divergence import Divergence
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
 from skae.objectives.penalties.revival import AuxK, Resample
 from skae.objectives.penalties.weights import WeightL1
@@ -11,8 +14,12 @@ __all__ = [
     "ActivityKL",
     "ActivityL1",
     "ActivityL2",
+    "Adversary",
     "AuxK",
+    "Balance",
     "Contraction",
+    "Decorrelation",
+    "Divergence",
     "GateFit",
     "GateL1",
     "Resample",

@@ -1,0 +1,169 @@
+"""The parameters that every estimator has: fields, their descriptions and what each may be."""
+
+import dataclasses
+from numbers import Integral, Real
+from typing import ClassVar, Literal
+
+import numpy as np
+from torch import nn
+
+from skae._parameters import Declared, Specification
+from skae.estimators._checks import Interval, StrOptions
+from skae.networks.activations import ACTIVATIONS
+from skae.objectives import LINKS, LOSSES
+from skae.training import OPTIMIZERS, SCHEDULES
+
+
+class AutoencoderParameters(Declared):
+    """What users set on every autoencoder.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components of the code, at least 1. May exceed the number of columns.
+    hidden_layer_sizes : tuple of int or int, default=(128, 64)
+        Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
+        is one layer.
+    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
+"leaky_relu"}, default="relu"
+        Activation of the hidden layers. Their weights start as in Glorot and Bengio
+        (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
+    network : Specification or pair of torch.nn.Module, default=None
+        The architecture: a specification from `skae.networks`, or the user's own
+        `(encoder, decoder)`, which is deep-copied at `fit`. It wins over
+        `hidden_layer_sizes`, `activation`, `tied_weights`, `dropout` and `batch_norm`, which
+        describe the default, `Dense`.
+    loss : {"squared_error", "binary_crossentropy", "absolute_error", "huber", \
+"poisson"}, default="squared_error"
+        Reconstruction loss of a cell. "binary_crossentropy" needs values in [0, 1],
+        "poisson" (a deviance) values of at least 0. "huber" is squared below one overall
+        standard deviation of the data, and linear beyond.
+    output_activation : {"auto", "identity", "logistic", "tanh", "relu", "softplus", \
+"exp"}, default="auto"
+        Link from the decoder's output to the data. "auto" takes the one that belongs to
+        the loss: "logistic" for "binary_crossentropy", "exp" for "poisson", else "identity".
+    linear_path : bool, default=True
+        Whether a linear map runs beside the encoder and beside the decoder, so that
+        the network is PCA plus what bends it. Without it there is nothing that
+        ``init="pca"`` could set, and all weights start at random.
+    init : {"pca", "random"}, default="pca"
+        Start of the linear path. "pca" makes the network equal to PCA before the
+        first step (for other losses than "squared_error" with an "identity" output: to
+        the decoder that is best for the loss among the affine ones).
+    tied_weights : bool, default=False
+        Whether the decoder uses the transposed weights of the encoder.
+    dropout : float, default=0.0
+        Share of hidden units set to zero in each training step, in [0, 1).
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised by batch statistics.
+    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        Optimiser: AdamW (Loshchilov and Hutter 2019), stochastic gradient descent
+        with Nesterov momentum of 0.9, RMSprop, or L-BFGS on all rows at once
+        (ignores `batch_size`, `learning_rate`, `learning_rate_init` and `gradient_clip`).
+    learning_rate : {"one_cycle", "constant", "cosine", "reduce_on_plateau"}, \
+default="one_cycle"
+        Schedule of the learning rate: up and down again, constant, down along a half
+        cosine, or divided by five after five epochs without improvement.
+    learning_rate_init : float or "auto", default="auto"
+        The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
+        for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
+    weight_decay : float or "auto", default="auto"
+        Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
+        shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
+        The linear path and biases do not decay. "auto" is 0.1 for "adam", 1e-4 elsewhere.
+    l1_weights : float, default=0.0
+        Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
+    gradient_clip : float or None, default=1.0
+        Largest norm of the gradient of a step; None does not clip.
+    batch_size : int or "auto", default="auto"
+        Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
+    max_iter : int or "auto", default="auto"
+        Epochs at most. "auto" is the number that makes 3,400 steps, between 10 and 300; 300
+        for "lbfgs".
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the epoch whose weights are kept; the start
+        (epoch 0) is a candidate. Without, all epochs are run on all rows, the last one is
+        kept, and nothing is promised about new rows.
+    validation_fraction : float or "auto", default="auto"
+        Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 1,000 rows
+        on. Below, five-fold cross-validation chooses the epoch, and the network is then
+        trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
+        by more than three standard errors. Below 20 rows nothing can be held out that would say
+        anything, and the network stays at the PCA start.
+    n_iter_no_change : int or None, default=None
+        Stop after so many epochs without an improvement of the held-out loss (of the
+        training loss without `early_stopping`), counted from the end of the schedule's
+        warm-up. None runs all epochs, which suits schedules that end at a low rate.
+    tol : float, default=1e-4
+        Improvement that counts for `n_iter_no_change`, relative to the best loss.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit's weights and centring.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the held-out rows, the order of rows and
+        the noise. An int gives the same numbers on every fit on one machine.
+    device : str, default="auto"
+        Where training runs: "cpu", "cuda", "cuda:1", "mps", or "auto" for cuda where
+        there is one, else cpu. Fitted estimators always lie on the CPU.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+    """
+
+    n_components: int = dataclasses.field(default=2, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
+    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
+    network: Specification | tuple[nn.Module, nn.Module] | None = None
+    loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
+        "squared_error"
+    )
+    output_activation: Literal["auto", "identity", "logistic", "tanh", "relu", "softplus", "exp"] = "auto"
+    linear_path: bool = True
+    init: Literal["pca", "random"] = "pca"
+    tied_weights: bool = False
+    dropout: float = 0.0
+    batch_norm: bool = False
+    solver: Literal["adam", "sgd", "rmsprop", "lbfgs"] = "adam"
+    learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
+    learning_rate_init: float | Literal["auto"] = "auto"
+    weight_decay: float | Literal["auto"] = "auto"
+    l1_weights: float = 0.0
+    gradient_clip: float | None = 1.0
+    batch_size: int | Literal["auto"] = "auto"
+    max_iter: int | Literal["auto"] = "auto"
+    early_stopping: bool = True
+    validation_fraction: float | Literal["auto"] = "auto"
+    n_iter_no_change: int | None = None
+    tol: float = 1e-4
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    verbose: bool | int = False
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "network": [Specification, tuple, list, None],
+        "loss": [StrOptions(set(LOSSES))],
+        "output_activation": [StrOptions({"auto", *LINKS})],
+        "linear_path": ["boolean"],
+        "init": [StrOptions({"pca", "random"})],
+        "tied_weights": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "l1_weights": [Interval(Real, 0, None, closed="left")],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str],
+        "verbose": ["verbose"],
+    }

@@ -1,0 +1,109 @@
+"""The adversarial autoencoder: codes that have a distribution one can draw from."""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from skae._random import Streams
+from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators.base import BaseAutoencoder
+from skae.objectives import Objective, Reconstruction
+from skae.objectives.penalties import Adversary
+from skae.objectives.priors import PRIORS, Prior, UserPrior
+
+
+class AdversarialAutoencoderTransformer(BaseAutoencoder):
+    """Learn codes with a distribution of one's choice, so that rows can be drawn.
+
+    A critic learns to tell the codes of rows from draws of the prior, and the encoder to leave it no
+    difference to tell by: the pairing of an autoencoder and a generative adversarial network. Read more in
+    the guide, :doc:`/guide/adversarial`.
+
+    Parameters
+    ----------
+    prior : {"normal", "uniform", "mixture"} or callable, default="normal"
+        What codes should be distributed like: standard normal, uniform in [-1, 1], ten clusters on a
+        circle in the first two components, or a function that takes the number of rows, the number of
+        components and a `numpy.random.Generator`, and gives an array (n_rows, n_components).
+    alpha : float, default=1.0
+        Weight of the game relative to the squared error of a row summed over its columns, at least 0.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    See Also
+    --------
+    VariationalAutoencoderTransformer : Has a likelihood, and needs no critic.
+
+    Notes
+    -----
+    Held-out rows judge an epoch by the loss and the energy distance between their codes and the prior. What
+    codes explain may be less than for PCA: that is what the prior may ask for, and there is no warning.
+
+    References
+    ----------
+    .. [1] Makhzani, A., Shlens, J., Jaitly, N., Goodfellow, I. and Frey, B. (2015). Adversarial autoencoders.
+       arXiv:1511.05644.
+    .. [2] Mescheder, L., Geiger, A. and Nowozin, S. (2018). Which training methods for GANs do actually
+       converge? ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AdversarialAutoencoderTransformer
+    >>> X = load_digits().data[:500]
+    >>> model = AdversarialAutoencoderTransformer(4, max_iter=30, random_state=0).fit(X)
+    >>> model.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    prior: Literal["normal", "uniform", "mixture"] | Callable = "normal"
+    alpha: float = 1.0
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "prior": [StrOptions(set(PRIORS)), callable],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+    }
+    _rivals_pca: ClassVar[bool] = False
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw new rows: codes from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows every time.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the data, as float64.
+        """
+        check_is_fitted(self, "network_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        codes = self._prior()(n_samples, self.n_components_, Streams(random_state).torch("noise"))
+        return self._as_given(self._codec.decode(codes.numpy().astype(np.float64)))
+
+    def _prior(self) -> Prior:
+        return PRIORS[self.prior] if isinstance(self.prior, str) else UserPrior(self.prior)
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        objective = super()._objective(reconstruction)
+        if self.alpha:
+            objective.penalties["adversary"] = Adversary(self.alpha, self.n_components, self._prior())
+        return objective
+
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
+        # Drawn from for its checks: a wrong function is told before anything is trained.
+        self._prior()(2, self.n_components, torch.Generator().manual_seed(0))
+        return link

@@ -1,0 +1,135 @@
+"""The binary autoencoder: codes of bits, for finding neighbours fast."""
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from skae.estimators._checks import Interval
+from skae.estimators._fitting import Fitted
+from skae.estimators._tensors import Frame
+from skae.estimators.base import BaseAutoencoder
+from skae.networks.bottlenecks import Binary, Bottleneck
+from skae.objectives import Objective, Reconstruction
+from skae.objectives.penalties import Balance, Decorrelation
+
+
+class BinaryAutoencoderTransformer(BaseAutoencoder):
+    """Code rows by bits, so that similar rows differ in few of them (semantic hashing).
+
+    Neighbours by Hamming distance are found with
+    ``NearestNeighbors(metric="hamming", algorithm="brute")``, or from packed bytes by
+    ``numpy.bitwise_count(a ^ b)``. Read more in the guide, :doc:`/guide/binary`.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Number of bits, at least 1.
+    balance : float, default=0.1
+        Weight of a penalty on bits that are on for more or less than half of the rows, at least 0.
+    decorrelation : float, default=0.1
+        Weight of a penalty on bits that tell of each other, at least 0.
+    packed : bool, default=False
+        Whether `transform` packs eight bits into a byte, as `numpy.packbits` does, and
+        `inverse_transform` takes such bytes.
+
+    Attributes
+    ----------
+    bit_means_ : ndarray of shape (n_components,)
+        Share of the training rows for which each bit is on.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    See Also
+    --------
+    SparseAutoencoderTransformer : Few components a row, of real value.
+
+    Notes
+    -----
+    Training rounds codes as `transform` does; gradients pass as if codes had been squashed by the logistic
+    function ("straight through"). The fit starts at the signs of principal components, with the affine
+    decoder that is best for them. A bit holds less than a number: it may explain less than PCA does, and
+    there is no warning.
+
+    References
+    ----------
+    .. [1] Salakhutdinov, R. and Hinton, G. (2009). Semantic hashing. International Journal of Approximate
+       Reasoning 50, 969-978.
+    .. [2] Bengio, Y., Leonard, N. and Courville, A. (2013). Estimating or propagating gradients through
+       stochastic neurons for conditional computation. arXiv:1308.3432.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import NearestNeighbors
+    >>> from skae import BinaryAutoencoderTransformer
+    >>> X = load_digits().data[:500]
+    >>> model = BinaryAutoencoderTransformer(32, random_state=0).fit(X)
+    >>> bits = model.transform(X)
+    >>> sorted(set(bits.ravel().tolist()))
+    [0.0, 1.0]
+    >>> search = NearestNeighbors(metric="hamming", algorithm="brute").fit(bits)
+    >>> search.kneighbors(bits[:3], n_neighbors=5)[1].shape
+    (3, 5)
+    >>> model.set_params(packed=True).transform(X).shape
+    (500, 4)
+    """
+
+    n_components: int = 16
+    balance: float = 0.1
+    decorrelation: float = 0.1
+    packed: bool = False
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "balance": [Interval(Real, 0, None, closed="left")],
+        "decorrelation": [Interval(Real, 0, None, closed="left")],
+        "packed": ["boolean"],
+    }
+    _rivals_pca: ClassVar[bool] = False
+
+    def _bottleneck(self) -> Bottleneck:
+        return Binary()
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        objective = super()._objective(reconstruction)
+        if self.balance:
+            objective.penalties["balance"] = Balance(self.balance)
+        if self.decorrelation and self.n_components > 1:
+            objective.penalties["decorrelation"] = Decorrelation(self.decorrelation)
+        return objective
+
+    def _starts_as_pca(self) -> bool:
+        return False
+
+    def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
+        attributes = super()._fitted_attributes(fitted, frame)
+        if fitted.rows is not None:
+            with torch.inference_mode():
+                parts = [attributes["network_"].encode(part.cpu()) for part in fitted.rows.split(8192)]
+            attributes["bit_means_"] = torch.cat(parts).double().mean(0).numpy()
+        return attributes
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        codes = super()._encode(X)
+        return np.packbits(codes > 0, axis=1) if self.packed else codes
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        if self.packed:
+            bits = np.unpackbits(Z.astype(np.uint8), axis=1, count=self.n_components_)
+            Z = bits.astype(np.float64)
+        return super()._decode(Z)
+
+    @property
+    def _n_features_out(self) -> int:
+        return -(-self.n_components_ // 8) if self.packed else self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.packed:
+            tags.transformer_tags.preserves_dtype = []
+        return tags

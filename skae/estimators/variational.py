@@ -1,0 +1,411 @@
+"""The variational autoencoder: codes that are distributions, rows that can be drawn."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from skae._random import Streams
+from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators._columns import group_numbers, positions
+from skae.estimators._fitting import Fitted
+from skae.estimators._tensors import Frame
+from skae.estimators.base import BaseAutoencoder
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Bottleneck, Gaussian
+from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder, set_probabilistic_path
+from skae.objectives import Objective, Reconstruction
+from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
+from skae.objectives.likelihood import KINDS, Likelihood
+from skae.objectives.penalties import Divergence
+
+# Variance of the posterior means above which a component is active (Burda et al. 2016).
+_ACTIVE_ABOVE = 0.01
+# Draws over which the evidence lower bound averages, as many again with opposite sign.
+_N_PAIRS = 8
+
+
+class VariationalAutoencoderTransformer(BaseAutoencoder):
+    """Learn a distribution of rows: draw new ones, tell how likely given ones are.
+
+    Each row has a normal distribution of codes, which together are kept near the standard normal, so that
+    codes drawn from that decode to rows like those seen. Where the network is linear this is probabilistic
+    PCA, and there the fit starts. Read more in the guide, :doc:`/guide/variational`.
+
+    Parameters
+    ----------
+    loss : {"squared_error"}, default="squared_error"
+        Not used: `likelihood` says what the decoder means.
+    likelihood : {"gaussian", "bernoulli", "poisson", "categorical"}, sequence or dict, default="gaussian"
+        Distribution of cells given the code: one for all columns, one for each column in turn, or a dict
+        by column (name or position; "gaussian" for those it does not name). "bernoulli" needs values in
+        [0, 1], "poisson" values of at least 0, "categorical" groups of columns (see `column_groups`) of which
+        one is 1 and the others are 0.
+    column_groups : sequence of sequences of str or int, default=None
+        Which "categorical" columns belong together, by name or position; each must be in a group.
+    variance : {"learned", "per_feature"} or float, default="learned"
+        Variance of gaussian columns about what the decoder gives: one number that is learnt, one for each
+        column, or a fixed number in squared units of X.
+    objective : {"elbo", "iwae"}, default="elbo"
+        What is maximised: the evidence lower bound, or the tighter importance-weighted bound (Burda et al.
+        2016) with `n_importance` draws.
+    beta : float, default=1.0
+        Weight of the divergence of codes from the standard normal, at least 0: more than 1 gives up
+        reconstruction for simpler codes (Higgins et al. 2017). "iwae" needs 1.
+    kl_warm_up : float, default=0.1
+        Share of the training over which `beta` rises from zero, in [0, 1].
+    free_bits : float, default=0.0
+        Nats of each component that cost nothing, at least 0, against components that end unused
+        (Kingma et al. 2016). "iwae" needs 0.
+    n_importance : int, default=5
+        Draws a row and step of "iwae", at least 1.
+
+    Attributes
+    ----------
+    kl_per_component_ : ndarray of shape (n_components,)
+        Divergence of the codes from the standard normal, in nats, mean over the training rows: what each
+        component says of a row.
+    active_components_ : ndarray of int
+        Components whose mean has a variance above 0.01 over the training rows.
+    noise_variance_ : ndarray of shape (n_features,)
+        Variance of gaussian columns about what the decoder gives, in squared units of X; NaN for the others.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If most components are inactive after the fit.
+
+    See Also
+    --------
+    AdversarialAutoencoderTransformer : Any prior that can be drawn from, no likelihood.
+
+    Notes
+    -----
+    Codes that say little of a row cost nothing, so what the code explains (`score`) may be less than for
+    PCA, and there is no warning. Held-out rows judge an epoch by the bound, with noise that is the same
+    every time.
+
+    References
+    ----------
+    .. [1] Kingma, D. P. and Welling, M. (2014). Auto-encoding variational Bayes. ICLR.
+    .. [2] Burda, Y., Grosse, R. and Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
+    .. [3] Tipping, M. E. and Bishop, C. M. (1999). Probabilistic principal component analysis. Journal of the
+       Royal Statistical Society B 61, 611-622.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import VariationalAutoencoderTransformer
+    >>> X = StandardScaler().fit_transform(load_iris().data)
+    >>> model = VariationalAutoencoderTransformer(2, random_state=0).fit(X)
+    >>> Z, Z_std = model.transform(X, return_std=True)
+    >>> Z.shape, Z_std.shape
+    ((150, 2), (150, 2))
+    >>> model.sample(5, random_state=0).shape
+    (5, 4)
+    >>> bool(model.score_samples(X).mean() > model.score_samples(X + 3).mean())
+    True
+    """
+
+    loss: Literal["squared_error"] = "squared_error"
+    likelihood: (
+        Literal["gaussian", "bernoulli", "poisson", "categorical"] | Sequence[str] | Mapping[Any, str]
+    ) = "gaussian"
+    column_groups: Sequence[Sequence[Any]] | None = None
+    variance: Literal["learned", "per_feature"] | float = "learned"
+    objective: Literal["elbo", "iwae"] = "elbo"
+    beta: float = 1.0
+    kl_warm_up: float = 0.1
+    free_bits: float = 0.0
+    n_importance: int = 5
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "loss": [StrOptions({"squared_error"})],
+        "likelihood": [StrOptions(set(KINDS)), "array-like", dict],
+        "column_groups": ["array-like", None],
+        "variance": [StrOptions({"learned", "per_feature"}), Interval(Real, 0, None, closed="neither")],
+        "objective": [StrOptions({"elbo", "iwae"})],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "n_importance": [Interval(Integral, 1, None, closed="left")],
+    }
+    _rivals_pca: ClassVar[bool] = False
+
+    # -------------------------------------------------------------- read-outs
+
+    def transform(self, X: ArrayLike, return_std: bool = False) -> Any:
+        """Map rows to the means of their codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units and with the columns of `fit`.
+        return_std : bool, default=False
+            Whether to give the spread of the codes as well.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Means, in float32 for float32 rows and else in float64.
+        Z_std : ndarray of shape (n_samples, n_components)
+            Standard deviations; only if `return_std`.
+        """
+        check_is_fitted(self, "network_")
+        X = self._validated(X)
+        Z = self._encode(X)
+        return (Z, self._codec.measure(X, _deviations)) if return_std else Z
+
+    def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
+        """Draw new rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows every time.
+        noise : bool, default=True
+            Whether cells are drawn, too, as the likelihood says, or are the means given the code.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the data, as float64.
+        """
+        check_is_fitted(self, "network_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        generator = Streams(random_state).torch("noise")
+        codes = torch.randn(n_samples, self.n_components_, generator=generator, dtype=torch.float64)
+        reconstruction = self._likelihood()
+        draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
+        return self._as_given(self._codec.decode(codes.numpy(), draw))
+
+    def sample_posterior(self, X: ArrayLike, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw codes of given rows; `inverse_transform` turns each into a row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        n_samples : int, default=1
+            Codes a row.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same codes every time.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_rows, n_components)
+            Codes.
+        """
+        check_is_fitted(self, "network_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        X = self._validated(X)
+        mean, deviation = self._codes(X), self._codec.measure(X, _deviations)
+        generator = Streams(random_state).torch("noise")
+        noise = torch.randn((n_samples, *mean.shape), generator=generator).numpy()
+        return mean + deviation * noise.astype(mean.dtype)
+
+    def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
+        """Give a lower bound on the log-likelihood of each row, in nats: higher is more usual.
+
+        Its noise is the same for all rows and on every call. For columns that are not discrete, the
+        likelihood is a density in the units of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        n_importance : int, default=1
+            Draws of the importance-weighted bound, the tighter the more; 1 gives the evidence
+            lower bound.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Bounds, in nats.
+        """
+        check_is_fitted(self, "network_")
+        if n_importance < 1:
+            raise ValueError(f"n_importance must be at least 1; got {n_importance!r}.")
+        n_draws = _N_PAIRS if n_importance == 1 else n_importance
+        draws = torch.randn(n_draws, self.n_components_, generator=torch.Generator().manual_seed(0))
+        if n_importance == 1:
+            draws = torch.cat([draws, -draws])
+        likelihood = self._likelihood()
+
+        def bound(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            pre, target = network.pre_code(rows), likelihood.target(rows)
+            if n_importance == 1:
+                return _evidence(network, likelihood, pre, target, draws)
+            weights = [
+                log_weights(network, likelihood, pre, target, draw.to(pre).expand(len(pre), -1))
+                for draw in draws
+            ]
+            return log_mean_exp(torch.cat(weights))
+
+        return self._codec.measure(self._validated(X), bound) - likelihood.log_volume()
+
+    # ------------------------------------------------------------------ seats
+
+    def _bottleneck(self) -> Bottleneck:
+        return Gaussian(self.n_components, self.n_importance if self.objective == "iwae" else 1)
+
+    def _reconstruction(self, link: str, frame: Frame) -> Reconstruction:
+        fixed = None if isinstance(self.variance, str) else self.variance / frame.scale**2
+        return Likelihood(
+            *self._kinds(),
+            link,
+            fixed,
+            self.variance == "per_feature",
+            torch.from_numpy(frame.centre),
+            frame.scale,
+        )
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        objective = super()._objective(reconstruction)
+        if self.objective == "iwae":
+            return ImportanceWeighted(reconstruction, dict(objective.penalties.items()))
+        objective.penalties["divergence"] = Divergence(self.beta, self.free_bits, self.kl_warm_up)
+        return objective
+
+    def _start(
+        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
+    ) -> None:
+        likelihood = cast(Likelihood, objective.reconstruction)
+        unexplained = rows.square().mean(0) - (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows)
+        likelihood.start(unexplained)
+        # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
+        noise = likelihood.noise().detach() if self._starts_as_pca() else unexplained
+        set_probabilistic_path(network, axes, max(self.beta * float(noise.mean()), 1e-3))
+        if not self._starts_as_pca():
+            fit_affine_decoder(network, rows, likelihood)
+
+    def _starts_as_pca(self) -> bool:
+        return super()._starts_as_pca() and set(self._kinds()[0]) == {"gaussian"}
+
+    def _kinds(self) -> tuple[list[str], list[int]]:
+        """Give the kind and the number of the group of each column."""
+        names = getattr(self, "feature_names_in_", None)
+        n_features = self.n_features_in_
+        kinds = ["gaussian"] * n_features
+        if isinstance(self.likelihood, str):
+            kinds = [self.likelihood] * n_features
+        elif isinstance(self.likelihood, Mapping):
+            for column, kind in self.likelihood.items():
+                kinds[positions([column], names, n_features, "likelihood")[0]] = kind
+        elif len(self.likelihood) == n_features:
+            kinds = [str(kind) for kind in self.likelihood]
+        else:
+            raise ValueError(
+                f"likelihood has {len(self.likelihood)} entries; give one for all columns, one for each "
+                "of the "
+                f"{n_features} columns of X, or a dict by column."
+            )
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown:
+            raise ValueError(f"likelihood must be one of {sorted(KINDS)}; got {unknown[0]!r}.")
+        return kinds, group_numbers(self.column_groups, names, n_features, "column_groups").tolist()
+
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
+        kinds, groups = self._kinds()
+        for kind in sorted(set(kinds)):
+            part = X[:, [column for column, name in enumerate(kinds) if name == kind]]
+            low, high = KINDS[kind].lowest, KINDS[kind].highest
+            if np.nanmin(part) < low or np.nanmax(part) > high:
+                negative = "Negative values in data passed to fit: " if np.nanmin(part) < low == 0 else ""
+                raise ValueError(
+                    f"{negative}likelihood={kind!r} needs values in [{low:g}, {high:g}], but its columns "
+                    f"lie in [{np.nanmin(part):g}, {np.nanmax(part):g}]. Scale them, or use 'gaussian'."
+                )
+        _check_groups(X, kinds, groups)
+        if self.objective == "iwae" and (self.beta != 1 or self.free_bits):
+            raise ValueError(
+                "objective='iwae' needs beta=1 and free_bits=0: its bound has no divergence of its own "
+                "to weigh; "
+                f"got beta={self.beta} and free_bits={self.free_bits}."
+            )
+        return link
+
+    # ------------------------------------------------------------------ inside
+
+    def _likelihood(self) -> Likelihood:
+        return cast(Likelihood, self.objective_.reconstruction)
+
+    def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
+        attributes = super()._fitted_attributes(fitted, frame)
+        network, likelihood = attributes["network_"], attributes["objective_"].reconstruction
+        is_gaussian = np.array([kind == "gaussian" for kind in likelihood.kinds])
+        with torch.no_grad():
+            noise = likelihood.noise().double().numpy() * frame.scale**2
+        attributes["noise_variance_"] = np.where(is_gaussian, noise, np.nan)
+        if fitted.rows is not None:
+            with torch.inference_mode():
+                parts = [network.pre_code(part.cpu()) for part in fitted.rows.split(8192)]
+                posteriors = [network.bottleneck.posterior(part) for part in parts]
+            means = torch.cat([posterior.mean for posterior in posteriors]).double()
+            divergences = torch.cat([posterior.divergence() for posterior in posteriors]).double()
+            attributes["kl_per_component_"] = divergences.mean(0).numpy()
+            spread = means.var(0, correction=0).numpy()
+            attributes["active_components_"] = np.flatnonzero(spread > _ACTIVE_ABOVE)
+        return attributes
+
+    def _complaints(self) -> list[str]:
+        n_active = len(self.active_components_)
+        if n_active >= self.n_components / 2:
+            return []
+        return [
+            f"Only {n_active} of {self.n_components} components are active: the others say nothing of any "
+            "row. Use fewer components, a lower beta, free_bits, or a longer kl_warm_up."
+        ]
+
+
+def _deviations(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+    bottleneck = cast(Gaussian, network.bottleneck)
+    return (bottleneck.posterior(network.pre_code(rows)).log_variance / 2).exp()
+
+
+def _evidence(
+    network: Autoencoder, likelihood: Likelihood, pre: torch.Tensor, target: torch.Tensor, draws: torch.Tensor
+) -> torch.Tensor:
+    """Give the evidence lower bound of rows (n,), its expectation as a mean over given draws."""
+    divergence = cast(Gaussian, network.bottleneck).posterior(pre).divergence().sum(1)
+    total = torch.zeros_like(divergence)
+    for draw in draws:
+        code = network.bottleneck(pre, draw.to(pre).expand(len(pre), -1))
+        total = total - log_losses(likelihood, network.decode(code), target)
+    return total / len(draws) - divergence
+
+
+def _check_groups(X: np.ndarray, kinds: list[str], groups: list[int]) -> None:
+    """Check that each group is of one kind, and that categorical ones hold one 1 a row."""
+    for group in sorted(set(groups)):
+        members = [column for column, number in enumerate(groups) if number == group]
+        found = {kinds[column] for column in members}
+        if len(members) > 1 and found != {"categorical"}:
+            raise ValueError(
+                f"column_groups joins columns {members} of kind {sorted(found)}; only 'categorical' "
+                "columns form groups."
+            )
+        if found == {"categorical"}:
+            part = X[:, members]
+            # Not only whole ones: a row may say how likely each category is.
+            if not np.allclose(part.sum(axis=1), 1, atol=1e-4):
+                raise ValueError(
+                    f"The 'categorical' columns {members} must add up to 1 in each row, as "
+                    "OneHotEncoder gives them "
+                    "without drop=; name the columns that belong together in column_groups."
+                )

@@ -1,0 +1,346 @@
+"""Convolutional encoders and decoders for images and signals."""
+
+import dataclasses
+import itertools
+import math
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from skae._parameters import Specification
+from skae.networks.activations import ACTIVATIONS
+from skae.networks.dense import empty_linear
+from skae.networks.dropout import Dropout
+
+
+class Convolutional(Specification):
+    """Convolutions that halve an image step by step; the decoder mirrors them.
+
+    Rows are flattened images, so that they pass through a Pipeline. Arrays of images, (n, channels, height,
+    width) or (n, height, width) for one channel, are taken as well, and come back as they were given.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        ``(height, width)`` or ``(height, width, channels)`` of the images that rows are, flattened in this
+        order; ``(length,)`` for signals, ``(1, length, channels)`` for those of several channels. None takes
+        a row as a signal.
+    channels : tuple of int, default=(16, 32)
+        Channels of each layer of the encoder, at least one; each layer halves height and width. The
+        decoder has them in reverse order, and gives back odd sizes exactly.
+    kernel_size : int, default=3
+        Side of the kernels, odd; along a side of 1 it is 1.
+    hidden_layer_sizes : tuple of int, default=()
+        Fully connected layers between the convolutions and the code, mirrored in the decoder.
+    activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
+"leaky_relu"}, default="relu"
+        Activation after each layer; weights start as for `Dense`.
+    dropout : float in [0, 1), default=0.0
+        Share of the units, after each layer, that is set to zero in each training step.
+    batch_norm : bool, default=False
+        Normalise each channel by batch statistics before its activation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import Convolutional
+    >>> X = load_digits().data[:500]
+    >>> model = AutoencoderTransformer(8, network=Convolutional((8, 8)), max_iter=5, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (500, 8)
+    """
+
+    image_shape: tuple[int, ...] | None = dataclasses.field(default=None, kw_only=False)
+    channels: tuple[int, ...] = (16, 32)
+    kernel_size: int = 3
+    hidden_layer_sizes: tuple[int, ...] = ()
+    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+    def build(
+        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build an encoder and a decoder whose outputs start at exactly zero.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of values of a row: height times width times channels.
+        code_in : int
+            Number of outputs of the encoder.
+        code_out : int
+            Number of inputs of the decoder: components of the code.
+        generator : torch.Generator
+            The source of the initial weights.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Module
+            Maps from (n, n_features) to (n, code_in) and from (n, code_out) to (n, n_features).
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or `image_shape` does not hold n_features values.
+        """
+        shape = self._shape(n_features)
+        self._check()
+        return ConvolutionalEncoder(self, shape, code_in, generator), ConvolutionalDecoder(
+            self, shape, code_out, generator
+        )
+
+    def to_rows(self, X: np.ndarray) -> np.ndarray:
+        """Flatten images, (n, channels, height, width) or (n, height, width), to rows.
+
+        Parameters
+        ----------
+        X : ndarray
+            Images.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, height * width * channels)
+
+        Raises
+        ------
+        ValueError
+            If the images are of another shape than `image_shape`.
+        """
+        height, width, channels = self._shape(math.prod(X.shape[1:]))
+        if X.shape[1:] == (channels, height, width):
+            return np.moveaxis(X, 1, -1).reshape(len(X), -1)
+        if channels == 1 and X.shape[1:] == (height, width):
+            return X.reshape(len(X), -1)
+        raise ValueError(
+            f"Images of shape {X.shape[1:]} do not fit image_shape={self.image_shape}: pass rows of "
+            f"{height * width * channels} values, or arrays of shape (n, {channels}, {height}, {width})."
+        )
+
+    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo `to_rows`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_features)
+            Rows.
+        shape : tuple of int
+            What images had beside their number.
+
+        Returns
+        -------
+        X : ndarray of shape (n, *shape)
+            Images.
+        """
+        if len(shape) == 2:
+            return rows.reshape(len(rows), *shape)
+        return np.moveaxis(rows.reshape(len(rows), *shape[1:], shape[0]), -1, 1)
+
+    def _shape(self, n_features: int) -> tuple[int, int, int]:
+        """Give height, width and channels."""
+        given = (n_features,) if self.image_shape is None else tuple(self.image_shape)
+        if not 1 <= len(given) <= 3 or any(int(size) != size or size < 1 for size in given):
+            raise ValueError(
+                "image_shape must be (height, width), (height, width, channels) or (length,), whole numbers "
+                f"of at least 1; got {self.image_shape!r}."
+            )
+        if math.prod(given) != n_features:
+            raise ValueError(
+                f"image_shape={given} holds {math.prod(given)} values, but rows have {n_features}: they "
+                "must be "
+                "images flattened in the order height, width, channels."
+            )
+        full = {1: (1, *given, 1), 2: (*given, 1), 3: given}[len(given)]
+        return cast(tuple[int, int, int], full)
+
+    def _check(self) -> None:
+        sizes = (*self.channels, *self.hidden_layer_sizes)
+        if not self.channels or any(int(size) != size or size < 1 for size in sizes):
+            raise ValueError(
+                "channels and hidden_layer_sizes must hold whole numbers of at least 1, and channels at "
+                "least one; "
+                f"got {self.channels!r} and {self.hidden_layer_sizes!r}."
+            )
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be an odd number of at least 1; got {self.kernel_size!r}.")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1); got {self.dropout!r}.")
+
+
+class _Plan:
+    """Sizes along the way from the image to the code."""
+
+    def __init__(self, specification: Convolutional, shape: tuple[int, int, int]) -> None:
+        height, width, channels = shape
+        self.channels = (channels, *specification.channels)
+        self.sizes = [(height, width)]
+        for _ in specification.channels:
+            height, width = -(-height // 2), -(-width // 2)
+            self.sizes.append((height, width))
+        self.kernels = [
+            tuple(specification.kernel_size if side > 1 else 1 for side in size) for size in self.sizes[:-1]
+        ]
+        self.strides = [tuple(2 if side > 1 else 1 for side in size) for size in self.sizes[:-1]]
+        self.n_flat = self.channels[-1] * math.prod(self.sizes[-1])
+        self.hidden = (self.n_flat, *specification.hidden_layer_sizes)
+
+
+def _after(specification: Convolutional, n_units: int, norm: Any) -> list[nn.Module]:
+    """Give what follows a layer of weights."""
+    modules: list[nn.Module] = [norm(n_units)] if specification.batch_norm else []
+    modules.append(ACTIVATIONS[specification.activation].module())
+    if specification.dropout:
+        modules.append(Dropout(specification.dropout))
+    return modules
+
+
+def _started(layer: Any, specification: Convolutional, generator: torch.Generator) -> Any:
+    ACTIVATIONS[specification.activation].initialise(layer.weight, generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _zero(layer: Any) -> Any:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Convolutions with a stride of two, then fully connected layers; the last one starts at zero.
+
+    Parameters
+    ----------
+    specification : Convolutional
+    shape : tuple of int
+        Height, width and channels of the image.
+    n_outputs : int
+        Width of the code.
+    generator : torch.Generator
+        The source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        specification: Convolutional,
+        shape: tuple[int, int, int],
+        n_outputs: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        plan = _Plan(specification, shape)
+        stages = []
+        for n_in, n_out, kernel, stride in zip(
+            plan.channels, plan.channels[1:], plan.kernels, plan.strides, strict=False
+        ):
+            padding = tuple(side // 2 for side in kernel)
+            layer = skip_init(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=padding)
+            stages.append(
+                nn.Sequential(
+                    _started(layer, specification, generator), *_after(specification, n_out, nn.BatchNorm2d)
+                )
+            )
+        self.convolutions = nn.Sequential(*stages)
+        hidden = []
+        for n_in, n_out in itertools.pairwise(plan.hidden):
+            layer = _started(empty_linear(n_in, n_out), specification, generator)
+            hidden += [layer, *_after(specification, n_out, nn.BatchNorm1d)]
+        self.hidden = nn.Sequential(*hidden)
+        self.last = _zero(empty_linear(plan.hidden[-1], n_outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, height * width * channels) to (n, n_outputs)."""
+        images = x.reshape(len(x), *self.shape).permute(0, 3, 1, 2)
+        return self.last(self.hidden(self.convolutions(images).flatten(1)))
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        nn.init.xavier_normal_(self.last.weight, generator=generator)
+
+
+class ConvolutionalDecoder(nn.Module):
+    """Fully connected layers, then transposed convolutions back to the sizes that the encoder went through.
+
+    Parameters
+    ----------
+    specification : Convolutional
+    shape : tuple of int
+        Height, width and channels of the image.
+    n_inputs : int
+        Components of the code.
+    generator : torch.Generator
+        The source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        specification: Convolutional,
+        shape: tuple[int, int, int],
+        n_inputs: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        plan = _Plan(specification, shape)
+        self.first_shape = (plan.channels[-1], *plan.sizes[-1])
+        hidden = []
+        widths = (n_inputs, *reversed(plan.hidden))
+        for n_in, n_out in itertools.pairwise(widths):
+            layer = _started(empty_linear(n_in, n_out), specification, generator)
+            hidden += [layer, *_after(specification, n_out, nn.BatchNorm1d)]
+        self.hidden = nn.Sequential(*hidden)
+        stages = []
+        for index in reversed(range(len(plan.kernels))):
+            layer = self._layer(plan, index)
+            if index == 0:
+                stages.append(nn.Sequential(_zero(layer)))
+                break
+            _started(layer, specification, generator)
+            # An output sums over the kernel's cells that the stride does not skip.
+            with torch.no_grad():
+                layer.weight *= (
+                    plan.channels[index] * math.prod(plan.strides[index]) / plan.channels[index + 1]
+                ) ** 0.5
+            stages.append(nn.Sequential(layer, *_after(specification, plan.channels[index], nn.BatchNorm2d)))
+        self.convolutions = nn.Sequential(*stages)
+
+    @staticmethod
+    def _layer(plan: _Plan, index: int) -> nn.ConvTranspose2d:
+        """Give the layer that undoes the sizes of one of the encoder."""
+        kernel, stride = plan.kernels[index], plan.strides[index]
+        padding = tuple(side // 2 for side in kernel)
+        # What the stride's division left over: so odd sizes come back exactly.
+        extra = tuple(
+            wide - ((narrow - 1) * step - 2 * pad + side)
+            for wide, narrow, step, pad, side in zip(
+                plan.sizes[index], plan.sizes[index + 1], stride, padding, kernel, strict=True
+            )
+        )
+        n_in, n_out = plan.channels[index + 1], plan.channels[index]
+        return cast(
+            nn.ConvTranspose2d,
+            skip_init(
+                nn.ConvTranspose2d,
+                n_in,
+                n_out,
+                kernel,
+                stride=stride,
+                padding=padding,
+                output_padding=extra,
+            ),
+        )
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        """Map codes (n, n_inputs) to rows (n, height * width * channels)."""
+        images = self.convolutions(self.hidden(code).reshape(len(code), *self.first_shape))
+        return images.permute(0, 2, 3, 1).flatten(1)
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        nn.init.xavier_normal_(cast(Any, self.convolutions[-1])[0].weight, generator=generator)

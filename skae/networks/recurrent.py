@@ -1,0 +1,331 @@
+"""Recurrent encoders and decoders for sequences."""
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import rnn
+
+from skae._parameters import Specification
+from skae.networks.dense import empty_linear
+
+_CELLS: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+
+def steps_and_values(n_timesteps: int | None, n_features: int) -> tuple[int, int]:
+    """Give the number of time steps of a row and the values of each.
+
+    Parameters
+    ----------
+    n_timesteps : int or None
+        None takes each column as a step.
+    n_features : int
+        Number of columns.
+
+    Returns
+    -------
+    n_timesteps, n_values : int
+
+    Raises
+    ------
+    ValueError
+        If the columns cannot be cut into so many steps.
+    """
+    steps = n_features if n_timesteps is None else n_timesteps
+    if int(steps) != steps or steps < 1 or n_features % int(steps):
+        raise ValueError(
+            f"n_timesteps={n_timesteps!r} does not cut rows of {n_features} values into equal steps: "
+            "rows must be "
+            "sequences flattened step by step, n_timesteps times the values of a step."
+        )
+    return int(steps), n_features // int(steps)
+
+
+def sequences_to_rows(X: np.ndarray, n_timesteps: int | None) -> np.ndarray:
+    """Flatten sequences (n, n_timesteps, n_values) to rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_timesteps, n_values)
+    n_timesteps : int or None
+        What is expected.
+
+    Returns
+    -------
+    rows : ndarray of shape (n, n_timesteps * n_values)
+
+    Raises
+    ------
+    ValueError
+        If the sequences have another shape.
+    """
+    steps = X.shape[1] * X.shape[2] if X.ndim == 3 and n_timesteps is None else n_timesteps
+    if X.ndim != 3 or X.shape[1] != steps:
+        raise ValueError(
+            f"Sequences of shape {X.shape[1:]} do not fit n_timesteps={n_timesteps}: pass rows, or "
+            "arrays of shape "
+            "(n, n_timesteps, values of a step)."
+        )
+    return X.reshape(len(X), -1)
+
+
+class Recurrent(Specification):
+    """A recurrent network reads a sequence into a code; another one writes it from the code alone.
+
+    Rows are sequences flattened step by step, so that they pass through a Pipeline. Arrays (n, n_timesteps,
+    values of a step) are taken as well, and come back as they were given. Sequences may be shorter:
+    steps that are all NaN at the end of a row do not exist, for the encoder and for the loss.
+
+    Parameters
+    ----------
+    n_timesteps : int, default=None
+        Number of steps of the longest sequence. None takes each column as a step.
+    cell : {"gru", "lstm"}, default="gru"
+        Kind of the recurrent units (Cho et al. 2014; Hochreiter and Schmidhuber 1997).
+    hidden_size : int, default=64
+        Number of units of each layer.
+    bidirectional : bool, default=True
+        Whether the encoder reads the sequence in both directions.
+    n_layers : int, default=1
+        Number of layers, of the encoder and of the decoder.
+
+    Notes
+    -----
+    The decoder never sees the sequence it writes, neither in training nor in use ("teacher-free"): each
+    step gets the code, and the state of the step before. What it writes is in no need of its own first
+    errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import Recurrent
+    >>> phase = np.random.default_rng(0).uniform(0, 6, size=(300, 1))
+    >>> X = np.sin(phase + np.linspace(0, 6, 24))
+    >>> model = AutoencoderTransformer(1, network=Recurrent(24, hidden_size=16), max_iter=3, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (300, 1)
+    """
+
+    n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
+    cell: Literal["gru", "lstm"] = "gru"
+    hidden_size: int = 64
+    bidirectional: bool = True
+    n_layers: int = 1
+
+    # Rows may end early: trailing steps that are NaN.
+    takes_gaps = True
+
+    def build(
+        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build an encoder and a decoder whose outputs start at exactly zero.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of values of a row: steps times values of a step.
+        code_in : int
+            Number of outputs of the encoder.
+        code_out : int
+            Number of inputs of the decoder: components of the code.
+        generator : torch.Generator
+            The source of the initial weights.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Module
+            Maps from (n, n_features) to (n, code_in) and from (n, code_out) to (n, n_features).
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or rows cannot be cut into so many steps.
+        """
+        steps, n_values = steps_and_values(self.n_timesteps, n_features)
+        if self.cell not in _CELLS:
+            raise ValueError(f"cell must be one of {sorted(_CELLS)}; got {self.cell!r}.")
+        for name in ("hidden_size", "n_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
+        encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
+        return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
+
+    def to_rows(self, X: np.ndarray) -> np.ndarray:
+        """Flatten sequences to rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_timesteps, n_values)
+            Sequences.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, n_timesteps * n_values)
+        """
+        return sequences_to_rows(X, self.n_timesteps)
+
+    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo `to_rows`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_timesteps * n_values)
+            Rows.
+        shape : tuple of int
+            Steps and values.
+
+        Returns
+        -------
+        X : ndarray of shape (n, *shape)
+        """
+        return rows.reshape(len(rows), *shape)
+
+    def check_gaps(self, rows: np.ndarray) -> None:
+        """Refuse NaN that is not a sequence's end.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_timesteps * n_values)
+            Rows, some of which end in NaN.
+
+        Raises
+        ------
+        ValueError
+            If a step is NaN in part, or before one that is not, or if there is no step at all.
+        """
+        steps, n_values = steps_and_values(self.n_timesteps, rows.shape[1])
+        missing = np.isnan(rows).reshape(len(rows), steps, n_values)
+        gone = missing.all(axis=2)
+        bad = (
+            (missing.any(axis=2) != gone).any(axis=1) | (gone[:, :-1] & ~gone[:, 1:]).any(axis=1) | gone[:, 0]
+        )
+        if bad.any():
+            raise ValueError(
+                f"Row {int(np.flatnonzero(bad)[0])} holds NaN before its end: only whole steps at the "
+                "end of a "
+                "sequence may be missing, and not all of them. Fill the others first, e.g. with "
+                "SimpleImputer."
+            )
+
+
+def _layers(specification: Recurrent, n_in: int, bidirectional: bool, generator: torch.Generator) -> Any:
+    """Build recurrent layers: Glorot for inputs, orthogonal for states, gates of an LSTM open."""
+    # Without storage first: the constructor would draw from the global generator.
+    layer = _CELLS[specification.cell](
+        n_in,
+        specification.hidden_size,
+        specification.n_layers,
+        batch_first=True,
+        bidirectional=bidirectional,
+        device="meta",
+    ).to_empty(device="cpu")
+    for name, parameter in layer.named_parameters():
+        if name.startswith("weight_ih"):
+            nn.init.xavier_uniform_(parameter, generator=generator)
+        elif name.startswith("weight_hh"):
+            for part in parameter.data.split(layer.hidden_size):
+                nn.init.orthogonal_(part, generator=generator)
+        else:
+            nn.init.zeros_(parameter)
+            if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
+                parameter.data[layer.hidden_size : 2 * layer.hidden_size] = 1.0
+    return layer
+
+
+class RecurrentEncoder(nn.Module):
+    """Read a sequence; what the last states of all layers say is the code. The last layer starts at zero.
+
+    Parameters
+    ----------
+    specification : Recurrent
+    n_timesteps, n_values : int
+        Steps of a row and values of each.
+    n_outputs : int
+        Width of the code.
+    generator : torch.Generator
+        The source of the initial weights.
+    """
+
+    takes_gaps = True
+
+    def __init__(
+        self,
+        specification: Recurrent,
+        n_timesteps: int,
+        n_values: int,
+        n_outputs: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.shape = (n_timesteps, n_values)
+        self.reader = _layers(specification, n_values, specification.bidirectional, generator)
+        n_states = specification.n_layers * (2 if specification.bidirectional else 1)
+        self.last = empty_linear(n_states * specification.hidden_size, n_outputs)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_timesteps * n_values), NaN after their end, to (n, n_outputs)."""
+        sequences: Any = x.reshape(len(x), *self.shape)
+        missing = sequences[:, :, 0].isnan()
+        if bool(missing.any()):
+            lengths = (~missing).sum(1).clamp_min(1).cpu()
+            sequences = rnn.pack_padded_sequence(
+                sequences.nan_to_num(), lengths, batch_first=True, enforce_sorted=False
+            )
+        states = self.reader(sequences)[1]
+        states = states[0] if isinstance(states, tuple) else states
+        return self.last(states.transpose(0, 1).flatten(1))
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        nn.init.xavier_normal_(self.last.weight, generator=generator)
+
+
+class RecurrentDecoder(nn.Module):
+    """Write a sequence from its code alone. The last layer starts at zero.
+
+    Parameters
+    ----------
+    specification : Recurrent
+    n_timesteps, n_values : int
+        Steps of a row and values of each.
+    n_inputs : int
+        Components of the code.
+    generator : torch.Generator
+        The source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        specification: Recurrent,
+        n_timesteps: int,
+        n_values: int,
+        n_inputs: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.n_timesteps = n_timesteps
+        self.first = empty_linear(n_inputs, specification.n_layers * specification.hidden_size)
+        nn.init.xavier_normal_(self.first.weight, generator=generator)
+        nn.init.zeros_(self.first.bias)
+        self.writer = _layers(specification, n_inputs, False, generator)
+        self.last = empty_linear(specification.hidden_size, n_values)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        """Map codes (n, n_inputs) to rows (n, n_timesteps * n_values)."""
+        writer = self.writer
+        state = self.first(code).tanh().reshape(len(code), writer.num_layers, writer.hidden_size)
+        state = state.transpose(0, 1).contiguous()
+        start = (state, torch.zeros_like(state)) if isinstance(writer, nn.LSTM) else state
+        steps = code[:, None].expand(-1, self.n_timesteps, -1)
+        return self.last(writer(steps, start)[0]).flatten(1)
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        nn.init.xavier_normal_(self.last.weight, generator=generator)

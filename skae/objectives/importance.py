@@ -1,0 +1,79 @@
+"""The importance-weighted bound on the likelihood of rows (Burda, Grosse and Salakhutdinov 2016)."""
+
+import math
+from typing import Any
+
+import torch
+
+from skae.objectives.batch import Batch, Pass
+from skae.objectives.objective import Objective, weighted_mean
+
+_LOG_TWO_PI = math.log(2 * math.pi)
+
+
+def log_weights(
+    network: Any, reconstruction: Any, pre: torch.Tensor, target: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """Give ``log p(x, z) - log q(z | x)`` of codes drawn for each row, in nats of the target's units.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        With a Gaussian bottleneck.
+    reconstruction : Likelihood
+    pre : tensor of shape (n_rows, 2 * n_components)
+        What the encoder put out.
+    target : tensor of shape (n_rows, n_features)
+        Cells that are NaN count as not observed.
+    noise : tensor of shape (n_draws * n_rows, n_components)
+        From the bottleneck's `draw`.
+
+    Returns
+    -------
+    weights : tensor of shape (n_draws, n_rows)
+    """
+    code = network.bottleneck(pre, noise)
+    _, log_variance = network.bottleneck.posterior(pre)
+    times = len(noise) // len(pre)
+    log_likelihood = -log_losses(reconstruction, network.decode(code), target.repeat(times, 1))
+    # The constants of both normal densities cancel.
+    log_prior = -0.5 * code.square().sum(1)
+    log_posterior = -0.5 * (noise.square() + log_variance.repeat(times, 1)).sum(1)
+    return (log_likelihood + log_prior - log_posterior).reshape(times, len(pre))
+
+
+def log_losses(reconstruction: Any, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Sum the negative log-likelihood over the cells of each row that are there, (n,)."""
+    there = ~target.isnan()
+    return (reconstruction.cells(output, target.nan_to_num()) * there).sum(1)
+
+
+def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
+    """Give the logarithm of the mean of exponentials over the first axis."""
+    return values.logsumexp(0) - math.log(len(values))
+
+
+class ImportanceWeighted(Objective):
+    """Minus the importance-weighted bound, a cell; takes the place of reconstruction and divergence."""
+
+    def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
+        """Give the named terms, whose sum is minimised."""
+        pre = network.pre_code(batch.inputs)
+        target = batch.target
+        if self.has_gaps:
+            target = self.reconstruction.target(batch.inputs)
+        loss = self._bound(network, pre, target, batch.draws["code"])
+        code = network.bottleneck.read(pre)
+        passed = Pass(network, batch, pre, code, network.decode(code)) if self.penalties else None
+        terms = {} if passed is None else self._penalised(passed)
+        return {"reconstruction": weighted_mean(loss, batch.weight), **terms}
+
+    def _bound(self, network: Any, pre: torch.Tensor, target: torch.Tensor, noise: Any) -> torch.Tensor:
+        weights = log_weights(network, self.reconstruction, pre, target, noise)
+        return -log_mean_exp(weights) / target.shape[1]
+
+    def _judged(
+        self, network: Any, pre: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
+        return self._bound(network, pre, target, noise)

@@ -1,0 +1,55 @@
+"""What makes bits say as much as they can: on for half of the rows, and each for itself."""
+
+import torch
+from torch import nn
+
+from skae.objectives.batch import Pass
+
+
+class Balance(nn.Module):
+    """Squared mean of each bit, as -1 or 1, over the rows of a batch; mean over bits.
+
+    Zero where every bit is on for half of the rows, one where none ever changes.
+
+    Parameters
+    ----------
+    coefficient : float
+        What it is multiplied by after the warm-up.
+    """
+
+    def __init__(self, coefficient: float) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give a scalar: it belongs to the batch."""
+        return _mean(passed, 2 * passed.code - 1).square().mean()
+
+
+class Decorrelation(Balance):
+    """Squared covariances between bits, as -1 or 1, over the rows of a batch; mean over pairs.
+
+    Zero where no bit tells of another, one where all are the same.
+    """
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give a scalar: it belongs to the batch."""
+        signs = 2 * passed.code - 1
+        deviations = signs - _mean(passed, signs)
+        weight = passed.batch.weight
+        if weight is not None:
+            weights = weight.mean(1, keepdim=True)
+            covariances = deviations.T @ (deviations * weights) / weights.sum()
+        else:
+            covariances = deviations.T @ deviations / len(signs)
+        n_bits = signs.shape[1]
+        off = covariances - covariances.diagonal().diag()
+        return off.square().sum() / max(1, n_bits * (n_bits - 1))
+
+
+def _mean(passed: Pass, values: torch.Tensor) -> torch.Tensor:
+    weight = passed.batch.weight
+    if weight is None:
+        return values.mean(0)
+    weights = weight.mean(1, keepdim=True)
+    return (values * weights).sum(0) / weights.sum()

@@ -1,0 +1,45 @@
+"""What keeps the distributions of codes near the standard normal."""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from skae.objectives.batch import Pass
+
+
+class Divergence(nn.Module):
+    """Kullback-Leibler divergence of the code of a row from the standard normal, over the number of columns.
+
+    Over the columns because the loss is a mean over cells: the sum of both is the negative evidence lower
+    bound over the columns (Kingma and Welling 2014).
+
+    Parameters
+    ----------
+    coefficient : float
+        What it is multiplied by after the warm-up.
+    free_bits : float, default=0.0
+        Nats of each component that cost nothing (Kingma et al. 2016): its mean over rows counts
+        from there on.
+    warm_up : float, default=0.1
+        Share of the training over which the coefficient rises from zero.
+    """
+
+    judges = True
+
+    def __init__(self, coefficient: float, free_bits: float = 0.0, warm_up: float = 0.1) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+        self.free_bits = free_bits
+        self.warm_up = warm_up
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Give one value a row; a scalar with free bits, since these belong to the batch."""
+        divergence = cast(Any, passed.network).bottleneck.posterior(passed.pre).divergence()
+        n_features = passed.batch.inputs.shape[1]
+        if not self.free_bits:
+            return divergence.sum(1) / n_features
+        weight = passed.batch.weight
+        rows = torch.ones_like(divergence[:, :1]) if weight is None else weight.mean(1, keepdim=True)
+        mean = (rows * divergence).sum(0) / rows.sum()
+        return mean.clamp_min(self.free_bits).sum() / n_features
