@@ -23,6 +23,7 @@ __all__ = [
     "check_n_components",
     "check_parameters",
     "check_target",
+    "check_training",
     "unchanged_on_failure",
 ]
 
@@ -161,6 +162,46 @@ def check_n_components(n_components: int, n_features: int) -> None:
         raise ValueError(
             f"n_components={n_components} for data with {n_features} columns is absurd: more than "
             f"{limit} components. Choose fewer, as a rule fewer than the columns."
+        )
+
+
+def check_training(estimator: Any, objective: Any) -> None:
+    """Check that the way of training goes with the architecture and with what is minimised.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    objective : Objective
+        What would be minimised.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    specification = estimator._specification()
+    kind = type(specification).__name__
+    if estimator.pretrain is not None and kind not in ("Dense", "Convolutional"):
+        raise ValueError(
+            "pretrain='layerwise' needs layers that can be trained one by one, those of Dense or "
+            "Convolutional; "
+            f"network is {kind}. Use pretrain=None."
+        )
+    if estimator.solver != "recirculation":
+        return
+    is_one_layer = kind == "Dense" and not specification.hidden_layer_sizes and not specification.tied_weights
+    if not is_one_layer or estimator.loss != "squared_error" or not objective.reconstruction.is_centred:
+        raise ValueError(
+            "solver='recirculation' needs one layer each way and the squared error: hidden_layer_sizes=(), "
+            "tied_weights=False, loss='squared_error' and output_activation='identity'."
+        )
+    parts = [*objective.penalties]
+    for part, plain in ((objective, "Objective"), (objective.reconstruction, "Reconstruction")):
+        parts += [type(part).__name__] * (type(part).__name__ != plain)
+    if parts:
+        raise ValueError(
+            f"solver='recirculation' follows no gradient, and so none of {parts} of "
+            f"{type(estimator).__name__}. Use solver='adam'."
         )
 
 

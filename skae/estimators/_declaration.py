@@ -50,23 +50,29 @@ class AutoencoderParameters(Declared):
         Start of the linear path. "pca" makes the network equal to PCA before the
         first step (for other losses than "squared_error" with an "identity" output: to
         the decoder that is best for the loss among the affine ones).
+    pretrain : {"layerwise"} or None, default=None
+        "layerwise" trains the layers one after the other before they are trained together (Bengio et al.
+        2007), each for a fifth of `max_iter`, as a small autoencoder of what the layer before puts
+        out, corrupted where the estimator corrupts. For `Dense` and `Convolutional`.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     dropout : float, default=0.0
         Share of hidden units set to zero in each training step, in [0, 1).
     batch_norm : bool, default=False
         Whether hidden layers are normalised by batch statistics.
-    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
+    solver : {"adam", "sgd", "rmsprop", "lbfgs", "recirculation"}, default="adam"
         Optimiser: AdamW (Loshchilov and Hutter 2019), stochastic gradient descent
         with Nesterov momentum of 0.9, RMSprop, or L-BFGS on all rows at once
         (ignores `batch_size`, `learning_rate`, `learning_rate_init` and `gradient_clip`).
+        "recirculation" (Hinton and McClelland 1988) learns without gradients, and is of historical
+        interest: for ``hidden_layer_sizes=()`` and the squared error, without penalties.
     learning_rate : {"one_cycle", "constant", "cosine", "reduce_on_plateau"}, \
 default="one_cycle"
         Schedule of the learning rate: up and down again, constant, down along a half
         cosine, or divided by five after five epochs without improvement.
     learning_rate_init : float or "auto", default="auto"
         The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
-        for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
+        for "adam", 0.003 for "rmsprop", 0.1 for "sgd" and "recirculation".
     weight_decay : float or "auto", default="auto"
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
         shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
@@ -118,10 +124,11 @@ default="one_cycle"
     output_activation: Literal["auto", "identity", "logistic", "tanh", "relu", "softplus", "exp"] = "auto"
     linear_path: bool = True
     init: Literal["pca", "random"] = "pca"
+    pretrain: Literal["layerwise"] | None = None
     tied_weights: bool = False
     dropout: float = 0.0
     batch_norm: bool = False
-    solver: Literal["adam", "sgd", "rmsprop", "lbfgs"] = "adam"
+    solver: Literal["adam", "sgd", "rmsprop", "lbfgs", "recirculation"] = "adam"
     learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
     learning_rate_init: float | Literal["auto"] = "auto"
     weight_decay: float | Literal["auto"] = "auto"
@@ -147,10 +154,11 @@ default="one_cycle"
         "output_activation": [StrOptions({"auto", *LINKS})],
         "linear_path": ["boolean"],
         "init": [StrOptions({"pca", "random"})],
+        "pretrain": [StrOptions({"layerwise"}), None],
         "tied_weights": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
-        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs", "recirculation"})],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],

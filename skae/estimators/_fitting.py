@@ -26,12 +26,17 @@ from skae.training import (
     History,
     InMemory,
     LBFGSStep,
+    RecirculationStep,
     Step,
     Validation,
     choose_epoch,
     explained,
+    pretrain,
     train,
 )
+
+# Share of the epochs that each layer is trained for beforehand.
+_PRETRAINING = 0.2
 
 
 class Fitted(NamedTuple):
@@ -133,10 +138,27 @@ class Fitting:
         network = self._build(generator).to(rows.device).eval()
         if hasattr(network.encoder, "start_at"):
             network.encoder.start_at(rows, network.bottleneck, generator)  # type: ignore[operator]
+        if self.estimator.pretrain is not None:
+            self._pretrain(network, objective, rows, index)
         if self.estimator.init == "pca" and network.linear_encoder is not None:
             set_linear_path(network, axes, generator)
             self.estimator._start(network, objective, axes, rows)
         return network, objective, axes
+
+    def _pretrain(self, network: Autoencoder, objective: Objective, rows: torch.Tensor, index: int) -> None:
+        def numbered(layer: int) -> int:
+            # Streams of their own: what follows is the same with and without pretraining.
+            return 1000 * (index + 1) + layer
+
+        pretrain(
+            network,
+            objective,
+            rows,
+            batch_size=self.batch_size,
+            n_epochs=max(1, round(_PRETRAINING * self.n_epochs)),
+            make_step=lambda layer, terms, number: self.step(layer, terms, numbered(number)),
+            make_order=lambda number: self.streams.torch("rows", numbered(number)),
+        )
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         estimator = self.estimator
@@ -174,12 +196,16 @@ class Fitting:
         use_generator(network, noise)
         if estimator.solver == "lbfgs":
             return LBFGSStep(network, objective, weight_decay=estimator._weight_decay(), noise=noise)
+        rule = SCHEDULES[schedule or estimator.learning_rate]()
+        rate = estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0)
+        if estimator.solver == "recirculation":
+            return RecirculationStep(network, objective, schedule=rule, rate=rate, noise=noise)
         return GradientStep(
             network,
             objective,
             optimizer=estimator.solver,
-            schedule=SCHEDULES[schedule or estimator.learning_rate](),
-            rate=estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0),
+            schedule=rule,
+            rate=rate,
             weight_decay=estimator._weight_decay(),
             gradient_clip=estimator.gradient_clip,
             noise=noise,

@@ -30,10 +30,6 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
 from skae.training import History
 
-# Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
-_WEIGHT_DECAYS = {"adam": 0.1, "rmsprop": 1e-4, "sgd": 1e-4, "lbfgs": 1e-4}
-
-
 class _FittedAttributes:
     """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
 
@@ -95,7 +91,21 @@ class BaseAutoencoder(
     _rivals_pca: ClassVar[bool] = True
     # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
     _n_steps: ClassVar[int] = 3400
-    _learning_rates: ClassVar[dict[str, float]] = {"adam": 0.02, "rmsprop": 0.003, "sgd": 0.1, "lbfgs": 1.0}
+    # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
+    _weight_decays: ClassVar[dict[str, float]] = {
+        "adam": 0.1,
+        "rmsprop": 1e-4,
+        "sgd": 1e-4,
+        "lbfgs": 1e-4,
+        "recirculation": 0.0,
+    }
+    _learning_rates: ClassVar[dict[str, float]] = {
+        "adam": 0.02,
+        "rmsprop": 0.003,
+        "sgd": 0.1,
+        "lbfgs": 1.0,
+        "recirculation": 0.1,
+    }
 
     # ------------------------------------------------------------------ seats
     # All that a variant may override, beside read-outs of its own.
@@ -388,7 +398,9 @@ class BaseAutoencoder(
         _defaults.device(self.device)
         if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
             raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")
-        return _checks.check_loss(X, self.loss, self.output_activation)
+        link = _checks.check_loss(X, self.loss, self.output_activation)
+        _checks.check_training(self, self._new_objective(link, _tensors.Frame(np.zeros(X.shape[1]), 1.0)))
+        return link
 
     def _specification(self) -> Specification:
         if self.network is None:
@@ -421,7 +433,7 @@ class BaseAutoencoder(
         return self._learning_rates[self.solver] if rate == "auto" else rate
 
     def _weight_decay(self) -> float:
-        return _WEIGHT_DECAYS[self.solver] if self.weight_decay == "auto" else self.weight_decay
+        return self._weight_decays[self.solver] if self.weight_decay == "auto" else self.weight_decay
 
     def _starts_as_pca(self) -> bool:
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""

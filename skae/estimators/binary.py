@@ -1,5 +1,6 @@
 """The binary autoencoder: codes of bits, for finding neighbours fast."""
 
+import dataclasses
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -79,7 +80,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     (500, 4)
     """
 
-    n_components: int = 16
+    n_components: int = dataclasses.field(default=16, kw_only=False)
     balance: float = 0.1
     decorrelation: float = 0.1
     packed: bool = False

@@ -141,6 +141,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         "n_importance": [Interval(Integral, 1, None, closed="left")],
     }
     _rivals_pca: ClassVar[bool] = False
+    # A tenth of the others': decay makes decoders small, and codes larger than the prior is.
+    _weight_decays: ClassVar[dict[str, float]] = {**BaseAutoencoder._weight_decays, "adam": 0.01}
 
     # -------------------------------------------------------------- read-outs
 
@@ -285,7 +287,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
     ) -> None:
         likelihood = cast(Likelihood, objective.reconstruction)
-        unexplained = rows.square().mean(0) - (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows)
+        explained = (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows)
+        # Of as many dimensions as components, the noise was taken for signal.
+        n_features = rows.shape[1]
+        share = n_features / max(1, n_features - self.n_components)
+        unexplained = share * (rows.square().mean(0) - explained).clamp_min(0)
         likelihood.start(unexplained)
         # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
         noise = likelihood.noise().detach() if self._starts_as_pca() else unexplained

@@ -190,6 +190,51 @@ class _Plan:
         self.n_flat = self.channels[-1] * math.prod(self.sizes[-1])
         self.hidden = (self.n_flat, *specification.hidden_layer_sizes)
 
+    def image(self, index: int) -> tuple[int, int, int]:
+        """Give channels, height and width after so many layers."""
+        return (self.channels[index], *self.sizes[index])
+
+
+class _OnRows(nn.Module):
+    """A stage of convolutions whose images come and go as rows.
+
+    Parameters
+    ----------
+    stage : torch.nn.Module
+    shape : tuple of int
+        Channels, height and width of the images it takes.
+    channels_last_in, channels_last_out : bool, default=False
+        Whether rows hold an image in the order of the data: height, width, channels.
+    """
+
+    def __init__(
+        self,
+        stage: nn.Module,
+        shape: tuple[int, int, int],
+        channels_last_in: bool = False,
+        channels_last_out: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stage = stage
+        self.shape = shape
+        self.channels_last_in, self.channels_last_out = channels_last_in, channels_last_out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows to rows."""
+        channels, height, width = self.shape
+        if self.channels_last_in:
+            images = x.reshape(len(x), height, width, channels).permute(0, 3, 1, 2)
+        else:
+            images = x.reshape(len(x), *self.shape)
+        images = self.stage(images)
+        return (images.permute(0, 2, 3, 1) if self.channels_last_out else images).flatten(1)
+
+
+def _by_weights(layers: nn.Sequential) -> list[nn.Module]:
+    """Cut layers into one part for each linear one, with all that follows it."""
+    first = [index for index, module in enumerate(layers) if isinstance(module, nn.Linear)]
+    return [nn.Sequential(*list(layers)[a:b]) for a, b in itertools.pairwise([*first, len(layers)])]
+
 
 def _after(specification: Convolutional, n_units: int, norm: Any) -> list[nn.Module]:
     """Give what follows a layer of weights."""
@@ -235,7 +280,7 @@ class ConvolutionalEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        plan = _Plan(specification, shape)
+        self.plan = plan = _Plan(specification, shape)
         stages = []
         for n_in, n_out, kernel, stride in zip(
             plan.channels, plan.channels[1:], plan.kernels, plan.strides, strict=False
@@ -259,6 +304,16 @@ class ConvolutionalEncoder(nn.Module):
         """Map rows (n, height * width * channels) to (n, n_outputs)."""
         images = x.reshape(len(x), *self.shape).permute(0, 3, 1, 2)
         return self.last(self.hidden(self.convolutions(images).flatten(1)))
+
+    def parts(self) -> list[nn.Module]:
+        """Cut into one part for each layer of weights, each from rows to rows."""
+        height, width, channels = self.shape
+        found: list[nn.Module] = []
+        shape = (channels, height, width)
+        for index, stage in enumerate(self.convolutions):
+            found.append(_OnRows(stage, shape, channels_last_in=index == 0))
+            shape = self.plan.image(index + 1)
+        return [*found, *_by_weights(self.hidden), self.last]
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""
@@ -287,7 +342,7 @@ class ConvolutionalDecoder(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        plan = _Plan(specification, shape)
+        self.plan = plan = _Plan(specification, shape)
         self.first_shape = (plan.channels[-1], *plan.sizes[-1])
         hidden = []
         widths = (n_inputs, *reversed(plan.hidden))
@@ -340,6 +395,19 @@ class ConvolutionalDecoder(nn.Module):
         """Map codes (n, n_inputs) to rows (n, height * width * channels)."""
         images = self.convolutions(self.hidden(code).reshape(len(code), *self.first_shape))
         return images.permute(0, 2, 3, 1).flatten(1)
+
+    def parts(self) -> list[nn.Module]:
+        """Cut into one part for each layer of weights, each from rows to rows."""
+        n_stages = len(self.convolutions)
+        found = [
+            _OnRows(stage, self.plan.image(n_stages - index), channels_last_out=index == n_stages - 1)
+            for index, stage in enumerate(self.convolutions)
+        ]
+        return [*_by_weights(self.hidden), *found]
+
+    def start_at_zero(self) -> None:
+        """Let the outputs be zero, whatever the layers before the last one are."""
+        _zero(cast(Any, self.convolutions[-1])[0])
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""

@@ -148,7 +148,7 @@ class Layers(nn.Sequential):
                     modules.append(Dropout(specification.dropout))
         super().__init__(*modules)
         if mirrored is not None:
-            self._start_at_zero(sizes[0])
+            self._centre_output()
 
     def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Give what each hidden layer puts out, (n, units) each, for rows (n, n_in)."""
@@ -163,6 +163,19 @@ class Layers(nn.Sequential):
         """List the layers that have weights of their own."""
         return [module for module in self if isinstance(module, nn.Linear)]
 
+    def parts(self) -> list[nn.Module]:
+        """Cut into one part for each layer of weights, with all that follows it."""
+        first = [index for index, module in enumerate(self) if isinstance(module, (nn.Linear, Transposed))]
+        return [nn.Sequential(*list(self)[a:b]) for a, b in pairwise([*first, len(self)])]
+
+    def start_at_zero(self) -> None:
+        """Let the outputs be zero, whatever the layers before the last one are."""
+        if isinstance(self[-1], nn.Linear):
+            nn.init.zeros_(self[-1].weight)
+            nn.init.zeros_(self[-1].bias)
+        else:
+            self._centre_output()
+
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""
         layers = self.linear_layers()
@@ -170,12 +183,13 @@ class Layers(nn.Sequential):
             nn.init.xavier_normal_(layers[-1].weight, generator=generator)
 
     @torch.no_grad()
-    def _start_at_zero(self, n_in: int) -> None:
+    def _centre_output(self) -> None:
         # Mirrored weights end in the encoder's first layer, which is not zero; their inputs
         # are constant because they begin with its last layer, which is. So a bias suffices.
         was_training = self.training
         self.eval()
-        self[-1].bias -= self(torch.zeros(1, n_in))[0]
+        n_in = cast(Transposed, self[0]).linear.out_features
+        self[-1].bias -= self(torch.zeros(1, n_in, device=self[-1].bias.device))[0]
         self.train(was_training)
 
 

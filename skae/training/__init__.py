@@ -3,7 +3,9 @@
 from skae.training.batches import Batches, InMemory
 from skae.training.held_out import HeldOut, choose_epoch, explained, total_squares
 from skae.training.history import History, Validation
+from skae.training.layerwise import pretrain
 from skae.training.loop import DivergenceError, train
+from skae.training.recirculation import RecirculationStep
 from skae.training.schedules import SCHEDULES, Schedule
 from skae.training.steps import OPTIMIZERS, GradientStep, LBFGSStep, Step
 
@@ -17,11 +19,13 @@ __all__ = [
     "History",
     "InMemory",
     "LBFGSStep",
+    "RecirculationStep",
     "Schedule",
     "Step",
     "Validation",
     "choose_epoch",
     "explained",
+    "pretrain",
     "total_squares",
     "train",
 ]

@@ -7,11 +7,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skae
-from skae.networks import Dense
+from skae.networks import Convolutional, Dense, Recurrent, Recursive
 
 # The default is checked as it is; the others train briefly, since what they do in one epoch
 # they do in a hundred.
 SETTINGS = {
+    skae.AdversarialAutoencoderTransformer: [
+        {"max_iter": 3},
+        {"max_iter": 3, "prior": "mixture", "alpha": 0.1, "validation_fraction": 0.3},
+        {"max_iter": 3, "prior": "uniform", "n_components": 1},
+    ],
     skae.AutoencoderTransformer: [
         {},
         {"max_iter": 3, "hidden_layer_sizes": ()},
@@ -23,6 +28,16 @@ SETTINGS = {
         {"max_iter": 3, "linear_path": False, "learning_rate": "cosine", "validation_fraction": 0.3},
         {"max_iter": 3, "loss": "poisson", "learning_rate": "constant"},
         {"max_iter": 3, "network": Dense((8,), activation="elu")},
+        {"max_iter": 3, "network": Convolutional(channels=(4,)), "validation_fraction": 0.3},
+        {"max_iter": 3, "network": Recurrent(hidden_size=4), "validation_fraction": 0.3},
+        {"max_iter": 3, "network": Recursive(hidden_size=4, merging="greedy"), "validation_fraction": 0.3},
+        {"max_iter": 3, "pretrain": "layerwise", "hidden_layer_sizes": (8, 4)},
+        {"max_iter": 3, "solver": "recirculation", "hidden_layer_sizes": ()},
+    ],
+    skae.BinaryAutoencoderTransformer: [
+        {"max_iter": 3},
+        {"max_iter": 3, "packed": True, "n_components": 9},
+        {"max_iter": 3, "balance": 0.0, "decorrelation": 0.0, "validation_fraction": 0.3},
     ],
     skae.ContractiveAutoencoderTransformer: [
         {"max_iter": 3},
@@ -45,6 +60,12 @@ SETTINGS = {
         {"max_iter": 3, "penalty": "l2", "hidden_layer_sizes": 8},
         {"max_iter": 3, "penalty": "kl", "n_components": 8},
         {"max_iter": 3, "inference": "omp", "n_components": 10},
+    ],
+    skae.VariationalAutoencoderTransformer: [
+        {"max_iter": 3},
+        {"max_iter": 3, "objective": "iwae", "variance": "per_feature"},
+        {"max_iter": 3, "likelihood": "poisson", "beta": 0.5, "validation_fraction": 0.3},
+        {"max_iter": 3, "variance": 0.1, "free_bits": 0.1, "n_components": 1},
     ],
 }
 
@@ -80,6 +101,7 @@ def test_a_variant_does_not_override_what_is_shared(cls):
         for base in cls.__mro__[: cls.__mro__.index(skae.estimators.BaseAutoencoder)]
         for name in vars(base)
     }
-    # clean= has to stand in the signature of fit for scikit-learn to route it.
+    # What scikit-learn routes or documents it reads in signatures: clean= of fit, return_std= of transform.
     allowed = {"fit"} if "clean" in inspect.signature(cls.fit).parameters else set()
+    allowed |= {"transform"} if "return_std" in inspect.signature(cls.transform).parameters else set()
     assert not (own - allowed) & {"fit", "partial_fit", "transform", "inverse_transform", "score"}

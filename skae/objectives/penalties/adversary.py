@@ -45,12 +45,12 @@ def energy_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 class Adversary(nn.Module):
-    """Cross-entropy of a critic that tells codes from draws of the prior; the encoder gets the opposite
-    gradient.
+    """Cross-entropy of a critic of codes, whose gradient reaches the encoder reversed.
 
-    Both learn in the same step, by the same optimiser: the gradient that reaches the encoder is reversed, and
-    weighed, on its way. Held-out rows are judged by the energy distance of their codes from the prior,
-    since a critic's loss says nothing about which epoch is better.
+    The critic tells codes from draws of the prior. Both learn in the same step, by the same optimiser: the
+    gradient that reaches the encoder is reversed, and weighed, on its way. Held-out rows are judged by the
+    energy distance of their codes from the prior, since a critic's loss says nothing about which epoch is
+    better.
 
     Parameters
     ----------

@@ -1,0 +1,89 @@
+"""Greedy pretraining: each layer learns, by the same loop, to give back what the one before puts out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives.corruption import Corruption
+from skae.objectives.objective import Objective
+from skae.objectives.reconstruction import LOSSES, Reconstruction
+from skae.training.batches import InMemory
+from skae.training.loop import train
+from skae.training.steps import Step
+
+_CHUNK = 8192
+
+
+def pretrain(
+    network: Autoencoder,
+    objective: Objective,
+    rows: torch.Tensor,
+    *,
+    batch_size: int,
+    n_epochs: int,
+    make_step: Callable[[Autoencoder, Objective, int], Step],
+    make_order: Callable[[int], torch.Generator],
+) -> None:
+    """Train the layers of a network one after the other, each as an autoencoder of its own.
+
+    Layers between the rows and the last hidden one are trained; those next to the code are, too, if there
+    is no linear path beside them, else they are left at zero, where the network is PCA. The first
+    layer learns by the loss and the corruption of the objective, the others by the squared error of what
+    they are given, corrupted in the same manner.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        Its encoder and decoder have `parts`; changed in place.
+    objective : Objective
+        Has measured the rows.
+    rows : tensor of shape (n_rows, n_features)
+        Centred and scaled.
+    batch_size, n_epochs : int
+        For each layer.
+    make_step : callable
+        Takes a network, an objective and the number of the layer; gives the update.
+    make_order : callable
+        Takes the number of the layer; gives the stream that orders rows.
+    """
+    stages = list(zip(network.encoder.parts(), reversed(network.decoder.parts()), strict=True))  # type: ignore[operator]
+    if network.linear_encoder is not None:
+        stages.pop()
+    first = objective
+    for index, (into, out_of) in enumerate(stages):
+        layer = Autoencoder(into, out_of, Bottleneck())
+        if index == 0:
+            objective = Objective(first.reconstruction, {}, first.corruption, first.emphasis)
+            # The last layer of the decoder starts at zero beside a linear path, which is not here now.
+            network.decoder.start_random(make_order(len(stages)))  # type: ignore[operator]
+        else:
+            objective = _for_hidden(rows, first)
+        batches = InMemory(rows, min(batch_size, len(rows)))
+        train(
+            layer,
+            objective,
+            batches,
+            make_step(layer, objective, index),
+            n_epochs=n_epochs,
+            rows=make_order(index),
+        )
+        with torch.no_grad():
+            rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
+    if network.linear_encoder is not None:
+        network.decoder.start_at_zero()  # type: ignore[operator]
+
+
+def _for_hidden(rows: torch.Tensor, first: Objective) -> Objective:
+    """Give the objective of a layer that sees what another layer puts out."""
+    corruption: Any = first.corruption
+    n_units = rows.shape[1]
+    if isinstance(corruption, Corruption):
+        level = corruption.level.mean().cpu().repeat(n_units)
+        corruption = type(corruption)(level, torch.arange(n_units)).to(rows.device)
+        corruption.measure(rows, torch.zeros(n_units, device=rows.device))
+    else:
+        corruption = None
+    return Objective(Reconstruction(LOSSES["squared_error"].cell, "identity"), {}, corruption).to(rows.device)

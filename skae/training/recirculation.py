@@ -1,0 +1,83 @@
+"""Learning without gradients: a layer compares what it says with what it says the second time round."""
+
+from typing import Any
+
+import torch
+
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives.batch import Batch
+from skae.objectives.objective import Objective
+from skae.training.schedules import Schedule
+from skae.training.steps import Terms
+
+# How much of its old state a unit keeps when it is computed anew: the value of the paper.
+_KEPT = 0.75
+
+
+class RecirculationStep:
+    """One update by recirculation (Hinton and McClelland 1988): local, and no derivative anywhere.
+
+    A row goes to the code, back to the row, and to the code again. Each weight changes by what the unit
+    before it said, times how much the unit behind it changed between its two turns.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        One layer of weights each way: the last layer of the encoder and of the decoder learns.
+    objective : Objective
+        Without penalties, its output centred and scaled.
+    schedule : Schedule
+        Factor of the rate by progress.
+    rate : float
+        Initial learning rate.
+    noise : torch.Generator
+        The stream that `Objective.prepare` draws from.
+    """
+
+    def __init__(
+        self,
+        network: Autoencoder,
+        objective: Objective,
+        *,
+        schedule: Schedule,
+        rate: float,
+        noise: torch.Generator,
+    ) -> None:
+        self.network, self.objective = network, objective
+        self.schedule, self.rate, self.noise = schedule, rate, noise
+        self.into, self.out_of = network.encoder[-1], network.decoder[-1]  # type: ignore[index]
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch, progress: float) -> Terms:
+        """Update the weights once."""
+        self.objective.progress = progress
+        prepared = self.objective.prepare(batch, self.network, self.noise)
+        terms = self.objective(self.network, prepared)
+        rate = self.rate * self.schedule.factor(progress) / len(batch.inputs)
+        row, code = prepared.inputs, self.network.encode(prepared.inputs)
+        row_again = _KEPT * row + (1 - _KEPT) * self.network.decode(code)
+        code_again = _KEPT * code + (1 - _KEPT) * self.network.encode(row_again)
+        row_change, code_change = prepared.target - row_again, code - code_again
+        self.out_of.weight += rate * row_change.T @ code
+        self.out_of.bias += rate * row_change.sum(0)
+        self.into.weight += rate * code_change.T @ row_again
+        self.into.bias += rate * code_change.sum(0)
+        return terms
+
+    def slow_down(self, factor: float) -> None:
+        """Go on at a lower rate, after weights went back to an earlier epoch."""
+        self.rate *= factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the step remembers between calls."""
+        return {
+            "rate": self.rate,
+            "schedule": vars(self.schedule).copy(),
+            "noise": self.noise.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.rate = state["rate"]
+        vars(self.schedule).update(state["schedule"])
+        self.noise.set_state(state["noise"])

@@ -1,0 +1,85 @@
+"""What a user of AdversarialAutoencoderTransformer may rely on."""
+
+import numpy as np
+import pytest
+import torch
+
+from skae import AdversarialAutoencoderTransformer, AutoencoderTransformer
+from skae.objectives.penalties.adversary import energy_distance
+from skae.objectives.priors import PRIORS
+
+
+def distance(model, X, prior):
+    drawn = PRIORS[prior](len(X), model.n_components_, torch.Generator().manual_seed(1))
+    return float(energy_distance(torch.from_numpy(model.transform(X)).float(), drawn))
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform", "mixture"])
+def test_codes_of_new_rows_match_the_prior_better(digits, prior):
+    X, T = digits[:1300], digits[1300:]
+    distances = [
+        distance(
+            AdversarialAutoencoderTransformer(2, prior=prior, alpha=alpha, max_iter=60, random_state=0).fit(
+                X
+            ),
+            T,
+            prior,
+        )
+        for alpha in (0.0, 1.0)
+    ]
+    assert distances[1] < 0.25 * distances[0]
+    assert distances[1] < 0.1
+
+
+def test_samples_are_like_the_rows(curve):
+    model = AdversarialAutoencoderTransformer(2, max_iter=100, validation_fraction=0.2, random_state=0).fit(
+        curve
+    )
+    X = model.sample(2000, random_state=0)
+    np.testing.assert_array_equal(model.sample(2000, random_state=0), X)
+    np.testing.assert_allclose(X.mean(axis=0), curve.mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(X.std(axis=0), curve.std(axis=0), rtol=0.5)
+    with pytest.raises(ValueError, match="at least 1"):
+        model.sample(0)
+
+
+def test_a_prior_of_ones_own(curve):
+    def ring(n_rows, n_components, generator):
+        angle = generator.uniform(0, 2 * np.pi, n_rows)
+        return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * generator.standard_normal((n_rows, 2))
+
+    model = AdversarialAutoencoderTransformer(
+        2, prior=ring, max_iter=100, validation_fraction=0.2, random_state=0
+    ).fit(curve)
+    radius = np.linalg.norm(model.transform(curve), axis=1)
+    assert radius.std() < 0.5
+    assert model.sample(7).shape == (7, 6)
+
+
+def test_without_weight_it_is_the_plain_one(curve):
+    settings = {"max_iter": 5, "random_state": 0}
+    plain = AutoencoderTransformer(2, **settings).fit(curve)
+    ours = AdversarialAutoencoderTransformer(2, alpha=0.0, **settings).fit(curve)
+    np.testing.assert_array_equal(ours.transform(curve), plain.transform(curve))
+
+
+def test_codes_can_be_one_number(curve):
+    for prior in PRIORS:
+        model = AdversarialAutoencoderTransformer(1, prior=prior, max_iter=3, random_state=0).fit(curve)
+        assert model.sample(4).shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": -1.0}, "'alpha' parameter"),
+        ({"prior": "laplace"}, "'prior' parameter"),
+        ({"prior": lambda n, k, generator: np.zeros((n, k + 1))}, "must give finite numbers of shape"),
+        ({"prior": lambda n, k, generator: np.full((n, k), np.nan)}, "must give finite numbers"),
+    ],
+)
+def test_bad_settings_are_told_before_training(curve, settings, message):
+    model = AdversarialAutoencoderTransformer(2, **settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(curve)
+    assert not hasattr(model, "network_")
