@@ -64,7 +64,8 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     >>> round(variance_explained_score([[0.0], [2.0]], [[0.5], [2.0]]), 3)
     0.875
     """
-    rows = np.asarray(check_array(X, ensure_all_finite="allow-nan"), dtype=np.float64)
+    allow_nan: Any = "allow-nan"
+    rows = np.asarray(check_array(X, ensure_all_finite=allow_nan), dtype=np.float64)
     back = np.asarray(check_array(X_back), dtype=np.float64)
     if rows.shape != back.shape:
         raise ValueError(f"X has shape {rows.shape}, its reconstruction {back.shape}; they must be equal.")

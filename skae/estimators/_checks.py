@@ -16,6 +16,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "check_code_activation",
     "check_codes",
     "check_data",
     "check_is_fitted",
@@ -202,6 +203,15 @@ def check_training(estimator: Any, objective: Any) -> None:
         raise ValueError(
             f"solver='recirculation' follows no gradient, and so none of {parts} of "
             f"{type(estimator).__name__}. Use solver='adam'."
+        )
+
+
+def check_code_activation(code_activation: str, linear_path: bool) -> None:
+    """Refuse a linear path to codes that are squashed."""
+    if code_activation != "identity" and linear_path:
+        raise ValueError(
+            f"code_activation={code_activation!r} needs linear_path=False: a linear path and its "
+            "start at PCA belong to codes that are not squashed."
         )
 
 

@@ -28,9 +28,9 @@ from skae.training import (
     LBFGSStep,
     RecirculationStep,
     Step,
-    Validation,
     choose_epoch,
     explained,
+    pool,
     pretrain,
     train,
 )
@@ -199,7 +199,10 @@ class Fitting:
         rule = SCHEDULES[schedule or estimator.learning_rate]()
         rate = estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0)
         if estimator.solver == "recirculation":
-            return RecirculationStep(network, objective, schedule=rule, rate=rate, noise=noise)
+            decay = estimator._weight_decay()
+            return RecirculationStep(
+                network, objective, schedule=rule, rate=rate, weight_decay=decay, noise=noise
+            )
         return GradientStep(
             network,
             objective,
@@ -271,7 +274,7 @@ class Fitting:
             histories.append(self._train(network, objective, rows, judges[-1], index=index, patience=False))
             if histories[-1].interrupted:
                 break
-        pooled, losses = _pool(histories, judges)
+        pooled, losses = pool(histories, judges)
         chosen = choose_epoch(losses) if self.estimator._starts_as_pca() else int(losses.mean(1).argmin())
         network, objective, axes = self.begin(self.rows)
         if chosen and not pooled.interrupted:
@@ -362,31 +365,3 @@ class Fitting:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.streams.seed("modules"))
             yield
-
-
-def _pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
-    """Join the folds: losses of rows (n_epochs + 1, n_rows), and means as one history."""
-    n_epochs = min(history.n_epochs for history in histories)
-    losses = np.concatenate(
-        [np.stack([errors.loss.numpy() for errors in j.errors[: n_epochs + 1]]) for j in judges], axis=1
-    ).astype(np.float64)
-    total = sum(judge.total for judge in judges)
-    missed = np.sum(
-        [[float(e.squared.double().sum()) for e in j.errors[: n_epochs + 1]] for j in judges], axis=0
-    )
-    pooled = History(
-        losses=[
-            {
-                name: float(np.mean([h.losses[epoch][name] for h in histories]))
-                for name in histories[0].losses[0]
-            }
-            for epoch in range(n_epochs)
-        ],
-        validations=[
-            Validation(float(loss), explained(float(squares), total))
-            for loss, squares in zip(losses.mean(1), missed, strict=True)
-        ],
-        n_recoveries=sum(history.n_recoveries for history in histories),
-        interrupted=any(history.interrupted for history in histories),
-    )
-    return pooled, losses

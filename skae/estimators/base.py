@@ -30,6 +30,7 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.penalties import WeightL1
 from skae.training import History
 
+
 class _FittedAttributes:
     """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
 
@@ -97,7 +98,7 @@ class BaseAutoencoder(
         "rmsprop": 1e-4,
         "sgd": 1e-4,
         "lbfgs": 1e-4,
-        "recirculation": 0.0,
+        "recirculation": 0.03,
     }
     _learning_rates: ClassVar[dict[str, float]] = {
         "adam": 0.02,
@@ -491,5 +492,4 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.positive_only = LOSSES[self.loss].lowest >= 0 if self.loss in LOSSES else False
-        tags.input_tags.allow_nan = getattr(self.network, "takes_gaps", False)
         return tags

@@ -69,7 +69,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.neighbors import NearestNeighbors
     >>> from skae import BinaryAutoencoderTransformer
     >>> X = load_digits().data[:500]
-    >>> model = BinaryAutoencoderTransformer(32, random_state=0).fit(X)
+    >>> model = BinaryAutoencoderTransformer(32, max_iter=20, random_state=0).fit(X)
     >>> bits = model.transform(X)
     >>> sorted(set(bits.ravel().tolist()))
     [0.0, 1.0]

@@ -6,14 +6,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_is_fitted
 from skae.estimators.base import BaseAutoencoder
-from skae.networks.bottlenecks import Bottleneck, Logistic
+from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
 from skae.networks.jacobian import projected_squared_norms, squared_norms
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Contraction
-
-_BOTTLENECKS = {"identity": Bottleneck, "logistic": Logistic}
 
 
 class ContractiveAutoencoderTransformer(BaseAutoencoder):
@@ -64,10 +62,10 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoencoderTransformer, ContractiveAutoencoderTransformer
     >>> X = load_digits().data[:500]
-    >>> model = ContractiveAutoencoderTransformer(5, alpha=1.0, random_state=0).fit(X)
+    >>> model = ContractiveAutoencoderTransformer(5, alpha=1.0, max_iter=20, random_state=0).fit(X)
     >>> model.contraction(X).shape
     (500,)
-    >>> loose = ContractiveAutoencoderTransformer(5, alpha=0.0, random_state=0).fit(X)
+    >>> loose = ContractiveAutoencoderTransformer(5, alpha=0.0, max_iter=20, random_state=0).fit(X)
     >>> bool(model.contraction(X).mean() < loose.contraction(X).mean())
     True
     """
@@ -81,7 +79,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "jacobian": [StrOptions({"estimate", "exact"})],
-        "code_activation": [StrOptions(set(_BOTTLENECKS))],
+        "code_activation": [StrOptions(set(CODE_ACTIVATIONS))],
     }
     _rivals_pca: ClassVar[bool] = False
 
@@ -103,7 +101,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         return np.sqrt(squared) / self._codec.frame.scale
 
     def _bottleneck(self) -> Bottleneck:
-        return _BOTTLENECKS[self.code_activation]()
+        return CODE_ACTIVATIONS[self.code_activation]()
 
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
@@ -127,9 +125,5 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
                 "batch_norm=True makes the code of a row depend on its neighbours in training, so that its "
                 "Jacobian is not of that row alone; use batch_norm=False, or alpha=0."
             )
-        if self.code_activation != "identity" and self.linear_path:
-            raise ValueError(
-                f"code_activation={self.code_activation!r} needs linear_path=False: a linear path and its "
-                "start at PCA belong to codes that are not squashed."
-            )
+        check_code_activation(self.code_activation, self.linear_path)
         return link

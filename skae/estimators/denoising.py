@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 from torch import nn
 
-from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._checks import Interval, StrOptions, check_code_activation
 from skae.estimators._columns import group_numbers, per_column
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
+from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
 from skae.networks.dense import Dense, Layers
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.corruption import CORRUPTIONS, UserCorruption
@@ -46,6 +47,9 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     emphasis : float, default=None
         Weight of the corrupted cells in the loss, in [0, 1]; the others weigh one minus that
         (Vincent et al. 2010). None weighs all cells alike.
+    code_activation : {"identity", "logistic"}, default="identity"
+        What the code passes. "logistic" together with ``hidden_layer_sizes=()`` and ``tied_weights=True``
+        is the autoencoder of Vincent et al.; it needs ``linear_path=False``.
     features : {"code", "all"}, default="code"
         What `transform` gives: the code, or the activations of all hidden layers, those of the
         encoder first, then the code, then those of the decoder. `inverse_transform` takes
@@ -79,8 +83,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     >>> from skae import DenoisingAutoencoderTransformer
     >>> X = load_digits().data[:500]
     >>> noisy = X + X.std(axis=0) * np.random.default_rng(0).standard_normal(X.shape)
-    >>> model = DenoisingAutoencoderTransformer(16, corruption="gaussian", corruption_level=1, random_state=0)
-    >>> model.fit(X).transform(X).shape
+    >>> model = DenoisingAutoencoderTransformer(16, corruption="gaussian", corruption_level=1, max_iter=50)
+    >>> model.set_params(random_state=0).fit(X).transform(X).shape
     (500, 16)
     >>> bool(((model.denoise(noisy) - X) ** 2).mean() < 0.5 * ((noisy - X) ** 2).mean())
     True
@@ -90,6 +94,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     corruption_level: float | Sequence[float] | np.ndarray | Mapping[Any, float] = 0.15
     column_groups: Sequence[Sequence[Any]] | None = None
     emphasis: float | None = None
+    code_activation: Literal["identity", "logistic"] = "identity"
     features: Literal["code", "all"] = "code"
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
@@ -98,6 +103,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         "corruption_level": [Interval(Real, 0, None, closed="left"), "array-like", dict],
         "column_groups": ["array-like", None],
         "emphasis": [Interval(Real, 0, 1, closed="both"), None],
+        "code_activation": [StrOptions(set(CODE_ACTIVATIONS))],
         "features": [StrOptions({"code", "all"})],
     }
 
@@ -144,6 +150,9 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         """
         return self.reconstruct(X)
 
+    def _bottleneck(self) -> Bottleneck:
+        return CODE_ACTIVATIONS[self.code_activation]()
+
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         objective.corruption = self._corruption(reconstruction)
@@ -170,6 +179,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
 
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
+        check_code_activation(self.code_activation, self.linear_path)
         if self.features == "all" and not isinstance(self._specification(), Dense):
             raise ValueError(
                 f"features='all' needs layers that are known, those of Dense; got network={self.network!r}. "

@@ -116,7 +116,6 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     True
     """
 
-    loss: Literal["squared_error"] = "squared_error"
     likelihood: (
         Literal["gaussian", "bernoulli", "poisson", "categorical"] | Sequence[str] | Mapping[Any, str]
     ) = "gaussian"
@@ -370,13 +369,19 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return attributes
 
     def _complaints(self) -> list[str]:
-        n_active = len(self.active_components_)
+        n_active = len(cast(Any, self).active_components_)
         if n_active >= self.n_components / 2:
             return []
         return [
             f"Only {n_active} of {self.n_components} components are active: the others say nothing of any "
             "row. Use fewer components, a lower beta, free_bits, or a longer kl_warm_up."
         ]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        kind = KINDS.get(self.likelihood) if isinstance(self.likelihood, str) else None
+        tags.input_tags.positive_only = kind is not None and kind.lowest >= 0
+        return tags
 
 
 def _deviations(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:

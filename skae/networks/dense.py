@@ -170,9 +170,10 @@ class Layers(nn.Sequential):
 
     def start_at_zero(self) -> None:
         """Let the outputs be zero, whatever the layers before the last one are."""
-        if isinstance(self[-1], nn.Linear):
-            nn.init.zeros_(self[-1].weight)
-            nn.init.zeros_(self[-1].bias)
+        last = self[-1]
+        if isinstance(last, nn.Linear):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         else:
             self._centre_output()
 
@@ -189,7 +190,8 @@ class Layers(nn.Sequential):
         was_training = self.training
         self.eval()
         n_in = cast(Transposed, self[0]).linear.out_features
-        self[-1].bias -= self(torch.zeros(1, n_in, device=self[-1].bias.device))[0]
+        bias = cast(Transposed, self[-1]).bias
+        bias -= self(torch.zeros(1, n_in, device=bias.device))[0]
         self.train(was_training)
 
 

@@ -115,7 +115,8 @@ class Recurrent(Specification):
     bidirectional: bool = True
     n_layers: int = 1
 
-    # Rows may end early: trailing steps that are NaN.
+    # Rows may end early: trailing steps that are NaN. Estimators do not declare `allow_nan`, which promises
+    # scikit-learn that NaN may stand anywhere.
     takes_gaps = True
 
     def build(
@@ -191,6 +192,10 @@ class Recurrent(Specification):
         rows : ndarray of shape (n, n_timesteps * n_values)
             Rows, some of which end in NaN.
 
+        Returns
+        -------
+        None
+
         Raises
         ------
         ValueError
@@ -198,7 +203,7 @@ class Recurrent(Specification):
         """
         steps, n_values = steps_and_values(self.n_timesteps, rows.shape[1])
         missing = np.isnan(rows).reshape(len(rows), steps, n_values)
-        gone = missing.all(axis=2)
+        gone = np.asarray(missing.all(axis=2))
         bad = (
             (missing.any(axis=2) != gone).any(axis=1) | (gone[:, :-1] & ~gone[:, 1:]).any(axis=1) | gone[:, 0]
         )

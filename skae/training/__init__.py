@@ -1,7 +1,7 @@
 """The training loop and what it is made of. Knows no estimator and no variant."""
 
 from skae.training.batches import Batches, InMemory
-from skae.training.held_out import HeldOut, choose_epoch, explained, total_squares
+from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares
 from skae.training.history import History, Validation
 from skae.training.layerwise import pretrain
 from skae.training.loop import DivergenceError, train
@@ -25,6 +25,7 @@ __all__ = [
     "Validation",
     "choose_epoch",
     "explained",
+    "pool",
     "pretrain",
     "total_squares",
     "train",

@@ -6,7 +6,7 @@ import torch
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors, Objective
-from skae.training.history import Validation
+from skae.training.history import History, Validation
 
 _CHUNK = 8192
 # Standard errors by which an epoch must beat the start.
@@ -88,3 +88,46 @@ def choose_epoch(losses: np.ndarray) -> int:
     gain = losses[0] - losses[best]
     standard_error = gain.std() / np.sqrt(gain.size)
     return best if gain.mean() > _EVIDENCE * standard_error else 0
+
+
+def pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
+    """Join the folds of a cross-validation.
+
+    Parameters
+    ----------
+    histories : list of History
+        One a fold.
+    judges : list of HeldOut
+        Those of the folds; they have kept the errors of rows.
+
+    Returns
+    -------
+    history : History
+        Means over the folds, as far as all of them went.
+    losses : ndarray of shape (n_epochs + 1, n_rows)
+        Loss of each row when it was held out.
+    """
+    n_epochs = min(history.n_epochs for history in histories)
+    losses = np.concatenate(
+        [np.stack([errors.loss.numpy() for errors in j.errors[: n_epochs + 1]]) for j in judges], axis=1
+    ).astype(np.float64)
+    total = sum(judge.total for judge in judges)
+    missed = np.sum(
+        [[float(e.squared.double().sum()) for e in j.errors[: n_epochs + 1]] for j in judges], axis=0
+    )
+    pooled = History(
+        losses=[
+            {
+                name: float(np.mean([h.losses[epoch][name] for h in histories]))
+                for name in histories[0].losses[0]
+            }
+            for epoch in range(n_epochs)
+        ],
+        validations=[
+            Validation(float(loss), explained(float(squares), total))
+            for loss, squares in zip(losses.mean(1), missed, strict=True)
+        ],
+        n_recoveries=sum(history.n_recoveries for history in histories),
+        interrupted=any(history.interrupted for history in histories),
+    )
+    return pooled, losses

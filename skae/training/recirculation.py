@@ -30,6 +30,10 @@ class RecirculationStep:
         Factor of the rate by progress.
     rate : float
         Initial learning rate.
+    weight_decay : float
+        Share of the weights that a step at a rate of 1 takes away. Without any, the encoder of a linear
+        network learns nothing once the decoder is the best one for it: decay draws both towards
+        each other's transpose, where changes go down the gradient.
     noise : torch.Generator
         The stream that `Objective.prepare` draws from.
     """
@@ -41,10 +45,12 @@ class RecirculationStep:
         *,
         schedule: Schedule,
         rate: float,
+        weight_decay: float,
         noise: torch.Generator,
     ) -> None:
         self.network, self.objective = network, objective
         self.schedule, self.rate, self.noise = schedule, rate, noise
+        self.weight_decay = weight_decay
         self.into, self.out_of = network.encoder[-1], network.decoder[-1]  # type: ignore[index]
 
     @torch.no_grad()
@@ -53,16 +59,18 @@ class RecirculationStep:
         self.objective.progress = progress
         prepared = self.objective.prepare(batch, self.network, self.noise)
         terms = self.objective(self.network, prepared)
-        rate = self.rate * self.schedule.factor(progress) / len(batch.inputs)
+        rate = self.rate * self.schedule.factor(progress)
         row, code = prepared.inputs, self.network.encode(prepared.inputs)
         row_again = _KEPT * row + (1 - _KEPT) * self.network.decode(code)
         code_again = _KEPT * code + (1 - _KEPT) * self.network.encode(row_again)
-        row_change, code_change = prepared.target - row_again, code - code_again
-        self.out_of.weight += rate * row_change.T @ code
-        self.out_of.bias += rate * row_change.sum(0)
-        self.into.weight += rate * code_change.T @ row_again
-        self.into.bias += rate * code_change.sum(0)
+        self._change(self.out_of, rate, prepared.target - row_again, code)
+        self._change(self.into, rate, code - code_again, row_again)
         return terms
+
+    def _change(self, layer: Any, rate: float, change: torch.Tensor, said: torch.Tensor) -> None:
+        """Add the mean over rows of each unit's change times what the units before it said."""
+        layer.weight += rate * (change.T @ said / len(said) - self.weight_decay * layer.weight)
+        layer.bias += rate * change.mean(0)
 
     def slow_down(self, factor: float) -> None:
         """Go on at a lower rate, after weights went back to an earlier epoch."""

@@ -8,7 +8,11 @@ from skae.networks.bottlenecks.jump import JumpReLU
 from skae.networks.bottlenecks.rectified import Logistic, Rectified
 from skae.networks.bottlenecks.top_k import BatchTopK, TopK
 
+# What a code may pass, by name, where a user may choose.
+CODE_ACTIVATIONS: dict[str, type[Bottleneck]] = {"identity": Bottleneck, "logistic": Logistic}
+
 __all__ = [
+    "CODE_ACTIVATIONS",
     "BatchTopK",
     "Binary",
     "Bottleneck",

@@ -1,6 +1,6 @@
 """A critic that tells codes from draws of a prior, and an encoder that learns to fool it."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,13 +17,13 @@ class _Reversal(torch.autograd.Function):
     """Identity whose gradient is multiplied by a negative number (Ganin and Lempitsky 2015)."""
 
     @staticmethod
-    def forward(context: Any, x: torch.Tensor, factor: float) -> torch.Tensor:
-        context.factor = factor
+    def forward(ctx: Any, x: torch.Tensor, factor: float) -> torch.Tensor:
+        ctx.factor = factor
         return x.view_as(x)
 
     @staticmethod
-    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return -context.factor * gradients[0], None
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return -ctx.factor * gradients[0], None
 
 
 def energy_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ class Adversary(nn.Module):
         generator = torch.Generator().manual_seed(0)
         layers: list[nn.Module] = []
         for n_in, n_out in ((n_components, n_units), (n_units, n_units), (n_units, 1)):
-            linear = skip_init(nn.Linear, n_in, n_out)
+            linear = cast(nn.Linear, skip_init(nn.Linear, n_in, n_out))
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(linear.bias)
             layers += [linear, nn.SiLU()]

@@ -1,0 +1,72 @@
+"""The importance-weighted bound, spelt out on a model of one number."""
+
+import math
+
+import pytest
+import torch
+from torch import distributions
+
+from skae.networks import Dense
+from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.bottlenecks import Gaussian
+from skae.objectives import Batch
+from skae.objectives.importance import ImportanceWeighted, log_mean_exp, log_weights
+from skae.objectives.likelihood import Likelihood
+from skae.objectives.penalties import WeightL1
+
+
+@pytest.fixture
+def parts(generator):
+    encoder, decoder = Dense((4,)).build(3, 2, 1, generator)
+    network = Autoencoder(encoder, decoder, Gaussian(1, n_draws=6), *linear_path(3, 2, 1, tied=False))
+    torch.nn.init.normal_(network.linear_encoder.weight, generator=generator)
+    torch.nn.init.normal_(network.linear_decoder.weight, generator=generator)
+    return network, Likelihood(["gaussian"] * 3, [0, 1, 2], "identity", 0.5, False)
+
+
+def test_weights_are_ratios_of_densities(parts, generator):
+    network, likelihood = parts
+    x = torch.randn(5, 3, generator=generator)
+    pre = network.pre_code(x)
+    noise = network.bottleneck.draw(5, generator)
+    weights = log_weights(network, likelihood, pre, x, noise)
+    assert weights.shape == (6, 5)
+    posterior = network.bottleneck.posterior(pre)
+    for draw in range(6):
+        z = posterior.mean + (posterior.log_variance / 2).exp() * noise[5 * draw : 5 * draw + 5]
+        expected = (
+            distributions.Normal(network.decode(z), math.sqrt(0.5)).log_prob(x).sum(1)
+            + distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+            - distributions.Normal(posterior.mean, (posterior.log_variance / 2).exp()).log_prob(z).sum(1)
+        )
+        torch.testing.assert_close(weights[draw], expected)
+
+
+def test_cells_that_are_not_there_count_nothing(parts, generator):
+    network, likelihood = parts
+    x = torch.randn(5, 3, generator=generator)
+    pre, noise = network.pre_code(x), network.bottleneck.draw(5, generator)
+    without = x.clone()
+    without[:, 2] = torch.nan
+    difference = log_weights(network, likelihood, pre, x, noise)
+    difference = difference - log_weights(network, likelihood, pre, without, noise)
+    code = network.bottleneck(pre, noise)
+    cells = likelihood.cells(network.decode(code), x.repeat(6, 1))[:, 2].reshape(6, 5)
+    torch.testing.assert_close(difference, -cells)
+
+
+def test_the_objective_is_minus_the_bound_a_cell(parts, generator):
+    network, likelihood = parts
+    objective = ImportanceWeighted(likelihood, {"l1_weights": WeightL1(0.1)})
+    x = torch.randn(5, 3, generator=generator)
+    batch = objective.prepare(Batch(x, x), network, generator)
+    terms = objective(network, batch)
+    weights = log_weights(network, likelihood, network.pre_code(x), x, batch.draws["code"])
+    torch.testing.assert_close(terms["reconstruction"], -log_mean_exp(weights).mean() / 3)
+    assert terms["l1_weights"] > 0
+    # More draws tighten the bound.
+    assert log_mean_exp(weights).mean() >= weights.mean()
+
+
+def test_log_mean_exp_does_not_overflow():
+    assert float(log_mean_exp(torch.tensor([1000.0, 1000.0]))) == 1000.0

@@ -1,0 +1,79 @@
+"""Likelihoods by column against torch's distributions, and samples that have their moments."""
+
+import math
+
+import pytest
+import torch
+from torch import distributions
+
+from skae.objectives.likelihood import KINDS, Likelihood
+
+MIXED = ["gaussian", "poisson", "categorical", "categorical", "bernoulli", "gaussian"]
+GROUPS = [0, 1, 2, 2, 3, 4]
+
+
+def likelihood(kinds=MIXED, groups=GROUPS, **settings):
+    options = {"link": "identity", "variance": 0.25, "per_feature": False, "scale": 2.0} | settings
+    return Likelihood(kinds, groups, centre=torch.arange(float(len(kinds))), **options)
+
+
+def test_cells_are_those_of_torch_s_distributions(generator):
+    output = torch.randn(50, 6, generator=generator)
+    target = torch.zeros(50, 6)
+    target[:, [0, 5]] = torch.randn(50, 2, generator=generator)
+    target[:, 1] = torch.arange(50) % 4
+    target[:, 2] = torch.arange(50) % 2
+    target[:, 3] = 1 - target[:, 2]
+    target[:, 4] = torch.arange(50) % 2
+    cells = likelihood().cells(output, target)
+    normal = distributions.Normal(output[:, [0, 5]], 0.5).log_prob(target[:, [0, 5]])
+    torch.testing.assert_close(cells[:, [0, 5]], -normal)
+    poisson = distributions.Poisson(output[:, 1].exp()).log_prob(target[:, 1])
+    torch.testing.assert_close(cells[:, 1], -poisson)
+    categorical = distributions.Categorical(logits=output[:, 2:4]).log_prob(target[:, 2:4].argmax(1))
+    torch.testing.assert_close(cells[:, 2:4].sum(1), -categorical)
+    bernoulli = distributions.Bernoulli(logits=output[:, 4]).log_prob(target[:, 4])
+    torch.testing.assert_close(cells[:, 4], -bernoulli)
+
+
+def test_only_gaussian_columns_are_scaled():
+    found = likelihood()
+    rows = torch.ones(1, 6)
+    # Rows are (data - centre) / 2 with centres 0 to 5: gaussian ones stay, the others are 2 + centre.
+    assert found.target(rows).tolist() == [[1.0, 3.0, 4.0, 5.0, 6.0, 1.0]]
+    assert found.centred.tolist() == [True, False, False, False, False, True]
+    assert not found.is_centred
+    assert found.log_volume() == pytest.approx(2 * math.log(2))
+    # A squared error of one unit of the data is a quarter of the scaled rows'.
+    zeros = torch.zeros(1, 6)
+    squares = found.squares(zeros, found.mean(zeros) + 1)
+    assert squares.tolist() == [[1.0, 0.25, 0.25, 0.25, 0.25, 1.0]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_have_the_moments(kind, generator):
+    found = likelihood([kind] * 3, [0, 0, 0] if kind == "categorical" else [0, 1, 2])
+    mean = torch.tensor([0.2, 0.5, 0.3]).repeat(20_000, 1)
+    drawn = found.sample(mean, generator)
+    torch.testing.assert_close(drawn.mean(0), mean[0], atol=0.02, rtol=0)
+    variance = {"gaussian": torch.full((3,), 0.25), "poisson": mean[0]}.get(kind, mean[0] * (1 - mean[0]))
+    torch.testing.assert_close(drawn.var(0), variance, atol=0.02, rtol=0)
+
+
+def test_variances_are_learnt_from_what_is_left(generator):
+    found = likelihood(["gaussian"] * 3, [0, 1, 2], variance=None, per_feature=True)
+    found.start(torch.tensor([0.5, 2.0, 0.0]))
+    assert found.noise().tolist() == pytest.approx([0.5, 2.0, 1e-3])
+    one = likelihood(["gaussian"] * 3, [0, 1, 2], variance=None)
+    one.start(torch.tensor([1.0, 2.0, 3.0]))
+    assert one.noise().tolist() == pytest.approx([2.0] * 3)
+    assert [name for name, _ in one.named_parameters()] == ["log_variance"]
+    assert not list(likelihood().parameters())
+
+
+def test_a_gaussian_behind_a_link_is_in_units_of_the_data():
+    found = likelihood(["gaussian"] * 2, [0, 1], link="logistic", variance=0.25)
+    output, target = torch.zeros(1, 2), torch.full((1, 2), 0.5)
+    # The mean is right; the variance is a quarter of the scale's square, one.
+    assert found.cells(output, target)[0].tolist() == pytest.approx([0.5 * math.log(2 * math.pi)] * 2)
+    assert found.log_volume() == 0
