@@ -21,7 +21,7 @@ from sklearn.preprocessing import QuantileTransformer
 from skae import AdversarialAutoencoderTransformer, VariationalAutoencoderTransformer
 from skae.datasets import fetch_weather_aus
 
-N_COMPONENTS = 10
+N_COMPONENTS = 8
 
 
 class Rounded:

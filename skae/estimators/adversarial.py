@@ -9,6 +9,8 @@ import torch
 
 from skae._random import Streams
 from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators._fitting import Fitted
+from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Adversary
@@ -30,6 +32,11 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         components and a `numpy.random.Generator`, and gives an array (n_rows, n_components).
     alpha : float, default=1.0
         Weight of the game relative to the squared error of a row summed over its columns, at least 0.
+
+    Attributes
+    ----------
+    noise_variance_ : ndarray of shape (n_features,)
+        Variance of each column about what the decoder gives, in squared units of X, over the training rows.
 
     Raises
     ------
@@ -72,7 +79,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
     }
     _rivals_pca: ClassVar[bool] = False
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
         """Draw new rows: codes from the prior, decoded.
 
         Parameters
@@ -81,6 +88,9 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             How many.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows every time.
+        noise : bool, default=True
+            Whether what codes leave out is made up for by normal noise of `noise_variance_`. Where the
+            output has a link of its own (probabilities, counts), there is none.
 
         Returns
         -------
@@ -90,8 +100,26 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         check_is_fitted(self, "network_")
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
-        codes = self._prior()(n_samples, self.n_components_, Streams(random_state).torch("noise"))
-        return self._as_given(self._codec.decode(codes.numpy().astype(np.float64)))
+        generator = Streams(random_state).torch("noise")
+        codes = self._prior()(n_samples, self.n_components_, generator)
+        X = self._codec.decode(codes.numpy().astype(np.float64))
+        if noise and self.objective_.reconstruction.is_centred:
+            drawn = torch.randn(X.shape, generator=generator, dtype=torch.float64).numpy()
+            X += np.sqrt(self.noise_variance_) * drawn
+        return self._as_given(X)
+
+    def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
+        attributes = super()._fitted_attributes(fitted, frame)
+        if fitted.rows is not None:
+            network, reconstruction = attributes["network_"], attributes["objective_"].reconstruction
+            parts = []
+            with torch.inference_mode():
+                for part in fitted.rows.cpu().split(8192):
+                    target = reconstruction.target(part)
+                    parts.append(reconstruction.squares(network(part), target).nansum(0).double())
+            observed = (~fitted.rows.isnan()).sum(0).clamp_min(1).cpu()
+            attributes["noise_variance_"] = (sum(parts) / observed).numpy() * frame.scale**2
+        return attributes
 
     def _prior(self) -> Prior:
         return PRIORS[self.prior] if isinstance(self.prior, str) else UserPrior(self.prior)

@@ -39,6 +39,11 @@ def test_samples_are_like_the_rows(curve):
     np.testing.assert_array_equal(model.sample(2000, random_state=0), X)
     np.testing.assert_allclose(X.mean(axis=0), curve.mean(axis=0), atol=0.15)
     np.testing.assert_allclose(X.std(axis=0), curve.std(axis=0), rtol=0.5)
+    smooth = model.sample(2000, random_state=0, noise=False)
+    np.testing.assert_allclose((X - smooth).var(axis=0), model.noise_variance_, rtol=0.15)
+    np.testing.assert_allclose(
+        model.noise_variance_, ((model.reconstruct(curve) - curve) ** 2).mean(axis=0), rtol=0.2
+    )
     with pytest.raises(ValueError, match="at least 1"):
         model.sample(0)
 
