@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         X = self._codec.decode(codes.numpy().astype(np.float64))
         if noise and self.objective_.reconstruction.is_centred:
             drawn = torch.randn(X.shape, generator=generator, dtype=torch.float64).numpy()
-            X += np.sqrt(self.noise_variance_) * drawn
+            X += np.sqrt(cast(Any, self).noise_variance_) * drawn
         return self._as_given(X)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils import metadata_routing
 
 from skae._random import Streams
 from skae.estimators._checks import Interval, StrOptions, check_is_fitted
@@ -140,6 +141,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         "n_importance": [Interval(Integral, 1, None, closed="left")],
     }
     _rivals_pca: ClassVar[bool] = False
+    # return_std is for callers, not for a Pipeline to route.
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"return_std": metadata_routing.UNUSED}
     # A tenth of the others': decay makes decoders small, and codes larger than the prior is.
     _weight_decays: ClassVar[dict[str, float]] = {**BaseAutoencoder._weight_decays, "adam": 0.01}
 

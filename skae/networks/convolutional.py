@@ -133,7 +133,7 @@ class Convolutional(Specification):
 
         Returns
         -------
-        X : ndarray of shape (n, *shape)
+        X : ndarray of shape (n, ...)
             Images.
         """
         if len(shape) == 2:

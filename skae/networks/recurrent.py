@@ -1,6 +1,5 @@
 """Recurrent encoders and decoders for sequences."""
 
-import dataclasses
 from typing import Any, Literal
 
 import numpy as np
@@ -8,70 +7,13 @@ import torch
 from torch import nn
 from torch.nn.utils import rnn
 
-from skae._parameters import Specification
 from skae.networks.dense import empty_linear
+from skae.networks.sequences import SequenceSpecification
 
 _CELLS: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
-def steps_and_values(n_timesteps: int | None, n_features: int) -> tuple[int, int]:
-    """Give the number of time steps of a row and the values of each.
-
-    Parameters
-    ----------
-    n_timesteps : int or None
-        None takes each column as a step.
-    n_features : int
-        Number of columns.
-
-    Returns
-    -------
-    n_timesteps, n_values : int
-
-    Raises
-    ------
-    ValueError
-        If the columns cannot be cut into so many steps.
-    """
-    steps = n_features if n_timesteps is None else n_timesteps
-    if int(steps) != steps or steps < 1 or n_features % int(steps):
-        raise ValueError(
-            f"n_timesteps={n_timesteps!r} does not cut rows of {n_features} values into equal steps: "
-            "rows must be "
-            "sequences flattened step by step, n_timesteps times the values of a step."
-        )
-    return int(steps), n_features // int(steps)
-
-
-def sequences_to_rows(X: np.ndarray, n_timesteps: int | None) -> np.ndarray:
-    """Flatten sequences (n, n_timesteps, n_values) to rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, n_timesteps, n_values)
-    n_timesteps : int or None
-        What is expected.
-
-    Returns
-    -------
-    rows : ndarray of shape (n, n_timesteps * n_values)
-
-    Raises
-    ------
-    ValueError
-        If the sequences have another shape.
-    """
-    steps = X.shape[1] * X.shape[2] if X.ndim == 3 and n_timesteps is None else n_timesteps
-    if X.ndim != 3 or X.shape[1] != steps:
-        raise ValueError(
-            f"Sequences of shape {X.shape[1:]} do not fit n_timesteps={n_timesteps}: pass rows, or "
-            "arrays of shape "
-            "(n, n_timesteps, values of a step)."
-        )
-    return X.reshape(len(X), -1)
-
-
-class Recurrent(Specification):
+class Recurrent(SequenceSpecification):
     """A recurrent network reads a sequence into a code; another one writes it from the code alone.
 
     Rows are sequences flattened step by step, so that they pass through a Pipeline. Arrays (n, n_timesteps,
@@ -109,7 +51,6 @@ class Recurrent(Specification):
     (300, 1)
     """
 
-    n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
     cell: Literal["gru", "lstm"] = "gru"
     hidden_size: int = 64
     bidirectional: bool = True
@@ -145,7 +86,7 @@ class Recurrent(Specification):
         ValueError
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
-        steps, n_values = steps_and_values(self.n_timesteps, n_features)
+        steps, n_values = self._shape(n_features)
         if self.cell not in _CELLS:
             raise ValueError(f"cell must be one of {sorted(_CELLS)}; got {self.cell!r}.")
         for name in ("hidden_size", "n_layers"):
@@ -153,36 +94,6 @@ class Recurrent(Specification):
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
         encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
         return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
-
-    def to_rows(self, X: np.ndarray) -> np.ndarray:
-        """Flatten sequences to rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_timesteps, n_values)
-            Sequences.
-
-        Returns
-        -------
-        rows : ndarray of shape (n, n_timesteps * n_values)
-        """
-        return sequences_to_rows(X, self.n_timesteps)
-
-    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Undo `to_rows`.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, n_timesteps * n_values)
-            Rows.
-        shape : tuple of int
-            Steps and values.
-
-        Returns
-        -------
-        X : ndarray of shape (n, *shape)
-        """
-        return rows.reshape(len(rows), *shape)
 
     def check_gaps(self, rows: np.ndarray) -> None:
         """Refuse NaN that is not a sequence's end.
@@ -201,7 +112,7 @@ class Recurrent(Specification):
         ValueError
             If a step is NaN in part, or before one that is not, or if there is no step at all.
         """
-        steps, n_values = steps_and_values(self.n_timesteps, rows.shape[1])
+        steps, n_values = self._shape(rows.shape[1])
         missing = np.isnan(rows).reshape(len(rows), steps, n_values)
         gone = np.asarray(missing.all(axis=2))
         bad = (

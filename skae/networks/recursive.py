@@ -1,19 +1,16 @@
 """Recursive encoders and decoders: one layer merges neighbours until one is left, another one unfolds it."""
 
-import dataclasses
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
-from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.dense import empty_linear
-from skae.networks.recurrent import sequences_to_rows, steps_and_values
+from skae.networks.sequences import SequenceSpecification
 
 
-class Recursive(Specification):
+class Recursive(SequenceSpecification):
     """Neighbours are merged pairwise by one shared layer, and unfolded again by another (Socher et al. 2011).
 
     Rows are sequences flattened step by step, so that they pass through a Pipeline. Arrays (n, n_timesteps,
@@ -49,7 +46,6 @@ class Recursive(Specification):
     (300, 1)
     """
 
-    n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
     hidden_size: int = 64
     merging: Literal["balanced", "greedy"] = "balanced"
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "tanh"
@@ -80,7 +76,7 @@ class Recursive(Specification):
         ValueError
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
-        steps, n_values = steps_and_values(self.n_timesteps, n_features)
+        steps, n_values = self._shape(n_features)
         if self.hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1; got {self.hidden_size!r}.")
         if self.merging not in ("balanced", "greedy"):
@@ -90,36 +86,6 @@ class Recursive(Specification):
         split = _layer(self, self.hidden_size, 2 * self.hidden_size, generator)
         encoder = RecursiveEncoder(self, steps, n_values, code_in, split, generator)
         return encoder, RecursiveDecoder(self, steps, n_values, code_out, split, generator)
-
-    def to_rows(self, X: np.ndarray) -> np.ndarray:
-        """Flatten sequences to rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_timesteps, n_values)
-            Sequences.
-
-        Returns
-        -------
-        rows : ndarray of shape (n, n_timesteps * n_values)
-        """
-        return sequences_to_rows(X, self.n_timesteps)
-
-    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Undo `to_rows`.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, n_timesteps * n_values)
-            Rows.
-        shape : tuple of int
-            Steps and values.
-
-        Returns
-        -------
-        X : ndarray of shape (n, *shape)
-        """
-        return rows.reshape(len(rows), *shape)
 
 
 def _layer(specification: Recursive, n_in: int, n_out: int, generator: torch.Generator) -> nn.Sequential:

@@ -1,0 +1,71 @@
+"""What architectures for sequences share: rows that are steps, one after the other."""
+
+import dataclasses
+
+import numpy as np
+
+from skae._parameters import Specification
+
+
+class SequenceSpecification(Specification):
+    """Base of architectures whose rows are sequences, flattened step by step.
+
+    Parameters
+    ----------
+    n_timesteps : int, default=None
+        Number of steps of a row. None takes each column as a step.
+    """
+
+    n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
+
+    def to_rows(self, X: np.ndarray) -> np.ndarray:
+        """Flatten sequences to rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_timesteps, n_values)
+            Sequences.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, n_timesteps * n_values)
+
+        Raises
+        ------
+        ValueError
+            If the sequences have another shape.
+        """
+        wanted = X.shape[1] * X.shape[2] if X.ndim == 3 and self.n_timesteps is None else self.n_timesteps
+        if X.ndim != 3 or X.shape[1] != wanted:
+            raise ValueError(
+                f"Sequences of shape {X.shape[1:]} do not fit n_timesteps={self.n_timesteps}: pass rows, or "
+                "arrays of shape (n, n_timesteps, values of a step)."
+            )
+        return X.reshape(len(X), -1)
+
+    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo `to_rows`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_timesteps * n_values)
+            Rows.
+        shape : tuple of int
+            Steps and values.
+
+        Returns
+        -------
+        X : ndarray of shape (n, ...)
+        """
+        return rows.reshape(len(rows), *shape)
+
+    def _shape(self, n_features: int) -> tuple[int, int]:
+        """Give the number of time steps of a row and the values of each."""
+        steps = n_features if self.n_timesteps is None else self.n_timesteps
+        if int(steps) != steps or steps < 1 or n_features % int(steps):
+            raise ValueError(
+                f"n_timesteps={self.n_timesteps!r} does not cut rows of {n_features} values into equal "
+                "steps: "
+                "rows must be sequences flattened step by step, n_timesteps times the values of a step."
+            )
+        return int(steps), n_features // int(steps)
