@@ -18,6 +18,14 @@ class Batch(NamedTuple):
     )  # this step's randomness by seat, e.g. "code"
 
 
+def n_cells(batch: Batch) -> torch.Tensor:
+    """Count the cells of each row that are there, (n,): what a sum over a row is divided by to be a mean."""
+    there = ~batch.target.isnan()
+    if batch.weight is not None:
+        there = there & (batch.weight > 0)
+    return there.sum(1).clamp_min(1)
+
+
 class Pass(NamedTuple):
     """One forward pass, as penalties see it."""
 

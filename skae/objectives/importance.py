@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from skae.objectives.batch import Batch, Pass
+from skae.objectives.batch import Batch, Pass, n_cells
 from skae.objectives.objective import Objective, weighted_mean
 
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -59,21 +59,20 @@ class ImportanceWeighted(Objective):
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
         """Give the named terms, whose sum is minimised."""
         pre = network.pre_code(batch.inputs)
-        target = batch.target
-        if self.has_gaps:
-            target = self.reconstruction.target(batch.inputs)
-        loss = self._bound(network, pre, target, batch.draws["code"])
+        # Gaps are filled in the target, and still there in what the encoder sees.
+        target = self.reconstruction.target(batch.inputs) if self.has_gaps else batch.target
+        loss = self._bound(network, pre, batch._replace(target=target), batch.draws["code"])
         code = network.bottleneck.read(pre)
         passed = Pass(network, batch, pre, code, network.decode(code)) if self.penalties else None
         terms = {} if passed is None else self._penalised(passed)
         return {"reconstruction": weighted_mean(loss, batch.weight), **terms}
 
-    def _bound(self, network: Any, pre: torch.Tensor, target: torch.Tensor, noise: Any) -> torch.Tensor:
-        weights = log_weights(network, self.reconstruction, pre, target, noise)
-        return -log_mean_exp(weights) / target.shape[1]
+    def _bound(self, network: Any, pre: torch.Tensor, batch: Batch, noise: Any) -> torch.Tensor:
+        weights = log_weights(network, self.reconstruction, pre, batch.target, noise)
+        return -log_mean_exp(weights) / n_cells(batch)
 
     def _judged(
         self, network: Any, pre: torch.Tensor, output: torch.Tensor, target: torch.Tensor
     ) -> torch.Tensor:
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
-        return self._bound(network, pre, target, noise)
+        return self._bound(network, pre, Batch(target, target), noise)

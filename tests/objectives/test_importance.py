@@ -9,10 +9,10 @@ from torch import distributions
 from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Gaussian
-from skae.objectives import Batch
+from skae.objectives import Batch, Objective
 from skae.objectives.importance import ImportanceWeighted, log_mean_exp, log_weights
 from skae.objectives.likelihood import Likelihood
-from skae.objectives.penalties import WeightL1
+from skae.objectives.penalties import Divergence, WeightL1
 
 
 @pytest.fixture
@@ -70,3 +70,29 @@ def test_the_objective_is_minus_the_bound_a_cell(parts, generator):
 
 def test_log_mean_exp_does_not_overflow():
     assert float(log_mean_exp(torch.tensor([1000.0, 1000.0]))) == 1000.0
+
+
+@pytest.mark.parametrize("kind", ["elbo", "iwae"])
+def test_with_gaps_the_loss_is_minus_the_bounds_over_the_cells_that_are_there(parts, generator, kind):
+    network, likelihood = parts
+    network.bottleneck.n_draws = 1
+    network.encoder.takes_gaps = True
+    x = torch.randn(5, 3, generator=generator)
+    x[1, 1:] = torch.nan
+    if kind == "iwae":
+        objective = ImportanceWeighted(likelihood)
+    else:
+        objective = Objective(likelihood, {"divergence": Divergence(1.0)})
+    objective.has_gaps = True
+    batch = objective.prepare(Batch(x, x), network, generator)
+    batch = batch._replace(inputs=x.nan_to_num() if kind == "elbo" else x)
+    network.encoder[0].register_forward_pre_hook(lambda module, inputs: (inputs[0].nan_to_num(),))
+    pre = network.pre_code(x)
+    if kind == "iwae":
+        bound = log_weights(network, likelihood, pre, x, batch.draws["code"]).sum()
+    else:
+        output = network.decode(network.bottleneck(pre, batch.draws["code"]))
+        cells = likelihood.cells(output, x.nan_to_num()) * ~x.isnan()
+        bound = -cells.sum() - network.bottleneck.posterior(pre).divergence().sum()
+    terms = objective(network, batch)
+    torch.testing.assert_close(sum(terms.values()), -bound / 13)

@@ -5,14 +5,14 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from skae.objectives.batch import Pass
+from skae.objectives.batch import Pass, n_cells
 
 
 class Divergence(nn.Module):
-    """Kullback-Leibler divergence of the code of a row from the standard normal, over the number of columns.
+    """Kullback-Leibler divergence of the code of a row from the standard normal, over its number of cells.
 
-    Over the columns because the loss is a mean over cells: the sum of both is the negative evidence lower
-    bound over the columns (Kingma and Welling 2014).
+    Over the cells because the loss is a mean over cells: the sum of both is the negative evidence lower
+    bound a cell (Kingma and Welling 2014).
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Divergence(nn.Module):
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give one value a row; a scalar with free bits, since these belong to the batch."""
         divergence = cast(Any, passed.network).bottleneck.posterior(passed.pre).divergence()
-        n_features = passed.batch.inputs.shape[1]
+        cells = n_cells(passed.batch)
         if not self.free_bits:
-            return divergence.sum(1) / n_features
+            return divergence.sum(1) / cells
         weight = passed.batch.weight
         rows = torch.ones_like(divergence[:, :1]) if weight is None else weight.mean(1, keepdim=True)
         mean = (rows * divergence).sum(0) / rows.sum()
-        return mean.clamp_min(self.free_bits).sum() / n_features
+        return mean.clamp_min(self.free_bits).sum() / cells.float().mean()
