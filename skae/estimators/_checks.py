@@ -68,6 +68,8 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
     if not reset and _is_ready(estimator, X):
         return X
     shape: Any = getattr(estimator, "network", None)
+    if isinstance(X, (list, tuple)) and hasattr(shape, "to_rows"):
+        X = np.asarray(X)
     if getattr(X, "ndim", 2) > 2 and hasattr(shape, "to_rows"):
         given, X = X.shape[1:], shape.to_rows(np.asarray(X))
         if reset:

@@ -121,7 +121,13 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         if self.packed:
-            bits = np.unpackbits(Z.astype(np.uint8), axis=1, count=self.n_components_)
+            packed = Z.astype(np.uint8)
+            if (packed != Z).any():
+                raise ValueError(
+                    "Packed codes are bytes, whole numbers from 0 to 255; got values from "
+                    f"{Z.min():g} to {Z.max():g}. Pass what transform gave, or set packed=False for bits."
+                )
+            bits = np.unpackbits(packed, axis=1, count=self.n_components_)
             Z = bits.astype(np.float64)
         return super()._decode(Z)
 

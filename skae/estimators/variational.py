@@ -239,7 +239,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Bounds, in nats.
+            Bounds, in nats, as float64.
         """
         check_is_fitted(self, "network_")
         if n_importance < 1:
@@ -260,7 +260,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             ]
             return log_mean_exp(torch.cat(weights))
 
-        return self._codec.measure(self._validated(X), bound) - likelihood.log_volume()
+        bounds = self._codec.measure(self._validated(X), bound)
+        return bounds.astype(np.float64) - likelihood.log_volume()
 
     # ------------------------------------------------------------------ seats
 

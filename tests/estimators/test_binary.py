@@ -42,6 +42,8 @@ def test_bits_and_packed_bytes_say_the_same(digits):
     assert len(model.get_feature_names_out()) == 3
     np.testing.assert_array_equal(np.unpackbits(packed, axis=1, count=19), bits)
     np.testing.assert_allclose(model.inverse_transform(packed), back)
+    with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
+        model.inverse_transform(np.full((2, 3), 0.5))
     # Hamming distance from bytes is what it is from bits.
     distance = np.bitwise_count(packed[0] ^ packed[1:]).sum(axis=1)
     np.testing.assert_array_equal(distance, (bits[0] != bits[1:]).sum(axis=1))

@@ -75,6 +75,7 @@ def test_arrays_of_images_come_back_as_they_were(digits, shape):
     assert model.reconstruction_error(images, per_feature=True).shape == (200, 64)
     rows = AutoencoderTransformer(4, **settings).fit(digits[:200])
     np.testing.assert_array_equal(rows.transform(digits[:200]), codes)
+    np.testing.assert_array_equal(model.transform(list(images)), codes)
     # Fitted on images, rows are taken as well.
     np.testing.assert_array_equal(model.transform(digits[:200]), codes)
 
