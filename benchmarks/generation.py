@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import report
+import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import QuantileTransformer
 
 from skae import AdversarialAutoencoderTransformer, VariationalAutoencoderTransformer
 from skae.datasets import fetch_weather_aus
+from skae.objectives.penalties.adversary import energy_distance
 
 N_COMPONENTS = 8
 
@@ -67,6 +71,20 @@ def normal(Z: np.ndarray, n_components: int) -> Any:
     return lambda n: np.random.default_rng(0).multivariate_normal(mean, covariance, n)
 
 
+def match(model: Any, Z: np.ndarray) -> dict[str, float]:
+    """Compare codes with draws of the prior: energy distance, and the share that a classifier tells right."""
+    codes = model.transform(Z)
+    drawn = np.random.default_rng(2).standard_normal(codes.shape)
+    distance = energy_distance(torch.from_numpy(codes[:3000]), torch.from_numpy(drawn[:3000]))
+    right = cross_val_score(
+        HistGradientBoostingClassifier(random_state=0),
+        np.concatenate([codes, drawn]),
+        np.repeat([0, 1], len(codes)),
+        cv=3,
+    )
+    return {"energy distance": float(distance), "codes told from the prior": float(right.mean())}
+
+
 def told_apart(real: np.ndarray, generated: np.ndarray) -> float:
     """Give the ROC AUC of a classifier on rows it has not seen."""
     half = len(real) // 2
@@ -87,6 +105,7 @@ def samplers(Z: np.ndarray, n_epochs: int) -> dict[str, Any]:
         f"normal, {Z.shape[1] - 1} components": lambda: normal(Z, Z.shape[1] - 1),
         "variational": lambda: variational.fit(Z).sample,
         "adversarial": lambda: adversarial.fit(Z).sample,
+        "the same without a critic": lambda: clone(adversarial).set_params(alpha=0.0).fit(Z).sample,
     }
 
 
@@ -105,6 +124,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         generated = scale.inverse_transform(sampler(len(test)))
         rows.append({"rows from": name, "ROC AUC": told_apart(test, generated), "fit seconds": seconds})
+        if hasattr(sampler, "__self__"):
+            rows[-1] |= match(sampler.__self__, scale.transform(test))
         print(*rows[-1].values(), flush=True)
     rows.append({"rows from": "the training rows", "ROC AUC": told_apart(test, train[: len(test)])})
     report.print_table(rows, "weatherAUS: telling real rows from generated ones")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse import issparse
@@ -69,7 +69,7 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
         return X
     shape: Any = getattr(estimator, "network", None)
     if isinstance(X, (list, tuple)) and hasattr(shape, "to_rows"):
-        X = np.asarray(X)
+        X = cast(Any, np.asarray(X))
     if getattr(X, "ndim", 2) > 2 and hasattr(shape, "to_rows"):
         given, X = X.shape[1:], shape.to_rows(np.asarray(X))
         if reset:

@@ -11,7 +11,9 @@ from skae.estimators._checks import Interval
 from skae.estimators._fitting import Fitted
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
+from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Binary, Bottleneck
+from skae.networks.pca_start import PrincipalAxes, rotate_linear_path
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
 
@@ -52,9 +54,9 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     Notes
     -----
     Training rounds codes as `transform` does; gradients pass as if codes had been squashed by the logistic
-    function ("straight through"). The fit starts at the signs of principal components, with the affine
-    decoder that is best for them. A bit holds less than a number: it may explain less than PCA does, and
-    there is no warning.
+    function ("straight through"). The fit starts at the signs of principal components after a random
+    rotation, by which each bit tells of as much variance, with the affine decoder that is best for them. A
+    bit holds less than a number: it may explain less than PCA does, and there is no warning.
 
     References
     ----------
@@ -106,6 +108,12 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
 
     def _starts_as_pca(self) -> bool:
         return False
+
+    def _start(
+        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
+    ) -> None:
+        rotate_linear_path(network, axes)
+        super()._start(network, objective, axes, rows)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)

@@ -87,6 +87,7 @@ class Recurrent(SequenceSpecification):
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
         steps, n_values = self._shape(n_features)
+        self._check_dropout()
         if self.cell not in _CELLS:
             raise ValueError(f"cell must be one of {sorted(_CELLS)}; got {self.cell!r}.")
         for name in ("hidden_size", "n_layers"):
@@ -179,6 +180,7 @@ class RecurrentEncoder(nn.Module):
         self.shape = (n_timesteps, n_values)
         self.reader = _layers(specification, n_values, specification.bidirectional, generator)
         n_states = specification.n_layers * (2 if specification.bidirectional else 1)
+        self.before_last = specification._before_last(n_states * specification.hidden_size)
         self.last = empty_linear(n_states * specification.hidden_size, n_outputs)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
@@ -194,7 +196,7 @@ class RecurrentEncoder(nn.Module):
             )
         states = self.reader(sequences)[1]
         states = states[0] if isinstance(states, tuple) else states
-        return self.last(states.transpose(0, 1).flatten(1))
+        return self.last(self.before_last(states.transpose(0, 1).flatten(1)))
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""
@@ -229,6 +231,7 @@ class RecurrentDecoder(nn.Module):
         nn.init.xavier_normal_(self.first.weight, generator=generator)
         nn.init.zeros_(self.first.bias)
         self.writer = _layers(specification, n_inputs, False, generator)
+        self.before_last = specification._before_last(specification.hidden_size)
         self.last = empty_linear(specification.hidden_size, n_values)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
@@ -240,7 +243,8 @@ class RecurrentDecoder(nn.Module):
         state = state.transpose(0, 1).contiguous()
         start = (state, torch.zeros_like(state)) if isinstance(writer, nn.LSTM) else state
         steps = code[:, None].expand(-1, self.n_timesteps, -1)
-        return self.last(writer(steps, start)[0]).flatten(1)
+        written = self.before_last(writer(steps, start)[0].flatten(0, 1))
+        return self.last(written).reshape(len(code), -1)
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""

@@ -77,6 +77,7 @@ class Recursive(SequenceSpecification):
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
         steps, n_values = self._shape(n_features)
+        self._check_dropout()
         if self.hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1; got {self.hidden_size!r}.")
         if self.merging not in ("balanced", "greedy"):
@@ -161,6 +162,7 @@ class RecursiveEncoder(nn.Module):
         self.embed = _layer(specification, n_values, size, generator)
         self.merge = _layer(specification, 2 * size, size, generator)
         self.split = split if specification.merging == "greedy" else None
+        self.before_last = specification._before_last(size)
         self.last = _zero(size, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -171,7 +173,7 @@ class RecursiveEncoder(nn.Module):
                 nodes = merge_level(self.merge, nodes)
             else:
                 nodes = merge_best(self.merge, self.split, nodes)
-        return self.last(nodes[:, 0])
+        return self.last(self.before_last(nodes[:, 0]))
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""
@@ -206,6 +208,7 @@ class RecursiveDecoder(nn.Module):
         super().__init__()
         self.first = _layer(specification, n_inputs, specification.hidden_size, generator)
         self.split = split
+        self.before_last = specification._before_last(specification.hidden_size)
         self.last = _zero(specification.hidden_size, n_values)
         self.widths = [n_timesteps]
         while self.widths[-1] > 1:
@@ -216,7 +219,7 @@ class RecursiveDecoder(nn.Module):
         nodes = self.first(code)[:, None]
         for n_wanted in reversed(self.widths[:-1]):
             nodes = split_level(self.split, nodes, n_wanted)
-        return self.last(nodes).flatten(1)
+        return self.last(self.before_last(nodes.flatten(0, 1))).reshape(len(code), -1)
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""

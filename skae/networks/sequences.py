@@ -3,8 +3,10 @@
 import dataclasses
 
 import numpy as np
+from torch import nn
 
 from skae._parameters import Specification
+from skae.networks.dropout import Dropout
 
 
 class SequenceSpecification(Specification):
@@ -14,9 +16,15 @@ class SequenceSpecification(Specification):
     ----------
     n_timesteps : int, default=None
         Number of steps of a row. None takes each column as a step.
+    dropout : float in [0, 1), default=0.0
+        Share of the units, before the last layer each way, that is set to zero in each training step.
+    batch_norm : bool, default=False
+        Normalise the same units by batch statistics.
     """
 
     n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
+    dropout: float = 0.0
+    batch_norm: bool = False
 
     def to_rows(self, X: np.ndarray) -> np.ndarray:
         """Flatten sequences to rows.
@@ -58,6 +66,15 @@ class SequenceSpecification(Specification):
         X : ndarray of shape (n, ...)
         """
         return rows.reshape(len(rows), *shape)
+
+    def _before_last(self, n_units: int) -> nn.Sequential:
+        """Give what units (n, n_units) pass before the last layer."""
+        modules: list[nn.Module] = [nn.BatchNorm1d(n_units)] if self.batch_norm else []
+        return nn.Sequential(*modules, *([Dropout(self.dropout)] if self.dropout else []))
+
+    def _check_dropout(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1); got {self.dropout!r}.")
 
     def _shape(self, n_features: int) -> tuple[int, int]:
         """Give the number of time steps of a row and the values of each."""

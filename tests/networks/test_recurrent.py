@@ -8,6 +8,8 @@ from skae import AutoencoderTransformer, DenoisingAutoencoderTransformer, Variat
 from skae.networks import Recurrent, Recursive
 from skae.networks.recursive import merge_best, merge_level, split_level
 
+BRIEF = {"max_iter": 3, "early_stopping": False, "random_state": 0}
+
 
 @pytest.fixture(scope="module")
 def waves():
@@ -122,6 +124,18 @@ def test_sequences_and_rows_are_the_same(waves, network):
         model.transform(waves[:, :5])
 
 
+@pytest.mark.parametrize("cls", [Recurrent, Recursive])
+def test_batch_norm_and_dropout(waves, cls):
+    X = waves.reshape(200, -1)
+    network = cls(10, hidden_size=8, batch_norm=True, dropout=0.2)
+    codes = [AutoencoderTransformer(2, network=network, **BRIEF).fit(X).transform(X) for _ in range(2)]
+    np.testing.assert_array_equal(*codes)
+    plain = AutoencoderTransformer(2, network=cls(10, hidden_size=8), **BRIEF).fit(X)
+    assert (plain.transform(X) != codes[0]).any()
+    model = AutoencoderTransformer(2, network=network, **BRIEF).fit(X)
+    np.testing.assert_allclose(model.transform(X[:1]), codes[0][:1], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -131,6 +145,8 @@ def test_sequences_and_rows_are_the_same(waves, network):
         (Recurrent(10, n_layers=0), "n_layers must be"),
         (Recursive(7), "n_timesteps=7 does not cut rows of 20"),
         (Recursive(10, hidden_size=0), "hidden_size must be"),
+        (Recursive(10, dropout=1.0), "dropout must lie"),
+        (Recurrent(10, dropout=-0.1), "dropout must lie"),
         (Recursive(10, merging="random"), "merging must be"),
         (Recursive(10, activation="cube"), "activation must be"),
     ],
