@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -68,14 +68,7 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
     if not reset and _is_ready(estimator, X):
         return X
     shape: Any = getattr(estimator, "network", None)
-    if isinstance(X, (list, tuple)) and hasattr(shape, "to_rows"):
-        X = cast(Any, np.asarray(X))
-    if getattr(X, "ndim", 2) > 2 and hasattr(shape, "to_rows"):
-        given, X = X.shape[1:], shape.to_rows(np.asarray(X))
-        if reset:
-            estimator._row_shape = given
-    elif reset:
-        estimator._row_shape = None
+    X = _as_rows(estimator, X, reset)
     takes_gaps = getattr(shape, "takes_gaps", False)
     try:
         checked = np.asarray(
@@ -102,6 +95,19 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
                 "Divide the columns by a unit that suits them, e.g. with StandardScaler."
             )
     return checked
+
+
+def _as_rows(estimator: Any, X: Any, reset: bool) -> Any:
+    """Flatten images or sequences where the architecture is for such; remember their shape if `reset`."""
+    network: Any = getattr(estimator, "network", None)
+    given = None
+    if hasattr(network, "to_rows"):
+        table = np.asarray(X) if isinstance(X, (list, tuple)) else X
+        if getattr(table, "ndim", 2) > 2:
+            given, X = tuple(table.shape[1:]), network.to_rows(np.asarray(table))
+    if reset:
+        estimator._row_shape = given
+    return X
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
