@@ -47,7 +47,8 @@ class Rounded:
         random = np.random.default_rng(0)
         columns = []
         for column, values, edges in zip(X.T, self.values, self.edges, strict=True):
-            place = np.searchsorted(values, column)
+            # A value that was not seen in `fit` counts as the next one.
+            place = np.searchsorted(values, column).clip(max=len(values) - 1)
             columns.append(random.uniform(edges[place], edges[place + 1]))
         return np.column_stack(columns)
 
