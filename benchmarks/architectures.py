@@ -33,11 +33,14 @@ def images(problem: problems.Problem, full: bool) -> list[dict[str, Any]]:
     train = problem.train if full else problem.train[:20_000]
     shared = {
         "loss": "binary_crossentropy",
-        "learning_rate_init": 0.003,
+        "learning_rate_init": 0.006,
         "batch_size": 256,
         "random_state": 0,
     }
-    networks = {"convolutional": Convolutional((28, 28), channels=(16, 32)), "dense": Dense((64,))}
+    networks = {
+        "convolutional": Convolutional((28, 28), channels=(16, 32), kernel_size=5, activation="silu"),
+        "dense": Dense((74,), activation="silu"),
+    }
     n_epochs = 15 if full else 10
     rows, seconds = [], 0.0
     pca = PCA(30, random_state=0).fit(train)
@@ -46,13 +49,7 @@ def images(problem: problems.Problem, full: bool) -> list[dict[str, Any]]:
     for linear_path in (True, False):
         for name, network in networks.items():
             settings = {"network": network, "linear_path": linear_path, **shared}
-            if name == "dense":
-                # One epoch tells how many there is time for.
-                start = time.perf_counter()
-                AutoencoderTransformer(30, max_iter=3, **settings).fit(train)
-                n_epochs_here = max(1, round(3 * seconds / (time.perf_counter() - start)))
-            else:
-                n_epochs_here = n_epochs
+            n_epochs_here = epochs_in(seconds, settings, train) if name == "dense" else n_epochs
             start = time.perf_counter()
             model = AutoencoderTransformer(30, max_iter=n_epochs_here, **settings).fit(train)
             taken = time.perf_counter() - start
@@ -69,6 +66,17 @@ def images(problem: problems.Problem, full: bool) -> list[dict[str, Any]]:
             )
             print(*rows[-1].values(), flush=True)
     return rows
+
+
+def epochs_in(seconds: float, settings: dict[str, Any], train: np.ndarray) -> int:
+    """Find how many epochs there is time for, from two short fits."""
+    times = []
+    for n_epochs in (1, 9):
+        start = time.perf_counter()
+        AutoencoderTransformer(30, max_iter=n_epochs, **settings).fit(train)
+        times.append(time.perf_counter() - start)
+    an_epoch = (times[1] - times[0]) / 8
+    return max(1, round((seconds - times[0]) / an_epoch) + 1)
 
 
 def _error(X: np.ndarray, X_back: np.ndarray) -> float:
@@ -156,16 +164,17 @@ def draw(problem: problems.Problem) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="all images, more epochs")
-    full = parser.parse_args().full
-    tables = {}
-    for problem in problems.at_hand(windows):
-        tables["sequences"] = sequences(problem, full)
-        draw(problem)
-    for problem in problems.at_hand(problems.mnist):
-        tables["images"] = images(problem, full)
-    for name, rows in tables.items():
-        report.print_table(rows, name)
-    report.save("architectures_full" if full else "architectures", tables.get("images", []), **tables)
+    parser.add_argument("--part", choices=("images", "sequences"), help="one of the two alone")
+    arguments = parser.parse_args()
+    full = arguments.full
+    for part, load, compare in (("images", problems.mnist, images), ("sequences", windows, sequences)):
+        for problem in problems.at_hand(load):
+            if arguments.part in (None, part):
+                rows = compare(problem, full)
+                report.print_table(rows, part)
+                report.save(f"architectures_{part}" + ("_full" if full else ""), rows)
+                if part == "sequences":
+                    draw(problem)
 
 
 if __name__ == "__main__":

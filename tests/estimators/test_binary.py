@@ -71,7 +71,7 @@ def test_bits_are_balanced_and_decorrelated(digits):
 def test_it_explains_more_than_signs_of_pca(digits):
     model = BinaryAutoencoderTransformer(16, random_state=0, max_iter=40).fit(digits[:1300])
     # Where training starts: the affine decoder that is best for these signs.
-    assert model.validation_score_ > model.validation_scores_[0] + 0.1
+    assert model.validation_score_ > model.validation_scores_[0] + 0.03
 
 
 @pytest.mark.parametrize(
