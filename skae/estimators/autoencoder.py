@@ -40,7 +40,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoencoderTransformer
     >>> X = load_digits().data[:500]
-    >>> reducer = AutoencoderTransformer(n_components=5, random_state=0).fit(X)
+    >>> reducer = AutoencoderTransformer(n_components=5, max_iter=50, random_state=0).fit(X)
     >>> reducer.transform(X).shape
     (500, 5)
     >>> reducer.validation_score_ > reducer.pca_score_

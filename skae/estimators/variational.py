@@ -107,7 +107,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skae import VariationalAutoencoderTransformer
     >>> X = StandardScaler().fit_transform(load_iris().data)
-    >>> model = VariationalAutoencoderTransformer(2, random_state=0).fit(X)
+    >>> model = VariationalAutoencoderTransformer(2, max_iter=50, random_state=0).fit(X)
     >>> Z, Z_std = model.transform(X, return_std=True)
     >>> Z.shape, Z_std.shape
     ((150, 2), (150, 2))

@@ -9,8 +9,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skae
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
 
-# The default is checked as it is; the others train briefly, since what they do in one epoch
-# they do in a hundred.
+# They train briefly, since what they do in one epoch they do in a hundred; the defaults as they are, five
+# folds of hundreds of epochs each, are checked by `pytest -m slow`.
 SETTINGS = {
     skae.AdversarialAutoencoderTransformer: [
         {"max_iter": 3},
@@ -18,7 +18,7 @@ SETTINGS = {
         {"max_iter": 3, "prior": "uniform", "n_components": 1},
     ],
     skae.AutoencoderTransformer: [
-        {},
+        {"max_iter": 3},
         {"max_iter": 3, "hidden_layer_sizes": ()},
         {"max_iter": 3, "loss": "huber", "activation": "tanh", "solver": "sgd"},
         {"max_iter": 3, "loss": "absolute_error", "init": "random", "solver": "rmsprop"},
@@ -87,6 +87,14 @@ def estimators():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(estimators())
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([cls() for cls in SETTINGS])
+def test_scikit_learn_checks_of_defaults(estimator, check):
     check(estimator)
 
 
