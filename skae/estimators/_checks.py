@@ -10,7 +10,8 @@ from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skae.objectives.reconstruction import LINKS, LOSSES
+from skae.networks import Dense
+from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 
 __all__ = [
     "Interval",
@@ -18,6 +19,7 @@ __all__ = [
     "StrOptions",
     "check_code_activation",
     "check_codes",
+    "check_count",
     "check_data",
     "check_is_fitted",
     "check_loss",
@@ -81,14 +83,16 @@ def check_data(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> np.
                 ensure_all_finite="allow-nan" if takes_gaps else True,
             )
         )
-        if takes_gaps and np.isnan(checked).any():
-            shape.check_gaps(checked)
     except ValueError as error:
         if "NaN" in str(error) or "infinity" in str(error):
             raise ValueError(f"{error}\n{_not_finite_columns(X)}") from error
+        if "could not convert string" in str(error):
+            raise ValueError(f"{error}. {_text_columns(X)}") from error
         raise
+    if takes_gaps and np.isnan(checked).any():
+        shape.check_gaps(checked)
     if reset:
-        largest = float(np.nanmax(np.abs(checked)))
+        largest = max(float(np.nanmax(checked)), -float(np.nanmin(checked)))
         if largest > _LARGEST:
             raise ValueError(
                 f"X holds values up to {largest:.3g}; beyond {_LARGEST:.0e} their squares overflow. "
@@ -140,6 +144,17 @@ def _not_finite_columns(X: Any) -> str:
     return " ".join(parts) + " Drop these rows, or fill them with SimpleImputer or IterativeImputer first."
 
 
+def _text_columns(X: Any) -> str:
+    table = np.asarray(X, dtype=object)
+    columns = [j for j in range(table.shape[1]) if any(isinstance(value, str) for value in table[:, j])]
+    names = getattr(X, "columns", range(table.shape[1]))
+    listed = ", ".join(str(names[j]) for j in columns[:10])
+    return (
+        f"Columns that hold text: {listed}{', ...' if len(columns) > 10 else ''}. "
+        "Encode them first, e.g. with OneHotEncoder in a ColumnTransformer, or drop them."
+    )
+
+
 def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
     """Validate clean rows that belong to X."""
     name = "clean"
@@ -189,29 +204,37 @@ def check_training(estimator: Any, objective: Any) -> None:
         If it does not.
     """
     specification = estimator._specification()
-    kind = type(specification).__name__
-    if estimator.pretrain is not None and kind not in ("Dense", "Convolutional"):
+    if estimator.pretrain is not None and not getattr(specification, "has_parts", False):
         raise ValueError(
             "pretrain='layerwise' needs layers that can be trained one by one, those of Dense or "
-            "Convolutional; "
-            f"network is {kind}. Use pretrain=None."
+            f"Convolutional; network is {type(specification).__name__}. Use pretrain=None."
         )
     if estimator.solver != "recirculation":
         return
-    is_one_layer = kind == "Dense" and not specification.hidden_layer_sizes and not specification.tied_weights
+    is_one_layer = (
+        isinstance(specification, Dense)
+        and not specification.hidden_layer_sizes
+        and not specification.tied_weights
+    )
     if not is_one_layer or estimator.loss != "squared_error" or not objective.reconstruction.is_centred:
         raise ValueError(
             "solver='recirculation' needs one layer each way and the squared error: hidden_layer_sizes=(), "
             "tied_weights=False, loss='squared_error' and output_activation='identity'."
         )
     parts = [*objective.penalties]
-    for part, plain in ((objective, "Objective"), (objective.reconstruction, "Reconstruction")):
-        parts += [type(part).__name__] * (type(part).__name__ != plain)
+    for part, plain in ((objective, Objective), (objective.reconstruction, Reconstruction)):
+        parts += [type(part).__name__] * (type(part) is not plain)
     if parts:
         raise ValueError(
             f"solver='recirculation' follows no gradient, and so none of {parts} of "
             f"{type(estimator).__name__}. Use solver='adam'."
         )
+
+
+def check_count(count: int, name: str) -> None:
+    """Refuse numbers of draws below 1."""
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1; got {count!r}.")
 
 
 def check_code_activation(code_activation: str, linear_path: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skae._random import Streams
-from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._fitting import Fitted
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
@@ -98,8 +98,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        check_count(n_samples, "n_samples")
         generator = Streams(random_state).torch("noise")
         codes = self._prior()(n_samples, self.n_components_, generator)
         X = self._codec.decode(codes.numpy().astype(np.float64))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import metadata_routing
 
 from skae._random import Streams
-from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
 from skae.estimators._fitting import Fitted
 from skae.estimators._tensors import Frame
@@ -188,8 +188,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        check_count(n_samples, "n_samples")
         generator = Streams(random_state).torch("noise")
         codes = torch.randn(n_samples, self.n_components_, generator=generator, dtype=torch.float64)
         reconstruction = self._likelihood()
@@ -214,8 +213,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Codes.
         """
         check_is_fitted(self, "network_")
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        check_count(n_samples, "n_samples")
         X = self._validated(X)
         mean, deviation = self._codes(X), self._codec.measure(X, _deviations)
         generator = Streams(random_state).torch("noise")
@@ -242,8 +240,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Bounds, in nats, as float64.
         """
         check_is_fitted(self, "network_")
-        if n_importance < 1:
-            raise ValueError(f"n_importance must be at least 1; got {n_importance!r}.")
+        check_count(n_importance, "n_importance")
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
         draws = torch.randn(n_draws, self.n_components_, generator=torch.Generator().manual_seed(0))
         if n_importance == 1:
@@ -319,9 +316,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             kinds = [str(kind) for kind in self.likelihood]
         else:
             raise ValueError(
-                f"likelihood has {len(self.likelihood)} entries; give one for all columns, one for each "
-                "of the "
-                f"{n_features} columns of X, or a dict by column."
+                f"likelihood has {len(self.likelihood)} entries; give one for all columns, one for "
+                f"each of the {n_features} columns of X, or a dict by column."
             )
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown:
@@ -343,9 +339,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         _check_groups(X, kinds, groups)
         if self.objective == "iwae" and (self.beta != 1 or self.free_bits):
             raise ValueError(
-                "objective='iwae' needs beta=1 and free_bits=0: its bound has no divergence of its own "
-                "to weigh; "
-                f"got beta={self.beta} and free_bits={self.free_bits}."
+                "objective='iwae' needs beta=1 and free_bits=0: its bound has no divergence of its own to "
+                f"weigh; got beta={self.beta} and free_bits={self.free_bits}."
             )
         return link
 
@@ -420,7 +415,6 @@ def _check_groups(X: np.ndarray, kinds: list[str], groups: list[int]) -> None:
             # Not only whole ones: a row may say how likely each category is.
             if not np.allclose(part.sum(axis=1), 1, atol=1e-4):
                 raise ValueError(
-                    f"The 'categorical' columns {members} must add up to 1 in each row, as "
-                    "OneHotEncoder gives them "
-                    "without drop=; name the columns that belong together in column_groups."
+                    f"The 'categorical' columns {members} must add up to 1 in each row, as OneHotEncoder "
+                    "gives them without drop=; name the columns that belong together in column_groups."
                 )

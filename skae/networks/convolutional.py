@@ -62,6 +62,9 @@ class Convolutional(Specification):
     dropout: float = 0.0
     batch_norm: bool = False
 
+    # Encoder and decoder have `parts`, which can be trained one by one.
+    has_parts = True
+
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
     ) -> tuple[nn.Module, nn.Module]:

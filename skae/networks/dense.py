@@ -52,6 +52,9 @@ class Dense(Specification):
     batch_norm: bool = False
     tied_weights: bool = False
 
+    # Encoder and decoder have `parts`, which can be trained one by one.
+    has_parts = True
+
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
     ) -> tuple[nn.Module, nn.Module]:

@@ -6,7 +6,7 @@ out zero, and what the linear path gives back is the projection on the component
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -198,7 +198,7 @@ def set_probabilistic_path(network: Autoencoder, found: PrincipalAxes, noise: fl
     into.weight[rank:n_components] *= 0.01
     into.weight[n_components:] = 0.0
     out_of.weight[:, :rank] = (axes * squared.sqrt()[:, None]).T.to(into.weight)
-    network.bottleneck.offset[:rank] = (noise / (squared + noise)).log().to(into.weight)  # type: ignore[index]
+    cast(Any, network.bottleneck).offset[:rank] = (noise / (squared + noise)).log().to(into.weight)
 
 
 def fit_affine_decoder(

@@ -1,7 +1,7 @@
 """Greedy pretraining: each layer learns, by the same loop, to give back what the one before puts out."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -49,7 +49,8 @@ def pretrain(
     make_order : callable
         Takes the number of the layer; gives the stream that orders rows.
     """
-    stages = list(zip(network.encoder.parts(), reversed(network.decoder.parts()), strict=True))  # type: ignore[operator]
+    encoder, decoder = cast(Any, network.encoder), cast(Any, network.decoder)
+    stages = list(zip(encoder.parts(), reversed(decoder.parts()), strict=True))
     if network.linear_encoder is not None:
         stages.pop()
     first = objective
@@ -58,7 +59,7 @@ def pretrain(
         if index == 0:
             objective = Objective(first.reconstruction, {}, first.corruption, first.emphasis)
             # The last layer of the decoder starts at zero beside a linear path, which is not here now.
-            network.decoder.start_random(make_order(len(stages)))  # type: ignore[operator]
+            decoder.start_random(make_order(len(stages)))
         else:
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))
@@ -73,7 +74,7 @@ def pretrain(
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
     if network.linear_encoder is not None:
-        network.decoder.start_at_zero()  # type: ignore[operator]
+        decoder.start_at_zero()
 
 
 def _for_hidden(rows: torch.Tensor, first: Objective) -> Objective:

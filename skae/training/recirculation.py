@@ -1,6 +1,6 @@
 """Learning without gradients: a layer compares what it says with what it says the second time round."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -51,7 +51,7 @@ class RecirculationStep:
         self.network, self.objective = network, objective
         self.schedule, self.rate, self.noise = schedule, rate, noise
         self.weight_decay = weight_decay
-        self.into, self.out_of = network.encoder[-1], network.decoder[-1]  # type: ignore[index]
+        self.into, self.out_of = (cast(Any, part)[-1] for part in (network.encoder, network.decoder))
 
     @torch.no_grad()
     def __call__(self, batch: Batch, progress: float) -> Terms:
