@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from skae import datasets, metrics, networks
+from skae import datasets, metrics, networks, tasks
 from skae.estimators import (
     AdversarialAutoencoderTransformer,
     AutoencoderTransformer,
@@ -28,4 +28,5 @@ __all__ = [
     "datasets",
     "metrics",
     "networks",
+    "tasks",
 ]

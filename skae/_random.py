@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-NAMES = ("weights", "split", "rows", "noise", "modules", "held_out_noise")
+NAMES = ("weights", "split", "rows", "noise", "modules", "held_out_noise", "hidden", "residuals")
 
 
 class Streams:
@@ -36,6 +36,6 @@ class Streams:
         """Give a torch generator at the start of a stream."""
         return torch.Generator(device).manual_seed(self.seed(name, index))
 
-    def numpy(self, name: str) -> np.random.RandomState:
+    def numpy(self, name: str, index: int = 0) -> np.random.RandomState:
         """Give a numpy generator at the start of a stream, for scikit-learn's functions."""
-        return np.random.RandomState(self.seed(name) % 2**32)
+        return np.random.RandomState(self.seed(name, index) % 2**32)

@@ -33,7 +33,9 @@ def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
     return np.square(np.subtract(X, X_back, dtype=np.float64))
 
 
-def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike | None = None) -> float:
+def variance_explained_score(
+    X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Give the share of the variance of rows that their reconstruction explains.
 
     ``1 - SSE / SST``: one minus the sum of squared errors over the sum of squared
@@ -46,6 +48,8 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     mean : array-like of shape (n_features,), default=None
         What the deviations are taken from, as a rule the mean of the training rows. None
         takes that of X.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of rows. None weighs all alike.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     back = np.asarray(check_array(X_back), dtype=np.float64)
     if rows.shape != back.shape:
         raise ValueError(f"X has shape {rows.shape}, its reconstruction {back.shape}; they must be equal.")
-    centre = np.nanmean(rows, axis=0) if mean is None else np.asarray(mean, dtype=np.float64)
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    centre = _means(rows, weight) if mean is None else np.asarray(mean, dtype=np.float64)
     # Cells that are not there are neither missed nor explained.
     gaps = np.isnan(rows)
     if gaps.any():
@@ -79,7 +84,18 @@ def variance_explained_score(X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike
     unit = float(np.abs(deviations).max())
     if unit <= 1e3 * np.finfo(np.float64).eps * float(np.abs(rows).max()):
         return 1.0 if np.allclose(rows, back) else 0.0
-    return float(1 - np.square((rows - back) / unit).sum() / np.square(deviations / unit).sum())
+    missed, total = np.square((rows - back) / unit), np.square(deviations / unit)
+    if weight is not None:
+        missed, total = weight @ missed, weight @ total
+    return float(1 - missed.sum() / total.sum())
+
+
+def _means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Give the mean of each column over its cells that are there."""
+    if weight is None:
+        return np.nanmean(rows, axis=0)
+    there = ~np.isnan(rows)
+    return weight @ np.where(there, rows, 0.0) / (weight @ there)
 
 
 def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:

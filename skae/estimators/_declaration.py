@@ -1,14 +1,16 @@
 """The parameters that every estimator has: fields, their descriptions and what each may be."""
 
 import dataclasses
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import nn
 
 from skae._parameters import Declared, Specification
 from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._tables import SCALINGS
 from skae.networks.activations import ACTIVATIONS
 from skae.objectives import LINKS, LOSSES
 from skae.training import OPTIMIZERS, SCHEDULES
@@ -103,6 +105,18 @@ default="one_cycle"
         warm-up. None runs all epochs, which suits schedules that end at a low rate.
     tol : float, default=1e-4
         Improvement that counts for `n_iter_no_change`, relative to the best loss.
+    column_types : "auto" or dict, default="auto"
+        What columns hold, by name or position: "numeric", "binary" (two values), "categorical" or "count"
+        (whole numbers of at least 0). "auto", and for columns that are not named, numbers are numeric;
+        in a DataFrame, text, categories and truth values are "binary" where there are two of them, else
+        "categorical". Each kind has its loss, over what the best constant leaves, so that no kind drowns the
+        others; each category becomes a column inside.
+    scaling : {"auto", "none", "standard", "robust", "quantile"}, default="auto"
+        What is done to numeric columns inside, and undone by `inverse_transform`: nothing, as by
+        `StandardScaler`, by `RobustScaler`, or by `QuantileTransformer` to a normal distribution. "auto" is
+        "none" for tables of numbers alone, else "standard".
+    handle_unknown : {"missing", "error"}, default="missing"
+        What becomes of categories that `fit` has not seen: they count as missing, or are refused.
     warm_start : bool, default=False
         Whether `fit` goes on from the previous fit's weights and centring.
     random_state : int, RandomState instance or None, default=None
@@ -141,6 +155,9 @@ default="one_cycle"
     validation_fraction: float | Literal["auto"] = "auto"
     n_iter_no_change: int | None = None
     tol: float = 1e-4
+    column_types: Literal["auto"] | Mapping[Any, str] = "auto"
+    scaling: Literal["auto", "none", "standard", "robust", "quantile"] = "auto"
+    handle_unknown: Literal["missing", "error"] = "missing"
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
     device: str = "auto"
@@ -171,6 +188,9 @@ default="one_cycle"
         "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "column_types": [StrOptions({"auto"}), Mapping],
+        "scaling": [StrOptions(set(SCALINGS))],
+        "handle_unknown": [StrOptions({"missing", "error"})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "device": [str],

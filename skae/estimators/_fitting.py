@@ -5,7 +5,7 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +13,14 @@ from sklearn.model_selection import KFold
 
 from skae._random import Streams
 from skae.estimators import _defaults
+from skae.estimators._fitted import Fitted, pca_score
 from skae.estimators._rows import Layout, Rows
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
-from skae.networks.pca_start import PrincipalAxes, principal_axes, set_linear_path
+from skae.networks.gaps import Gaps
+from skae.networks.pca_start import set_linear_path
+from skae.networks.principal_axes import PrincipalAxes, principal_axes
 from skae.objectives.objective import Objective
 from skae.training import (
     SCHEDULES,
@@ -29,26 +32,14 @@ from skae.training import (
     RecirculationStep,
     Step,
     choose_epoch,
-    explained,
     pool,
     pretrain,
     train,
+    weights_of,
 )
 
 # Share of the epochs that each layer is trained for beforehand.
 _PRETRAINING = 0.2
-
-
-class Fitted(NamedTuple):
-    """What a fit gives back."""
-
-    network: Autoencoder
-    objective: Objective
-    history: History
-    best_epoch: int
-    validation_score: float | None
-    pca_score: float | None
-    rows: torch.Tensor | None = None  # those that were trained on, for read-outs
 
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
@@ -88,7 +79,7 @@ class Fitting:
         self.streams = streams
         self.layout = layout
         self.start = start
-        self.has_gaps = bool(rows.target.isnan().any())
+        self.has_gaps = bool(rows.target.isnan().any() or rows.seen.isnan().any())
 
     @property
     def n_rows(self) -> int:
@@ -123,27 +114,53 @@ class Fitting:
 
     def begin(self, table: Rows, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
         """Give a network and an objective at the start, and the PCA of the rows."""
-        # Where there are gaps, the start is the PCA of rows filled with the means of columns.
-        rows = table.target.nan_to_num() if self.has_gaps else table.target
         generator = self.streams.torch("weights", index)
-        axes = principal_axes(rows, self.estimator._n_pca_components(), generator)
         objective = self.make_objective()
         objective.has_gaps = self.has_gaps
-        objective.measure(rows)
+        gaps = self._gaps(objective, table)
+        rows = table.target
+        if self.has_gaps:
+            rows = rows.nan_to_num() if gaps is None else gaps(rows)[0]
+        weighted = table._replace(target=rows).scaled()
+        axes = principal_axes(weighted, self.estimator._n_pca_components(), generator)
+        # What is measured or started at single rows sees as many, drawn by their weights.
+        drawn = table._replace(target=rows).drawn(self.streams.torch("split", index))
+        objective.measure(drawn)
         if self.start is not None:
             network, previous = self.start
             # Parameters of the estimator may have changed since; what was learnt or measured stays.
             objective.load_state_dict(previous.state_dict(), strict=False)
             return network.requires_grad_(True), objective, axes
-        network = self._build(generator).to(rows.device).eval()
+        if gaps is not None and not self.has_gaps:
+            gaps.set_to(axes, weighted)
+        network = self._build(generator, gaps).to(rows).eval()
         if hasattr(network.encoder, "start_at"):
-            network.encoder.start_at(rows, network.bottleneck, generator)  # type: ignore[operator]
+            network.encoder.start_at(drawn, network.bottleneck, generator)  # type: ignore[operator]
         if self.estimator.pretrain is not None:
             self._pretrain(network, objective, rows, index)
         if self.estimator.init == "pca" and network.linear_encoder is not None:
             set_linear_path(network, axes, generator)
-            self.estimator._start(network, objective, axes, rows)
+            seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
+            self.estimator._start(network, objective, axes, seen)
         return network, objective, axes
+
+    def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
+        """Give what fills gaps, fitted if there are any; None where the encoder has a way of its own."""
+        estimator = self.estimator
+        if self.start is not None:
+            gaps = self.start[0].gaps
+            if gaps is not None:
+                gaps.always |= self.has_gaps or objective.makes_gaps
+            return gaps
+        specification = estimator._specification()
+        if getattr(specification, "takes_gaps", False):
+            return None
+        always = self.has_gaps or objective.makes_gaps
+        flags = always and getattr(specification, "takes_flags", False) and estimator.pretrain is None
+        gaps = Gaps(table.target.shape[1], estimator.n_components, flags, always).to(table.target)
+        if self.has_gaps:
+            gaps.learn(table.seen, table.weight)
+        return gaps
 
     def _pretrain(self, network: Autoencoder, objective: Objective, rows: torch.Tensor, index: int) -> None:
         def numbered(layer: int) -> int:
@@ -160,24 +177,25 @@ class Fitting:
             make_order=lambda number: self.streams.torch("rows", numbered(number)),
         )
 
-    def _build(self, generator: torch.Generator) -> Autoencoder:
+    def _build(self, generator: torch.Generator, gaps: Gaps | None) -> Autoencoder:
         estimator = self.estimator
         specification = estimator._specification()
         bottleneck = estimator._bottleneck()
         n_features = self.rows.target.shape[1]
         code_in, code_out = bottleneck.width(estimator.n_components), estimator.n_components
-        encoder, decoder = specification.build(n_features, code_in, code_out, generator)
+        flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
+        encoder, decoder = specification.build(n_features, code_in, code_out, generator, **flags)
         if not estimator.linear_path:
             encoder.start_random(generator)
             decoder.start_random(generator)
-            return Autoencoder(encoder, decoder, bottleneck)
+            return Autoencoder(encoder, decoder, bottleneck, gaps=gaps)
         tied = getattr(specification, "tied_weights", False)
         path = linear_path(n_features, code_in, code_out, tied)
         if estimator.init == "random":
             torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
             if isinstance(path[1], torch.nn.Linear):
                 torch.nn.init.xavier_normal_(path[1].weight, generator=generator)
-        return Autoencoder(encoder, decoder, bottleneck, *path)
+        return Autoencoder(encoder, decoder, bottleneck, *path, gaps)
 
     def step(
         self,
@@ -233,7 +251,7 @@ class Fitting:
         history = train(
             network,
             objective,
-            InMemory(rows.target, min(self.batch_size, len(rows.target)), shuffle, rows.inputs),
+            InMemory(rows.target, min(self.batch_size, len(rows.target)), shuffle, rows.inputs, rows.weight),
             step,
             n_epochs=self.n_epochs,
             rows=self.streams.torch("rows", index),
@@ -252,12 +270,12 @@ class Fitting:
         rows, held = self.rows.take(slice(cut)), self.rows.take(slice(cut, None))
         network, objective, axes = self.begin(rows)
         seen = self._seen(objective, held)
-        validate = HeldOut(network, objective, held.target, seen)
-        pca = self._pca_score([(axes, held.target, seen)])
+        validate = HeldOut(network, objective, held.target, seen, weight=held.weight)
+        pca = pca_score([(network, axes, held._replace(inputs=seen))])
         history = self._train(network, objective, rows, validate, on_epoch)
         best = history.best_epoch
         score = history.validations[best].score
-        return Fitted(network, objective, history, best, score, pca, rows.target)
+        return Fitted(network, objective, history, best, score, pca, rows)
 
     def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
         """Let five cross-validation fits choose the epoch; train on all rows up to it."""
@@ -265,17 +283,20 @@ class Fitting:
         histories, judges, parts = [], [], []
         for index, (training, held_out) in enumerate(folds.split(np.arange(self.n_rows)), start=1):
             rows, held = (self.rows.take(torch.from_numpy(part)) for part in (training, held_out))
-            centre = rows.target.nanmean(0)
+            centre = rows.mean()
             rows, held = rows.about(centre), held.about(centre)
             network, objective, axes = self.begin(rows, index)
             seen = self._seen(objective, held, index)
-            judges.append(HeldOut(network, objective, held.target, seen, keep_rows=True))
-            parts.append((axes, held.target, seen))
+            judges.append(HeldOut(network, objective, held.target, seen, keep_rows=True, weight=held.weight))
+            parts.append((network, axes, held._replace(inputs=seen)))
             histories.append(self._train(network, objective, rows, judges[-1], index=index, patience=False))
             if histories[-1].interrupted:
                 break
         pooled, losses = pool(histories, judges)
-        chosen = choose_epoch(losses) if self.estimator._starts_as_pca() else int(losses.mean(1).argmin())
+        if self.estimator._starts_as_pca():
+            chosen = choose_epoch(losses, weights_of(judges))
+        else:
+            chosen = int(np.argmin([validation.loss for validation in pooled.validations]))
         network, objective, axes = self.begin(self.rows)
         if chosen and not pooled.interrupted:
 
@@ -288,9 +309,9 @@ class Fitting:
             chosen = final.n_epochs
         else:
             chosen = 0
-        pca = self._pca_score(parts)
+        pca = pca_score(parts)
         score = pooled.validations[chosen].score
-        return Fitted(network, objective, pooled, chosen, score, pca, self.rows.target)
+        return Fitted(network, objective, pooled, chosen, score, pca, self.rows)
 
     def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
         """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
@@ -298,9 +319,9 @@ class Fitting:
         first = self.start is None and self.n_rows < _defaults.NOTHING_BELOW
         if first and self.estimator.early_stopping and self.estimator._starts_as_pca():
             history = History(losses=[{"reconstruction": self._start_loss(network, objective)}])
-            return Fitted(network, objective, history, 0, None, None, self.rows.target)
+            return Fitted(network, objective, history, 0, None, None, self.rows)
         history = self._train(network, objective, self.rows, None, on_epoch)
-        return Fitted(network, objective, history, history.best_epoch, None, None, self.rows.target)
+        return Fitted(network, objective, history, history.best_epoch, None, None, self.rows)
 
     def one_epoch(self, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
         """Go over the rows once at a constant rate, from the optimiser's state as it was left.
@@ -328,14 +349,16 @@ class Fitting:
                 step.load_state_dict(state["step"])
                 order.set_state(state["rows"])
             shuffle = self.estimator.solver != "lbfgs"
-            batches = InMemory(self.rows.target, self.batch_size, shuffle, self.rows.inputs)
+            rows = self.rows
+            batches = InMemory(rows.target, self.batch_size, shuffle, rows.inputs, rows.weight)
             history = train(network, objective, batches, step, n_epochs=1, rows=order)
             use_generator(network, None)
-            fitted = Fitted(network, objective, history, history.best_epoch, None, None, self.rows.target)
+            fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
             return fitted, step.state_dict(), order.get_state()
 
     def _start_loss(self, network: Autoencoder, objective: Objective) -> float:
-        return HeldOut(network, objective, self.rows.target, self.rows.inputs)().loss
+        rows = self.rows
+        return HeldOut(network, objective, rows.target, rows.inputs, weight=rows.weight)().loss
 
     def _seen(self, objective: Objective, held: Rows, index: int = 0) -> torch.Tensor:
         """Give what the encoder sees of held-out rows: corrupted once, so that epochs compare."""
@@ -343,16 +366,6 @@ class Fitting:
             return held.target if held.inputs is None else held.inputs
         noise = self.streams.torch("held_out_noise", index, held.target.device)
         return objective.corrupt(held.target, noise)
-
-    @staticmethod
-    def _pca_score(parts: list[tuple[PrincipalAxes, torch.Tensor, torch.Tensor]]) -> float:
-        """Give the variance of held-out rows that PCA explains from what the encoder sees of them."""
-        missed = total = 0.0
-        for axes, held, seen in parts:
-            for part, inputs in zip(held.split(8192), seen.split(8192), strict=True):
-                missed += float((part - axes.project(inputs.nan_to_num())).double().square().nansum())
-                total += float(part.double().square().nansum())
-        return explained(missed, total)
 
     @contextlib.contextmanager
     def _module_randomness(self) -> Iterator[None]:

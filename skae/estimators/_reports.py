@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.estimators._fitting import Fitted
+from skae.estimators._fitted import Fitted
+from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
@@ -81,16 +82,44 @@ class EpochReports:
             self.current.call_on_fit_task_end(estimator=self.estimator)
 
 
+def _unseen(estimator: Any) -> list[Any]:
+    """List the columns of which training has seen nothing."""
+    gaps = estimator.network_.gaps
+    if gaps is None or bool(gaps.known.all()):
+        return []
+    unseen = np.flatnonzero(~gaps.known.numpy())
+    if isinstance(estimator._table, Table):
+        unseen = np.unique(estimator._table.inside.owners[unseen])
+    names = getattr(estimator, "feature_names_in_", None)
+    return [int(column) if names is None else str(names[column]) for column in unseen]
+
+
 def warn(estimator: Any, fitted: Fitted) -> None:
     """Warn of a fit that was interrupted, and of one that ended below PCA."""
     # Frames up to the user's line: this function, `_fit`, `fit`, the one that minds callbacks.
     level = 5
     if fitted.history.interrupted:
         warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=level)
+    unseen = _unseen(estimator)
+    if unseen:
+        warnings.warn(
+            f"No row has a value in columns {unseen[:10]}: nothing is learnt of them, what they hold later "
+            "counts as missing, and they come back as zero. Drop them.",
+            stacklevel=level,
+        )
     for message in estimator._complaints():
         warnings.warn(message, ConvergenceWarning, stacklevel=level)
+    if estimator.objective_.makes_gaps:
+        # PCA gives back what it sees, and what is hidden may be all that counts.
+        return
     score, pca = fitted.validation_score, fitted.pca_score
-    if not estimator._rivals_pca or estimator.loss != "squared_error" or score is None or pca is None:
+    if (
+        not estimator._rivals_pca
+        or estimator._is_mixed()
+        or estimator.loss != "squared_error"
+        or score is None
+        or pca is None
+    ):
         return
     if score < pca - 1e-6:
         warnings.warn(

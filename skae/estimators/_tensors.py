@@ -15,6 +15,7 @@ from torch import nn
 
 from skae._forks import settle
 from skae.networks.autoencoder import Autoencoder
+from skae.networks.dropout import Dropout, use_generator
 from skae.objectives.reconstruction import Reconstruction
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
@@ -22,6 +23,9 @@ from skae.objectives.reconstruction import Reconstruction
 _CHUNK_VALUES = 2**18
 _MIN_CHUNK_ROWS = 256
 _MAX_CHUNK_ROWS = 4096
+# Tables of up to so many cells are trained in float64, so that weights of rows count like repetitions to the
+# last digits that scikit-learn compares. It takes a third longer, which is a second there.
+_DOUBLE_CELLS = 2**11
 
 
 class Frame(NamedTuple):
@@ -51,18 +55,22 @@ def chunks(X: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(X), size)]
 
 
-def measure(X: np.ndarray) -> Frame:
+def measure(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
     """Measure the mean of each column and the overall scale.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         Floats; cells that are NaN do not count.
+    weight : ndarray of shape (n_samples,), optional
+        Weights of rows.
 
     Returns
     -------
     frame : Frame
     """
+    if weight is not None:
+        return _measure_weighted(X, weight)
     has_gaps = bool(np.isnan(X.sum()))
     mean, total = (np.nanmean, np.nansum) if has_gaps else (np.mean, np.sum)
     # A column of NaN alone has no mean, and no cell that one could be taken from.
@@ -74,6 +82,29 @@ def measure(X: np.ndarray) -> Frame:
     return Frame(centre, scale if scale > rounding else 1.0)
 
 
+def _measure_weighted(X: np.ndarray, weight: np.ndarray) -> Frame:
+    there = ~np.isnan(X)
+    counts = weight @ there
+    known = np.where(there, X, 0.0)
+    centre = weight @ known / np.maximum(counts, np.finfo(float).tiny)
+    squares = float((weight @ np.where(there, known - centre, 0.0) ** 2).sum())
+    scale = float(np.sqrt(squares / max(counts.sum(), np.finfo(float).tiny)))
+    rounding = 10 * np.finfo(X.dtype).eps * float(np.abs(centre).max())
+    return Frame(centre, scale if scale > rounding else 1.0)
+
+
+def weights_to(weight: np.ndarray, like: torch.Tensor, order: np.ndarray | None = None) -> torch.Tensor:
+    """Put weights of rows on the device in the dtype of rows, (n_samples, 1).
+
+    Whole numbers count like repetitions, wherever the number of rows matters; others, shares for example, are
+    divided by their mean.
+    """
+    if (weight != np.round(weight)).any():
+        weight = weight / weight.mean()
+    weight = weight[slice(None) if order is None else order]
+    return torch.from_numpy(weight)[:, None].to(like)
+
+
 def _quietly(mean: Callable[..., np.ndarray], X: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -83,7 +114,7 @@ def _quietly(mean: Callable[..., np.ndarray], X: np.ndarray) -> np.ndarray:
 def to_rows(
     X: np.ndarray, frame: Frame, device: torch.device, order: np.ndarray | None = None
 ) -> torch.Tensor:
-    """Put centred and scaled rows on the device as float32.
+    """Put centred and scaled rows on the device, as float32, or as float64 where there are few.
 
     Parameters
     ----------
@@ -99,11 +130,16 @@ def to_rows(
         The only copy of the data that training makes.
     """
     settle()
-    rows = torch.empty(X.shape, dtype=torch.float32)
+    rows = torch.empty(X.shape, dtype=torch.float64 if is_small(X, device) else torch.float32)
     view = rows.numpy()
     for part in chunks(X):
         view[part] = (X[part if order is None else order[part]] - frame.centre) / frame.scale
     return rows.to(device)
+
+
+def is_small(X: np.ndarray, device: torch.device) -> bool:
+    """Tell whether a table is trained in float64."""
+    return X.size <= _DOUBLE_CELLS and device.type != "mps"
 
 
 class Codec:
@@ -125,25 +161,30 @@ class Codec:
         centred = reconstruction.centred
         self.centred = centred if isinstance(centred, bool) else centred.cpu().numpy()
         self.frame = frame
-        self._double: Autoencoder | None = None
+        self._copies: dict[torch.dtype, Autoencoder] = {}
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to codes (n, n_components)."""
-        return self._read(X, self._network(X.dtype).encode)
+        return self.measure(X, lambda network, rows: network.encode(rows))
 
     def activations(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to the activations of all hidden layers and the code."""
-        return self._read(X, self._network(X.dtype).activations)
+        return self.measure(X, lambda network, rows: network.activations(rows))
 
     def measure(
         self, X: np.ndarray, function: Callable[[Autoencoder, torch.Tensor], torch.Tensor]
     ) -> np.ndarray:
         """Give what a function of the network and centred and scaled rows says of data (n, n_features)."""
         network = self._network(X.dtype)
-        return self._read(X, lambda rows: function(network, rows))
 
-    def _read(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
-        return self._apply(X, lambda part: function(torch.from_numpy(self.frame.to_network(part))))
+        def read(part: np.ndarray) -> torch.Tensor:
+            rows = torch.from_numpy(self.frame.to_network(part))
+            # A network that has seen gaps in training fills them itself.
+            if network.gaps is not None and not network.gaps.always and np.isnan(part).any():
+                rows = network.complete(rows)
+            return function(network, rows)
+
+        return self._apply(X, read)
 
     def decode(self, Z: np.ndarray, draw: Callable[[torch.Tensor], torch.Tensor] | None = None) -> np.ndarray:
         """Map codes (n, n_components) to data (n, n_features), drawn about their means if asked to."""
@@ -158,6 +199,17 @@ class Codec:
         X = self._apply(Z, back)
         return self.frame.to_data(X, self.centred)
 
+    def loose(self, generator: torch.Generator, dtype: np.dtype) -> "Codec":
+        """Give a copy whose dropout goes on in use, by a generator; itself where there is none."""
+        if not any(isinstance(module, Dropout) for module in self.network.modules()):
+            return self
+        network = copy.deepcopy(self._network(dtype))
+        use_generator(network, generator)
+        for module in network.modules():
+            if isinstance(module, Dropout):
+                module.train()
+        return Codec(network, self.reconstruction, self.frame)
+
     @staticmethod
     def _apply(X: np.ndarray, function: Any) -> np.ndarray:
         settle()
@@ -167,22 +219,23 @@ class Codec:
         if not np.isfinite(result).all():
             raise ValueError(
                 f"The network's output overflowed {X.dtype}: some input values are too far from those "
-                f"seen in training (largest magnitude here: {np.abs(X).max():.3g}). "
+                f"seen in training (largest magnitude here: {np.nanmax(np.abs(X)):.3g}). "
                 "Remove or clip such rows, or pass float64."
             )
         return result
 
     def _network(self, dtype: np.dtype) -> Autoencoder:
-        if dtype == np.float32:
+        wanted = torch.float32 if dtype == np.float32 else torch.float64
+        if next(self.network.parameters()).dtype == wanted:
             return self.network
-        if self._double is None:
+        if wanted not in self._copies:
             # Cached: converting takes longer than encoding one row. Two threads may both
             # convert; the results are equal.
-            self._double = copy.deepcopy(self.network).double()
-        return self._double
+            self._copies[wanted] = copy.deepcopy(self.network).to(wanted)
+        return self._copies[wanted]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_double": None}
+        return {**self.__dict__, "_copies": {}}
 
 
 class Encoder(nn.Module):
@@ -208,7 +261,10 @@ class Encoder(nn.Module):
         """Map rows (n, n_features) to codes (n, n_components)."""
         weight = next(self.network.parameters())
         # In the float64 of the centre first: the difference of two large numbers is what counts.
-        return self.network.encode(((x - self.centre) / self.scale).to(weight.dtype))
+        rows = ((x - self.centre) / self.scale).to(weight.dtype)
+        if self.network.gaps is not None and not self.network.gaps.always:
+            rows = self.network.complete(rows)
+        return self.network.encode(rows)
 
 
 class Decoder(nn.Module):

@@ -9,7 +9,8 @@ import torch
 
 from skae._random import Streams
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
-from skae.estimators._fitting import Fitted
+from skae.estimators._fitted import Fitted
+from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction
@@ -101,23 +102,25 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         check_count(n_samples, "n_samples")
         generator = Streams(random_state).torch("noise")
         codes = self._prior()(n_samples, self.n_components_, generator)
-        X = self._codec.decode(codes.numpy().astype(np.float64))
-        if noise and self.objective_.reconstruction.is_centred:
+        reconstruction = self.objective_.reconstruction
+        draw = (lambda mean: cast(Any, reconstruction).sample(mean, generator)) if self._is_mixed() else None
+        X = self._codec.decode(codes.numpy().astype(np.float64), draw if noise else None)
+        if noise and np.any(self._codec.centred):
             drawn = torch.randn(X.shape, generator=generator, dtype=torch.float64).numpy()
-            X += np.sqrt(cast(Any, self).noise_variance_) * drawn
+            X += np.where(self._codec.centred, np.sqrt(cast(Any, self).noise_variance_) * drawn, 0.0)
         return self._as_given(X)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)
         if fitted.rows is not None:
             network, reconstruction = attributes["network_"], attributes["objective_"].reconstruction
-            parts = []
-            with torch.inference_mode():
-                for part in fitted.rows.cpu().split(8192):
-                    target = reconstruction.target(part)
-                    parts.append(reconstruction.squares(network(part), target).nansum(0).double())
-            observed = (~fitted.rows.isnan()).sum(0).clamp_min(1).cpu()
-            attributes["noise_variance_"] = (sum(parts) / observed).numpy() * frame.scale**2
+
+            def missed(part: torch.Tensor) -> torch.Tensor:
+                return reconstruction.squares(network(part), reconstruction.target(part)).nan_to_num()
+
+            rows = fitted.rows
+            there = average(rows, lambda part: ~part.isnan()).clamp_min(torch.finfo().tiny)
+            attributes["noise_variance_"] = (average(rows, missed) / there).numpy() * frame.scale**2
         return attributes
 
     def _prior(self) -> Prior:
@@ -129,8 +132,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             objective.penalties["adversary"] = Adversary(self.alpha, self.n_components, self._prior())
         return objective
 
-    def _check(self, X: np.ndarray) -> str:
-        link = super()._check(X)
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+        link = super()._check(X, weight)
         # Drawn from for its checks: a wrong function is told before anything is trained.
         self._prior()(2, self.n_components, torch.Generator().manual_seed(0))
         return link

@@ -16,17 +16,21 @@ from torch import nn
 
 from skae._parameters import Specification
 from skae._random import Streams
-from skae.estimators import _checks, _defaults, _tensors
+from skae.estimators import _checks, _defaults, _scores, _tensors
 from skae.estimators._declaration import AutoencoderParameters
-from skae.estimators._fitting import Fitted, Fitting
+from skae.estimators._fitted import Fitted
+from skae.estimators._fitting import Fitting
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
-from skae.metrics import squared_errors, variance_explained_score
+from skae.estimators._sparse import Directions
+from skae.estimators._tables import Table
 from skae.networks import Custom, Dense
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder
+from skae.networks.pca_start import fit_affine_decoder
+from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.objectives.by_column import Mixed
 from skae.objectives.penalties import WeightL1
 from skae.training import History
 
@@ -42,6 +46,7 @@ class _FittedAttributes:
     loss_curve_: list[float]
     _codec: _tensors.Codec
     _row_shape: tuple[int, ...] | None
+    _table: Table | Directions | None
 
 
 class BaseAutoencoder(
@@ -69,7 +74,8 @@ class BaseAutoencoder(
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has names that are all strings.
     mean_ : ndarray of shape (n_features,)
-        Mean of each column, in the units of X.
+        Mean of each column over its cells that are there, in the units of X. With `scaling` or columns of
+        several kinds, that of each column inside.
     scale_ : float
         The one number that centred data is divided by: its root mean square over all cells.
     n_iter_ : int
@@ -129,31 +135,39 @@ class BaseAutoencoder(
         """Give the loss by cell."""
         loss = LOSSES[self.loss]
         centre = torch.from_numpy(frame.centre)
+        if self._is_mixed():
+            table = cast(Table, self._table)
+            weights = torch.from_numpy(table.weights / frame.scale**2)
+            # Losses of numeric columns are in squared units of scaled rows, and the others relative to them.
+            weights[torch.from_numpy(table.numeric)] = 1.0
+            return Mixed(table.inside.kinds, table.inside.groups, weights, self.loss, centre, frame.scale)
         return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
 
     def _complaints(self) -> list[str]:
         """Give what a user should be warned of after a fit."""
         return []
 
-    def _start(
-        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
-    ) -> None:
+    def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
         """Go on from a linear path that is PCA to what is best to start from."""
         if not self._starts_as_pca():
-            fit_affine_decoder(network, rows, objective.reconstruction)
+            fit_affine_decoder(network, rows.target, objective.reconstruction, rows.seen, rows.weight)
 
     # ------------------------------------------------------- scikit-learn's methods
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the autoencoder.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn, at least 2; finite numbers.
+            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
+            DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
+            columns are read through their 256 leading directions, and never made dense.
         y : Ignored
             Present for the conventions of Pipeline.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
 
         Returns
         -------
@@ -167,48 +181,56 @@ class BaseAutoencoder(
         FloatingPointError
             If training does not stay finite, as `skae.DivergenceError`.
         """
-        return self._fit(X, y)
+        return self._fit(X, y, sample_weight=sample_weight)
 
-    def _fit(self, X: ArrayLike, y: Any, target: ArrayLike | None = None) -> Self:
+    def _fit(
+        self, X: ArrayLike, y: Any, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
+        given: Any = X
         with _checks.unchanged_on_failure(self):
             start = self._warm_start()
-            X = _checks.check_data(self, X, reset=start is None, min_samples=2)
+            X = _checks.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
+            given = X if self._table is None else given
             wanted = X if target is None else _checks.check_target(self, target, X)
-            link = self._check(wanted)
+            weight = self._weights(sample_weight, X)
+            if weight is not None:
+                wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
+            link = self._check(wanted, weight)
             streams = Streams(self.random_state)
             layout = lay_out(self, len(X), streams)
-            frame = self._codec.frame if start is not None else _tensors.measure(wanted)
+            frame = self._codec.frame if start is not None else _tensors.measure(wanted, weight)
             device = _defaults.device(self.device)
-            on_device = [
-                _tensors.to_rows(table, frame, device, layout.order)
-                for table in ((wanted,) if target is None else (wanted, X))
-            ]
+            rows = _tensors.to_rows(wanted, frame, device, layout.order)
             fitting = Fitting(
                 self,
-                Rows(*on_device),
-                lambda: self._new_objective(link, frame, is_clean=target is not None).to(device),
+                Rows(
+                    rows,
+                    None if target is None else _tensors.to_rows(X, frame, device, layout.order),
+                    None if weight is None else _tensors.weights_to(weight, rows, layout.order),
+                ),
+                lambda: self._new_objective(link, frame, is_clean=target is not None).to(rows),
                 streams,
                 layout,
                 start,
             )
             context = self._init_callback_context(max_subtasks=fitting.n_epochs)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            reports = EpochReports(self, context, frame, X, y, fitting.n_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=given, y=y)
+            reports = EpochReports(self, context, frame, given, y, fitting.n_epochs)
             fitted = fitting.run(reports)
             reports.close()
             vars(self).update(self._fitted_attributes(fitted, frame))
             self._training_state = None
             context.call_on_fit_task_end(
                 estimator=self,
-                X=X,
+                X=given,
                 y=y,
                 reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
             )
         warn(self, fitted)
         return self
 
-    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Go once over further rows, from the weights and the optimiser's state as they are.
 
         The first call measures the centring and starts at the PCA of its rows: pass it a
@@ -219,9 +241,11 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn; at least 2 in the first call.
+            Rows to learn; at least 2 in the first call, which should hold every category there is.
         y : Ignored
             Present for the conventions of Pipeline.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0. None weighs all alike.
 
         Returns
         -------
@@ -237,16 +261,21 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "network_")
         with _checks.unchanged_on_failure(self):
-            X = _checks.check_data(self, X, reset=first, min_samples=2 if first else 1)
-            link = self._check(X)
-            frame = _tensors.measure(X) if first else self._codec.frame
+            X = _checks.check_data(self, X, first, 2 if first else 1, sample_weight)
+            weight = self._weights(sample_weight, X)
+            link = self._check(X, weight)
+            frame = _tensors.measure(X, weight) if first else self._codec.frame
             device = _defaults.device(self.device)
             state = getattr(self, "_training_state", None) or {}
             streams = state.get("streams") or Streams(self.random_state)
+            rows = _tensors.to_rows(X, frame, device)
+            if not first:
+                # The dtype of the first call, whatever the size of this one.
+                rows = rows.to(next(self.network_.parameters()).dtype)
             fitting = Fitting(
                 self,
-                Rows(_tensors.to_rows(X, frame, device)),
-                lambda: self._new_objective(link, frame).to(device),
+                Rows(rows, weight=None if weight is None else _tensors.weights_to(weight, rows)),
+                lambda: self._new_objective(link, frame).to(rows),
                 streams,
                 Layout("none", len(X), None),
                 None if first else self._copies(device),
@@ -306,14 +335,19 @@ class BaseAutoencoder(
             What the code keeps of them, in the units of the data.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._as_given(self._reconstructed(X)[1])
+        back: Any = self._as_given(self._reconstructed(X)[1])
+        if hasattr(back, "iloc") and hasattr(X, "index"):
+            back.index = cast(Any, X).index
+        return back
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Give the share of the variance of rows that their codes explain.
 
         ``1 - SSE / SST`` with the sums of squares of the reconstruction errors and of the
         deviations from the training mean: 1 is perfect, 0 no better than the mean. For PCA
-        use `skae.metrics.variance_explained`, as `PCA.score` is a log-likelihood.
+        use `skae.metrics.variance_explained`, as `PCA.score` is a log-likelihood. Missing cells count
+        nowhere. With `scaling` or columns of several kinds, it is about the columns inside: scaled numbers,
+        and a column of zeros and ones a category.
 
         Parameters
         ----------
@@ -321,6 +355,8 @@ class BaseAutoencoder(
             Rows.
         y : Ignored
             Present for the conventions of scikit-learn.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0. None weighs all alike.
 
         Returns
         -------
@@ -328,8 +364,9 @@ class BaseAutoencoder(
             Share of variance explained, at most 1.
         """
         _checks.check_is_fitted(self, "network_")
-        X, X_back = self._reconstructed(X)
-        return variance_explained_score(X, X_back, mean=self.mean_)
+        inside, back = self._reconstructed(X)
+        weight = self._weights(sample_weight, inside)
+        return _scores.explained(self._table, X, inside, back, self.mean_, weight)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give the negative reconstruction error of each row: higher is more usual.
@@ -359,11 +396,14 @@ class BaseAutoencoder(
         Returns
         -------
         errors : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors in squared units of X, as float64.
+            Squared errors in squared units of X, as float64; NaN for missing cells. With `scaling` or columns
+            of several kinds, of the columns inside: those of a category's columns are added up.
         """
         _checks.check_is_fitted(self, "network_")
-        errors = squared_errors(*self._reconstructed(X))
-        return errors if per_feature else np.nanmean(errors, axis=1)
+        inside, back = self._reconstructed(X)
+        if per_feature:
+            return _scores.errors_by_cell(self._table, X, inside, back)
+        return _scores.errors_by_row(self._table, X, inside, back)
 
     # ------------------------------------------------------------------ inside
 
@@ -381,6 +421,8 @@ class BaseAutoencoder(
 
     def _as_given(self, rows: np.ndarray) -> np.ndarray:
         """Give rows the shape that they had in `fit`: that of images or sequences."""
+        if self._table is not None:
+            return self._table.decode(rows)
         if self._row_shape is None:
             return rows
         return cast(Any, self.network).from_rows(rows, self._row_shape)
@@ -392,15 +434,29 @@ class BaseAutoencoder(
         X = self._validated(X)
         return X, self._codec.decode(self._codes(X))
 
-    def _check(self, X: np.ndarray) -> str:
+    def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
+        return _checks.check_weights(sample_weight, X, np.float64)
+
+    def _is_mixed(self) -> bool:
+        """Tell whether columns are of several kinds."""
+        return getattr(self, "_table", None) is not None and cast(Table, self._table).is_mixed
+
+    def _n_columns(self) -> int:
+        """Give the number of columns inside."""
+        return self.n_features_in_ if self._table is None else len(self._table.numeric)
+
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         """Check all that can be checked before training; give the link's name."""
         _checks.check_parameters(self)
         _checks.check_n_components(self.n_components, X.shape[1])
         _defaults.device(self.device)
         if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
             raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")
+        if self._is_mixed():
+            _checks.check_mixed(self)
         link = _checks.check_loss(X, self.loss, self.output_activation)
-        _checks.check_training(self, self._new_objective(link, _tensors.Frame(np.zeros(X.shape[1]), 1.0)))
+        objective = self._new_objective(link, _tensors.Frame(np.zeros(X.shape[1]), 1.0))
+        _checks.check_training(self, objective)
         return link
 
     def _specification(self) -> Specification:
@@ -439,6 +495,7 @@ class BaseAutoencoder(
     def _starts_as_pca(self) -> bool:
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
         is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
+        is_squared = is_squared and not self._is_mixed()
         return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
 
     def _n_pca_components(self) -> int:
@@ -490,6 +547,10 @@ class BaseAutoencoder(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
+        has_own_way = getattr(self.network, "takes_gaps", False)
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = not has_own_way and self.solver != "recirculation"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.positive_only = LOSSES[self.loss].lowest >= 0 if self.loss in LOSSES else False
         return tags

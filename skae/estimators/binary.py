@@ -5,15 +5,16 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from skae.estimators._checks import Interval
-from skae.estimators._fitting import Fitted
+from skae.estimators._fitted import Fitted
+from skae.estimators._rows import Rows, average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Binary, Bottleneck
-from skae.networks.pca_start import PrincipalAxes, rotate_linear_path
+from skae.networks.pca_start import rotate_linear_path
+from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
 
@@ -115,18 +116,14 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     def _starts_as_pca(self) -> bool:
         return False
 
-    def _start(
-        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
-    ) -> None:
+    def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
         rotate_linear_path(network, axes)
         super()._start(network, objective, axes, rows)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)
         if fitted.rows is not None:
-            with torch.inference_mode():
-                parts = [attributes["network_"].encode(part.cpu()) for part in fitted.rows.split(8192)]
-            attributes["bit_means_"] = torch.cat(parts).double().mean(0).numpy()
+            attributes["bit_means_"] = average(fitted.rows, attributes["network_"].encode).numpy()
         return attributes
 
     def _encode(self, X: np.ndarray) -> np.ndarray:

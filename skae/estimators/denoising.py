@@ -13,6 +13,7 @@ from torch import nn
 
 from skae.estimators._checks import Interval, StrOptions, check_code_activation
 from skae.estimators._columns import group_numbers, per_column
+from skae.estimators._sparse import Directions
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
@@ -30,11 +31,13 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
 
     Parameters
     ----------
-    corruption : {"swap", "gaussian", "masking", "salt_and_pepper"} or callable, default="swap"
+    corruption : {"swap", "gaussian", "masking", "salt_and_pepper", "missing"} or callable, default="swap"
         What is done to the rows. "swap" puts into a cell the value that its column has in
         another row of the batch, drawn for each cell anew; "gaussian" adds normal noise; "masking"
         sets cells to zero; "salt_and_pepper" sets them to the least or the largest value of
-        their column. A callable takes an array of rows in the units of X and a
+        their column; "missing" hides them, so that the encoder learns to do without: each row has a rate of
+        its own, between zero and twice the level. A callable takes an array of rows in the units of X (with
+        `scaling` or columns of several kinds, in those of the columns inside) and a
         `numpy.random.Generator`, and gives an array of the same shape.
     corruption_level : float, array-like of shape (n_features,) or dict, default=0.15
         Probability that a cell is corrupted, in [0, 1]; for "gaussian" the standard deviation of the
@@ -90,7 +93,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     True
     """
 
-    corruption: Literal["swap", "gaussian", "masking", "salt_and_pepper"] | Callable = "swap"
+    corruption: Literal["swap", "gaussian", "masking", "salt_and_pepper", "missing"] | Callable = "swap"
     corruption_level: float | Sequence[float] | np.ndarray | Mapping[Any, float] = 0.15
     column_groups: Sequence[Sequence[Any]] | None = None
     emphasis: float | None = None
@@ -108,15 +111,26 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     }
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None, *, clean: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        clean: ArrayLike | None = None,
+    ) -> Self:
         """Fit the autoencoder.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn, at least 2; finite numbers.
+            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
+            DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
+            columns are read through their 256 leading directions, and never made dense.
         y : Ignored
             Present for the conventions of Pipeline.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
         clean : array-like of shape (n_samples, n_features), default=None
             What each row would be without noise, where that is known: X is then taken as it is, and
             nothing is added to it. In a Pipeline, ask for it with `set_fit_request(clean=True)`.
@@ -133,7 +147,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         FloatingPointError
             If training does not stay finite, as `skae.DivergenceError`.
         """
-        return self._fit(X, y, clean)
+        return self._fit(X, y, clean, sample_weight)
 
     def denoise(self, X: ArrayLike) -> np.ndarray:
         """Give rows back without their noise.
@@ -167,6 +181,16 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         highest = math.inf if self.corruption == "gaussian" else 1.0
         level = per_column(self.corruption_level, names, self.n_features_in_, "corruption_level", highest)
         groups = group_numbers(self.column_groups, names, self.n_features_in_, "column_groups")
+        if isinstance(self._table, Directions):
+            if np.ptp(level) > 0 or self.column_groups is not None:
+                raise ValueError(
+                    "A sparse table is read through its leading directions, so that noise cannot be told "
+                    "apart by column: give one corruption_level, and no column_groups."
+                )
+            level, groups = np.full(self._n_columns(), level[0]), np.arange(self._n_columns())
+        elif self._table is not None:
+            # The columns inside of one category go together.
+            level, groups = level[self._table.inside.owners], groups[self._table.inside.owners]
         for group in range(groups.max() + 1):
             if np.ptp(level[groups == group]) > 0:
                 raise ValueError(
@@ -177,8 +201,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
             return None
         return CORRUPTIONS[self.corruption](torch.from_numpy(level), torch.from_numpy(groups))
 
-    def _check(self, X: np.ndarray) -> str:
-        link = super()._check(X)
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+        link = super()._check(X, weight)
         check_code_activation(self.code_activation, self.linear_path)
         if self.features == "all" and not isinstance(self._specification(), Dense):
             raise ValueError(

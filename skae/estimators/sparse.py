@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import sparse_encode
@@ -14,7 +13,8 @@ from torch import nn
 
 from skae._parameters import Specification
 from skae.estimators._checks import Interval, StrOptions, check_is_fitted
-from skae.estimators._fitting import Fitted
+from skae.estimators._fitted import Fitted
+from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
@@ -236,7 +236,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 objective.revival = Resample(self.n_components)
             elif self.revival == "auxiliary":
                 # Half as many as there are columns speak for the dead, as in the paper.
-                n_auxiliary = max(1, min(self.n_features_in_ // 2, self.n_components))
+                n_auxiliary = max(1, min(self._n_columns() // 2, self.n_components))
                 objective.penalties["auxiliary"] = AuxK(self.n_components, n_auxiliary)
         return objective
 
@@ -249,8 +249,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             activation=self.activation,
         )
 
-    def _check(self, X: np.ndarray) -> str:
-        link = super()._check(X)
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+        link = super()._check(X, weight)
         if not isinstance(self._specification(), Dictionary):
             raise ValueError("network must be None or a Dictionary: its decoder holds the atoms.")
         for name, value in (("linear_path", False), ("tied_weights", False), ("batch_norm", False)):
@@ -282,10 +282,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         atoms = self._atoms(attributes["network_"])
         attributes["components_"] = frame.scale * atoms.weight.numpy().T.astype(np.float64)
         if fitted.rows is not None:
-            with torch.inference_mode():
-                parts = [attributes["network_"].encode(part.cpu()) for part in fitted.rows.split(8192)]
-            active = torch.stack([(part > _KINDS[self.penalty].on_above).sum(0) for part in parts]).sum(0)
-            frequency = active.double().numpy() / len(fitted.rows)
+            above = _KINDS[self.penalty].on_above
+            frequency = average(fitted.rows, lambda rows: attributes["network_"].encode(rows) > above).numpy()
             attributes["activation_frequency_"] = frequency
             attributes["n_active_"] = float(frequency.sum())
             attributes["dead_components_"] = np.flatnonzero(frequency == 0)
@@ -319,7 +317,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 "link. Use inference='encoder' with debias=False, or fit with an identity output."
             )
         atoms = self._atoms(self.network_)
-        rows = self._codec.frame.to_network(X).astype(np.float64) - atoms.offset.numpy()
+        filled = self._codec.measure(X, lambda network, rows: network.complete(rows))
+        rows = filled.astype(np.float64) - atoms.offset.numpy()
         return rows, atoms.weight.numpy().T.astype(np.float64)
 
     def _searched(self, X: np.ndarray) -> np.ndarray:

@@ -10,22 +10,28 @@ from numpy.typing import ArrayLike
 from sklearn.utils import metadata_routing
 
 from skae._random import Streams
+from skae.estimators._cells import fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
-from skae.estimators._fitting import Fitted
+from skae.estimators._fitted import Fitted
+from skae.estimators._rows import Rows, average
+from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck, Gaussian
-from skae.networks.pca_start import PrincipalAxes, fit_affine_decoder, set_probabilistic_path
+from skae.networks.pca_start import fit_affine_decoder, set_probabilistic_path
+from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
-from skae.objectives.likelihood import KINDS, Likelihood
+from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood
 from skae.objectives.penalties import Divergence
 
 # Variance of the posterior means above which a component is active (Burda et al. 2016).
 _ACTIVE_ABOVE = 0.01
 # Draws over which the evidence lower bound averages, as many again with opposite sign.
+# Codes of which one is chosen.
+_N_CANDIDATES = 20
 _N_PAIRS = 8
 
 
@@ -220,6 +226,47 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         noise = torch.randn((n_samples, *mean.shape), generator=generator).numpy()
         return mean + deviation * noise.astype(mean.dtype)
 
+    def sample_missing(self, X: Any, n_samples: int = 1, random_state: Any = None) -> list[Any]:
+        """Draw what is missing in rows, given what is there.
+
+        Codes are drawn from what the encoder makes of the cells that are there, and one is chosen by its
+        weight, the likelihood of those cells over the encoder's density (sampling importance resampling).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows with gaps.
+        n_samples : int, default=1
+            How many tables to draw.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same draws every time.
+
+        Returns
+        -------
+        tables : list of ndarray or DataFrame of shape (n_rows, n_features)
+            Each is X with its gaps filled; cells that are there stay as they are.
+        """
+        check_is_fitted(self, "network_")
+        check_count(n_samples, "n_samples")
+        inside = self._validated(X)
+        reconstruction = self._likelihood()
+        generator = Streams(random_state).torch("noise")
+
+        def codes(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            pre, target = network.pre_code(rows), reconstruction.target(rows)
+            noise = torch.randn(_N_CANDIDATES * len(pre), self.n_components_, generator=generator).to(pre)
+            weights = log_weights(network, reconstruction, pre, target, noise).softmax(0)
+            chosen = torch.multinomial(weights.T, 1, generator=generator)[:, 0]
+            drawn = network.bottleneck(pre, noise).reshape(_N_CANDIDATES, len(pre), -1)
+            return drawn[chosen, torch.arange(len(pre))]
+
+        tables = []
+        for _ in range(n_samples):
+            Z = self._codec.measure(inside, codes)
+            drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
+            tables.append(fill(X if self._row_shape is None else inside, self._as_given(drawn)))
+        return tables
+
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
         """Give a lower bound on the log-likelihood of each row, in nats: higher is more usual.
 
@@ -283,29 +330,29 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         objective.penalties["divergence"] = Divergence(self.beta, self.free_bits, self.kl_warm_up)
         return objective
 
-    def _start(
-        self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: torch.Tensor
-    ) -> None:
+    def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
         likelihood = cast(Likelihood, objective.reconstruction)
-        explained = (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows)
+        explained = (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows.target)
         # Of as many dimensions as components, the noise was taken for signal.
-        n_features = rows.shape[1]
+        n_features = rows.target.shape[1]
         share = n_features / max(1, n_features - self.n_components)
-        unexplained = share * (rows.square().mean(0) - explained).clamp_min(0)
+        unexplained = share * (Rows(rows.seen.square(), weight=rows.weight).mean() - explained).clamp_min(0)
         likelihood.start(unexplained)
         # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
         noise = likelihood.noise().detach() if self._starts_as_pca() else unexplained
         set_probabilistic_path(network, axes, max(self.beta * float(noise.mean()), 1e-3))
         if not self._starts_as_pca():
-            fit_affine_decoder(network, rows, likelihood)
+            fit_affine_decoder(network, rows.target, likelihood, rows.seen, rows.weight)
 
     def _starts_as_pca(self) -> bool:
         return super()._starts_as_pca() and set(self._kinds()[0]) == {"gaussian"}
 
     def _kinds(self) -> tuple[list[str], list[int]]:
         """Give the kind and the number of the group of each column."""
+        if self._is_mixed():
+            return self._kinds_of_table()
         names = getattr(self, "feature_names_in_", None)
-        n_features = self.n_features_in_
+        n_features = self._n_columns()
         kinds = ["gaussian"] * n_features
         if isinstance(self.likelihood, str):
             kinds = [self.likelihood] * n_features
@@ -324,8 +371,19 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             raise ValueError(f"likelihood must be one of {sorted(KINDS)}; got {unknown[0]!r}.")
         return kinds, group_numbers(self.column_groups, names, n_features, "column_groups").tolist()
 
-    def _check(self, X: np.ndarray) -> str:
-        link = super()._check(X)
+    def _kinds_of_table(self) -> tuple[list[str], list[int]]:
+        """Give the kinds that belong to the types of columns."""
+        if self.likelihood != "gaussian" or self.column_groups is not None:
+            raise ValueError(
+                "Columns of several kinds have likelihoods by column_types; leave column_groups=None and "
+                "likelihood='gaussian', which is that of numeric columns. "
+                f"Got likelihood={self.likelihood!r} and column_groups={self.column_groups!r}."
+            )
+        inside = cast(Table, self._table).inside
+        return [LIKELIHOODS[kind] for kind in inside.kinds], inside.groups
+
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+        link = super()._check(X, weight)
         kinds, groups = self._kinds()
         for kind in sorted(set(kinds)):
             part = X[:, [column for column, name in enumerate(kinds) if name == kind]]
@@ -357,13 +415,16 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             noise = likelihood.noise().double().numpy() * frame.scale**2
         attributes["noise_variance_"] = np.where(is_gaussian, noise, np.nan)
         if fitted.rows is not None:
-            with torch.inference_mode():
-                parts = [network.pre_code(part.cpu()) for part in fitted.rows.split(8192)]
-                posteriors = [network.bottleneck.posterior(part) for part in parts]
-            means = torch.cat([posterior.mean for posterior in posteriors]).double()
-            divergences = torch.cat([posterior.divergence() for posterior in posteriors]).double()
-            attributes["kl_per_component_"] = divergences.mean(0).numpy()
-            spread = means.var(0, correction=0).numpy()
+
+            def read(part: torch.Tensor) -> torch.Tensor:
+                posterior = network.bottleneck.posterior(network.pre_code(part))
+                return torch.cat(
+                    [posterior.divergence(), posterior.mean, posterior.mean.double().square()], 1
+                )
+
+            divergences, means, squares = average(fitted.rows, read).chunk(3)
+            attributes["kl_per_component_"] = divergences.numpy()
+            spread = (squares - means.square()).numpy()
             attributes["active_components_"] = np.flatnonzero(spread > _ACTIVE_ABOVE)
         return attributes
 
@@ -413,7 +474,8 @@ def _check_groups(X: np.ndarray, kinds: list[str], groups: list[int]) -> None:
         if found == {"categorical"}:
             part = X[:, members]
             # Not only whole ones: a row may say how likely each category is.
-            if not np.allclose(part.sum(axis=1), 1, atol=1e-4):
+            sums = part.sum(axis=1)
+            if not np.allclose(sums[~np.isnan(sums)], 1, atol=1e-4):
                 raise ValueError(
                     f"The 'categorical' columns {members} must add up to 1 in each row, as OneHotEncoder "
                     "gives them without drop=; name the columns that belong together in column_groups."

@@ -10,6 +10,7 @@ from torch import nn
 
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Layers, Transposed, empty_linear
+from skae.networks.gaps import Gaps
 
 
 class Autoencoder(nn.Module):
@@ -23,6 +24,8 @@ class Autoencoder(nn.Module):
         What happens to the code between them.
     linear_encoder, linear_decoder : torch.nn.Module, optional
         The linear path `A` and `B`, given together or not at all.
+    gaps : Gaps, optional
+        Fills rows that hold NaN. None leaves them to the encoder.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Autoencoder(nn.Module):
         bottleneck: Bottleneck,
         linear_encoder: nn.Module | None = None,
         linear_decoder: nn.Module | None = None,
+        gaps: Gaps | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -39,20 +43,40 @@ class Autoencoder(nn.Module):
         self.bottleneck = bottleneck
         self.linear_encoder = linear_encoder
         self.linear_decoder = linear_decoder
+        self.gaps = gaps
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
-        """Map rows (n, n_features) to what enters the bottleneck, (n, width).
+        """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
+        return self.pre_code_of(*self.filled(x))
 
-        Where rows may have gaps, the linear path reads them as zero: the mean of their column.
+    def filled(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Fill the gaps of rows (n, n_features) if any were trained on; say which cells were there."""
+        return self.gaps(x) if self.gaps is not None and self.gaps.always else (x, None)
+
+    def complete(self, x: torch.Tensor) -> torch.Tensor:
+        """Fill the gaps of rows (n, n_features), unless the network has a way of its own with them."""
+        return x.nan_to_num() if self.gaps is None else self.gaps(x)[0]
+
+    def pre_code_of(self, x: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
+        """Map filled rows (n, n_features) to what enters the bottleneck, (n, width).
+
+        Where the encoder has a way of its own with gaps, the linear path reads them as zero: the mean of
+        their column.
         """
-        pre = self.encoder(x)
+        pre = self.encoder(self.seen(x, there))
         if self.linear_encoder is None:
             return pre
         return pre + self.linear_encoder(x.nan_to_num() if self.takes_gaps else x)
 
+    def seen(self, x: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """Give what the encoder is shown: filled rows, beside them which cells were there."""
+        if there is None or self.gaps is None or not self.gaps.flags:
+            return x
+        return torch.cat([x, there.to(x)], dim=1)
+
     @property
     def takes_gaps(self) -> bool:
-        """Whether rows may hold NaN."""
+        """Whether the encoder has a way of its own with NaN."""
         return getattr(self.encoder, "takes_gaps", False)
 
     def activations(self, x: torch.Tensor) -> torch.Tensor:
@@ -61,8 +85,10 @@ class Autoencoder(nn.Module):
         Needs layers that list their activations, as those of `Dense` do.
         """
         encoder, decoder = cast(Layers, self.encoder), cast(Layers, self.decoder)
-        code = self.encode(x)
-        return torch.cat([*encoder.activations(x), code, *decoder.activations(code)], dim=1)
+        filled, there = self.filled(x)
+        code = self.bottleneck.read(self.pre_code_of(filled, there))
+        hidden = encoder.activations(self.seen(filled, there))
+        return torch.cat([*hidden, code, *decoder.activations(code)], dim=1)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""

@@ -54,9 +54,11 @@ class Dense(Specification):
 
     # Encoder and decoder have `parts`, which can be trained one by one.
     has_parts = True
+    # The encoder can be told which cells are there.
+    takes_flags = True
 
     def build(
-        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
+        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator, n_flags: int = 0
     ) -> tuple[nn.Module, nn.Module]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
@@ -70,11 +72,13 @@ class Dense(Specification):
             Number of inputs of the decoder: components of the code.
         generator : torch.Generator
             The source of the initial weights.
+        n_flags : int, default=0
+            Number of further inputs of the encoder, after those of the columns.
 
         Returns
         -------
         encoder, decoder : torch.nn.Module
-            Maps from (n, n_features) to (n, code_in) and from (n, code_out) to
+            Maps from (n, n_features + n_flags) to (n, code_in) and from (n, code_out) to
             (n, n_features). Where nothing else is added to them (no linear path), call
             `start_random` on both.
 
@@ -84,7 +88,7 @@ class Dense(Specification):
             If a size, the activation or the dropout is not valid.
         """
         self._check(code_in, code_out)
-        encoder_sizes = (n_features, *self.hidden_layer_sizes, code_in)
+        encoder_sizes = (n_features + n_flags, *self.hidden_layer_sizes, code_in)
         decoder_sizes = (code_out, *reversed(self.hidden_layer_sizes), n_features)
         encoder = Layers(encoder_sizes, self, generator)
         mirrored = encoder.linear_layers()[::-1] if self.tied_weights else None
@@ -137,7 +141,7 @@ class Layers(nn.Sequential):
         modules: list[nn.Module] = []
         activation = ACTIVATIONS[specification.activation]
         for index, (n_in, n_out) in enumerate(pairwise(sizes)):
-            linear = empty_linear(n_in, n_out) if mirrored is None else Transposed(mirrored[index])
+            linear = empty_linear(n_in, n_out) if mirrored is None else Transposed(mirrored[index], n_out)
             nn.init.zeros_(linear.bias)
             modules.append(linear)
             last = index == len(sizes) - 2
@@ -205,13 +209,16 @@ class Transposed(nn.Module):
     ----------
     linear : nn.Linear
         The layer whose weights are shared.
+    n_out : int, optional
+        The first so many of its inputs are given back; all by default.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, n_out: int | None = None) -> None:
         super().__init__()
         self.linear = linear
-        self.bias = nn.Parameter(torch.zeros(linear.in_features))
+        self.bias = nn.Parameter(torch.zeros(linear.in_features if n_out is None else n_out))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, out_features) to (n, in_features) of the shared layer."""
-        return functional.linear(x, self.linear.weight.T, self.bias)
+        weight = self.linear.weight[:, : len(self.bias)]
+        return functional.linear(x, weight.T, self.bias)

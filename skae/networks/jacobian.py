@@ -24,23 +24,25 @@ def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
     network : Autoencoder
         Each row's code must depend on that row alone.
     x : tensor of shape (n_rows, n_features)
-        Rows, centred and scaled.
+        Rows, centred and scaled. Where there are gaps, rows are filled first, and the derivative is by
+        the cells of filled rows.
 
     Returns
     -------
     norms : tensor of shape (n_rows,)
         Differentiable by the parameters, unless gradients are switched off.
     """
+    x, there = network.filled(x)
     layers = _plain_layers(network)
     if layers is not None and len(layers) == 1:
-        return _of_one_layer(network, layers[0], x)
+        return _of_one_layer(network, layers[0], x, there)
     if layers is not None and len(layers) == 3 and type(network.bottleneck) is Bottleneck:
-        return _of_two_layers(network, layers, x)
+        return _of_two_layers(network, layers, network.seen(x, there))
     with _Differentiable(x) as copy:
         # Rows do not see each other: the sum over rows has the gradient of each. torch.func.jacrev would do
         # the same; its first use imports torch's compiler, which takes longer (2 s) than many a fit.
         norms = torch.zeros_like(copy.rows[:, 0])
-        for total in network.encode(copy.rows).sum(0):
+        for total in network.bottleneck.read(network.pre_code_of(copy.rows, there)).sum(0):
             (gradient,) = torch.autograd.grad(
                 total, copy.rows, create_graph=copy.is_learning, retain_graph=True
             )
@@ -63,8 +65,9 @@ def projected_squared_norms(network: Autoencoder, x: torch.Tensor, signs: torch.
     -------
     norms : tensor of shape (n_rows,)
     """
+    x, there = network.filled(x)
     with _Differentiable(x) as copy:
-        total = (network.encode(copy.rows) * signs).sum()
+        total = (network.bottleneck.read(network.pre_code_of(copy.rows, there)) * signs).sum()
         (gradient,) = torch.autograd.grad(total, copy.rows, create_graph=copy.is_learning)
         return copy.result(gradient.square().sum(1))
 
@@ -118,21 +121,26 @@ def _linear_weight(network: Autoencoder) -> torch.Tensor | float:
     return 0.0 if network.linear_encoder is None else cast(torch.Tensor, network.linear_encoder.weight)
 
 
-def _of_one_layer(network: Autoencoder, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _of_one_layer(
+    network: Autoencoder, layer: nn.Module, x: torch.Tensor, there: torch.Tensor | None
+) -> torch.Tensor:
     """Give ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
-    weight = cast(torch.Tensor, layer.weight) + _linear_weight(network)
-    slope = _slope(network.bottleneck.read, network.pre_code(x))
+    weight = cast(torch.Tensor, layer.weight)[:, : x.shape[1]] + _linear_weight(network)
+    slope = _slope(network.bottleneck.read, network.pre_code_of(x, there))
     return slope.square() @ weight.square().sum(1)
 
 
-def _of_two_layers(network: Autoencoder, layers: list[nn.Module], x: torch.Tensor) -> torch.Tensor:
+def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Tensor) -> torch.Tensor:
     """Give ``|A + V diag(s') W|^2`` without the product: it is quadratic in s', the slopes of a row."""
     first, activation, last = (cast(Any, layer) for layer in layers)
-    slope = _slope(activation, first(x))
-    quadratic = (last.weight.T @ last.weight) * (first.weight @ first.weight.T)
+    slope = _slope(activation, first(seen))
+    # Without what tells which cells are there, which is no part of the row.
+    n_flags = seen.shape[1] // 2 if network.gaps is not None and network.gaps.flags else 0
+    reads = first.weight[:, : seen.shape[1] - n_flags]
+    quadratic = (last.weight.T @ last.weight) * (reads @ reads.T)
     norms = ((slope @ quadratic) * slope).sum(1)
     if network.linear_encoder is None:
         return norms
     linear = cast(torch.Tensor, network.linear_encoder.weight)
-    crossed = ((last.weight.T @ linear) * first.weight).sum(1)
+    crossed = ((last.weight.T @ linear) * reads).sum(1)
     return linear.square().sum() + 2 * slope @ crossed + norms

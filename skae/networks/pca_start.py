@@ -5,109 +5,17 @@ out zero, and what the linear path gives back is the projection on the component
 """
 
 import contextlib
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.dense import Transposed
+from skae.networks.principal_axes import PrincipalAxes
 
-# Up to this many columns (or rows), an exact eigendecomposition costs less than a second.
-_EXACT_SIZE = 512
-# A deviation this much smaller than the first one is rounding of float32 rows, not signal.
-_RANK_TOLERANCE = 1e-6
-_CHUNK = 8192
 # Rows that the affine start of losses other than the squared error is fitted on.
 _START_ROWS = 10_000
-
-
-class PrincipalAxes(NamedTuple):
-    """Directions of largest variance of centred rows, and the deviation along each."""
-
-    axes: torch.Tensor  # (rank, n_features), orthonormal rows, float64
-    deviations: torch.Tensor  # (rank,), descending, float64
-
-    def project(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give the PCA reconstruction of centred rows, in their own dtype."""
-        axes = self.axes.to(rows)
-        return rows @ axes.T @ axes
-
-
-@torch.no_grad()
-def principal_axes(rows: torch.Tensor, n_components: int, generator: torch.Generator) -> PrincipalAxes:
-    """Find the leading principal axes of centred rows.
-
-    Exact in float64 for up to 512 columns or rows; beyond that by randomised subspace
-    iteration (Halko, Martinsson and Tropp 2011) in float32, which leaves no figure
-    below 1e-3 of the explained variance in doubt and never copies the rows.
-
-    Parameters
-    ----------
-    rows : tensor of shape (n_rows, n_features)
-        Centred rows.
-    n_components : int
-        How many axes are wanted at most; fewer come back where the rank is lower.
-    generator : torch.Generator
-        Source of the random directions, on the CPU.
-
-    Returns
-    -------
-    found : PrincipalAxes
-        At most `n_components` axes.
-    """
-    n_rows, n_features = rows.shape
-    wanted = min(n_components, n_rows, n_features)
-    if n_features <= _EXACT_SIZE:
-        variances, vectors = torch.linalg.eigh(_sum_over_chunks(rows, lambda part: part.T @ part))
-        axes = vectors.T.flip(0)[:wanted]
-    elif n_rows <= _EXACT_SIZE:
-        double = rows.double()
-        variances, vectors = torch.linalg.eigh(double @ double.T)
-        axes = vectors.T.flip(0)[:wanted] @ double
-        axes /= axes.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    else:
-        variances, axes = _randomised(rows, wanted, generator)
-    deviations = (variances.flip(0)[:wanted].clamp_min(0) / n_rows).sqrt()
-    rank = int((deviations > _RANK_TOLERANCE * deviations[0]).sum()) if deviations.numel() else 0
-    return PrincipalAxes(_signed(axes[:rank]), deviations[:rank])
-
-
-def _randomised(
-    rows: torch.Tensor, wanted: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    n_features = rows.shape[1]
-    # Ten more directions than wanted and seven passes: the settings of scikit-learn's PCA.
-    width = min(wanted + 10, *rows.shape)
-    basis = torch.randn(n_features, width, generator=generator).to(rows)
-
-    def towards(basis: torch.Tensor) -> torch.Tensor:
-        return _sum_over_chunks(rows, lambda part: part.T @ (part @ basis))
-
-    for _ in range(7):
-        basis = torch.linalg.qr(towards(basis)).Q.to(rows)
-    variances, vectors = torch.linalg.eigh(
-        _sum_over_chunks(rows, lambda part: (part @ basis).T @ (part @ basis))
-    )
-    return variances, (basis.double() @ vectors).T.flip(0)[:wanted]
-
-
-def _sum_over_chunks(rows: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Sum a product over chunks of rows in float64, where the chunks fit the exact case."""
-    exact = rows.shape[1] <= _EXACT_SIZE
-    return sum(
-        (product(part.double() if exact else part).double() for part in rows.split(_CHUNK)),
-        start=torch.zeros((), dtype=torch.float64, device=rows.device),
-    )
-
-
-def _signed(axes: torch.Tensor) -> torch.Tensor:
-    """Fix the sign of each axis by its largest entry, as scikit-learn's PCA does."""
-    if not len(axes):
-        return axes
-    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return axes * torch.where(largest < 0, -1.0, 1.0)
 
 
 @torch.no_grad()
@@ -202,7 +110,12 @@ def set_probabilistic_path(network: Autoencoder, found: PrincipalAxes, noise: fl
 
 
 def fit_affine_decoder(
-    network: Autoencoder, rows: torch.Tensor, reconstruction: Any, n_steps: int = 20
+    network: Autoencoder,
+    rows: torch.Tensor,
+    reconstruction: Any,
+    seen: torch.Tensor | None = None,
+    weight: torch.Tensor | None = None,
+    n_steps: int = 20,
 ) -> None:
     """Fit the decoder's half of the linear path to a loss, the codes being those of PCA.
 
@@ -218,25 +131,37 @@ def fit_affine_decoder(
         Centred and scaled rows; the first 10,000 are fitted.
     reconstruction : Reconstruction
         Has `target`, of rows, and `cells`, the loss of outputs and targets.
+    seen : tensor of shape (n_rows, n_features), optional
+        What the encoder sees of the rows; themselves by default.
+    weight : tensor of shape (n_rows, 1), optional
+        Weights of rows.
     n_steps : int, default=20
         Steps of L-BFGS.
     """
-    rows = rows[:_START_ROWS]
+    rows, seen = rows[:_START_ROWS], (rows if seen is None else seen)[:_START_ROWS]
     target = reconstruction.target(rows)
+    there = ~target.isnan()
+    counted = None
+    if weight is not None or not there.all():
+        counted = there.to(target) * (1.0 if weight is None else weight[:_START_ROWS])
+    target = target.nan_to_num()
+    n_cells = rows.numel() if counted is None else float(counted.sum())
     decoder = network.linear_decoder
     if decoder is None:
         return
     parameters = [decoder.bias] if isinstance(decoder, Transposed) else list(decoder.parameters())
     with torch.no_grad():
-        codes = network.encode(rows)
+        codes = network.encode(seen)
     start = [parameter.detach().clone() for parameter in parameters]
     optimizer = torch.optim.LBFGS(parameters, max_iter=n_steps, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         # The ridge keeps the weights of columns finite that are constant or perfectly told.
-        ridge = sum(parameter.square().sum() for parameter in parameters) / rows.numel()
-        value = reconstruction.cells(decoder(codes), target).mean() + 1e-2 * ridge
+        ridge = sum(parameter.square().sum() for parameter in parameters) / n_cells
+        cells = reconstruction.cells(decoder(codes), target)
+        mean = cells.mean() if counted is None else (cells * counted).sum() / counted.sum()
+        value = mean + 1e-2 * ridge
         value.backward()
         return value
 

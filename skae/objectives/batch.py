@@ -20,10 +20,18 @@ class Batch(NamedTuple):
 
 def n_cells(batch: Batch) -> torch.Tensor:
     """Count the cells of each row that are there, (n,): what a sum over a row is divided by to be a mean."""
+    return counted(batch).sum(1).clamp_min(1)
+
+
+def counted(batch: Batch) -> torch.Tensor:
+    """Tell which cells of the target count, (n, n_features)."""
     there = ~batch.target.isnan()
-    if batch.weight is not None:
-        there = there & (batch.weight > 0)
-    return there.sum(1).clamp_min(1)
+    return there if batch.weight is None else there & (batch.weight > 0)
+
+
+def left_over(passed: "Pass") -> torch.Tensor:
+    """Give what the output misses of the target, (n, n_features), zero where there is no target."""
+    return torch.where(counted(passed.batch), passed.batch.target.nan_to_num() - passed.output, 0.0)
 
 
 class Pass(NamedTuple):

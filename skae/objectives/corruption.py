@@ -44,8 +44,10 @@ class Corruption(nn.Module):
         draws = torch.rand(len(inputs), self.n_groups, generator=generator, device=inputs.device)
         return draws[:, self.groups]
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Give corrupted rows of the same shape; the inputs stay as they are."""
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Give corrupted rows of the same shape; the inputs stay as they are. Weights are of rows, (n, 1)."""
         raise NotImplementedError
 
 
@@ -62,7 +64,9 @@ class Gaussian(Corruption):
         """Take the standard deviation of each column."""
         self.deviation.copy_(rows.std(0, correction=0))
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Add noise to every cell."""
         noise = torch.randn(inputs.shape, generator=generator, device=inputs.device)
         return inputs + self.level * self.deviation * noise
@@ -81,7 +85,9 @@ class Masking(Corruption):
         """Take where zero lies."""
         self.origin.copy_(origin)
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Set the chosen cells to zero."""
         return torch.where(self.chosen(inputs, generator), self.origin, inputs)
 
@@ -102,7 +108,9 @@ class SaltAndPepper(Corruption):
         self.lowest.copy_(rows.amin(0))
         self.highest.copy_(rows.amax(0))
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Set the chosen cells to an extreme."""
         chosen = self.chosen(inputs, generator)
         extreme = torch.where(self._uniform(inputs, generator) < 0.5, self.lowest, self.highest)
@@ -116,12 +124,36 @@ class Swap(Corruption):
     to be learnt.
     """
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Replace the chosen cells."""
         shape = (len(inputs), self.n_groups)
-        donors = torch.randint(len(inputs), shape, generator=generator, device=inputs.device)
+        if weight is None:
+            donors = torch.randint(len(inputs), shape, generator=generator, device=inputs.device)
+        else:
+            drawn = torch.multinomial(weight[:, 0], shape[0] * shape[1], True, generator=generator)
+            donors = drawn.reshape(shape)
         swapped = inputs.gather(0, donors[:, self.groups])
         return torch.where(self.chosen(inputs, generator), swapped, inputs)
+
+
+class Missing(Corruption):
+    """Hide cells: the encoder sees a gap, and the decoder is to say what was there.
+
+    Each row has a rate of its own, drawn between zero and twice the level of its columns, so that rows with
+    few and with many gaps are learnt.
+    """
+
+    makes_gaps = True
+
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Put NaN into the chosen cells."""
+        rate = 2 * torch.rand(len(inputs), 1, generator=generator, device=inputs.device)
+        hidden = self._uniform(inputs, generator) < rate * self.level
+        return torch.where(hidden, torch.nan, inputs)
 
 
 class UserCorruption(nn.Module):
@@ -148,12 +180,15 @@ class UserCorruption(nn.Module):
     def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Need nothing."""
 
-    def forward(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Apply the function, from a seed that the stream of noise gives."""
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
         X = inputs.cpu().numpy() * self.scale + self.centre
         corrupted = np.asarray(self.function(X, np.random.default_rng(seed)), dtype=np.float64)
-        if corrupted.shape != X.shape or not np.isfinite(corrupted).all():
+        # Gaps may stay gaps.
+        if corrupted.shape != X.shape or not np.isfinite(corrupted[~np.isnan(X)]).all():
             raise ValueError(
                 f"corruption must give finite numbers of the shape it was given, {X.shape}; it gave "
                 f"{'numbers that are not finite' if corrupted.shape == X.shape else corrupted.shape}."
@@ -166,4 +201,5 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "masking": Masking,
     "salt_and_pepper": SaltAndPepper,
     "swap": Swap,
+    "missing": Missing,
 }

@@ -72,7 +72,12 @@ class ImportanceWeighted(Objective):
         return -log_mean_exp(weights) / n_cells(batch)
 
     def _judged(
-        self, network: Any, pre: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+        self,
+        network: Any,
+        pre: torch.Tensor,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        emphasis: torch.Tensor | None,
     ) -> torch.Tensor:
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
         return self._bound(network, pre, Batch(target, target), noise)

@@ -71,13 +71,28 @@ class Objective(nn.Module):
             centre = self.reconstruction.centre.to(rows)
             cast(Any, self.corruption).measure(rows, -centre / self.reconstruction.scale)
 
-    def corrupt(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Give what the encoder is shown in place of rows (n, n_features)."""
+    def corrupt(
+        self, rows: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Give what the encoder is shown in place of rows (n, n_features) of weights (n, 1)."""
         if self.corruption is None:
             return rows
-        noisy = self.corruption(rows, generator)
+        noisy = self.corruption(rows, generator, weight)
+        if self.makes_gaps:
+            return noisy
         # Gaps stay where they are, whatever the noise moves.
         return torch.where(rows.isnan() | noisy.isnan(), rows, noisy) if self.has_gaps else noisy
+
+    @property
+    def makes_gaps(self) -> bool:
+        """Whether the corruption hides cells, so that the encoder sees gaps."""
+        return getattr(self.corruption, "makes_gaps", False)
+
+    def _emphasis(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
+        """Give the weight of each cell (n, n_features) by whether the encoder sees it as it is."""
+        if self.emphasis is None:
+            return None
+        return torch.where(inputs != target, self.emphasis, 1 - self.emphasis).to(target)
 
     def prepare(self, rows: Batch, network: Any, generator: torch.Generator) -> Batch:
         """Draw all that is random about a training step and set the target's units.
@@ -96,10 +111,10 @@ class Objective(nn.Module):
         batch : Batch
             What `forward` takes.
         """
-        inputs = self.corrupt(rows.inputs, generator)
+        inputs = self.corrupt(rows.inputs, generator, rows.weight)
         weight = rows.weight
-        if self.emphasis is not None:
-            emphasis = torch.where(inputs != rows.target, self.emphasis, 1 - self.emphasis)
+        emphasis = self._emphasis(inputs, rows.target)
+        if emphasis is not None:
             weight = emphasis if weight is None else weight * emphasis
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
         for name, penalty in self.penalties.items():
@@ -170,7 +185,7 @@ class Objective(nn.Module):
         pre = network.pre_code(rows.inputs)
         code = network.bottleneck.read(pre)
         output = network.decode(code)
-        loss = self._judged(network, pre, output, target)
+        loss = self._judged(network, pre, output, target, self._emphasis(rows.inputs, rows.target))
         for penalty in self.penalties.values():
             if getattr(penalty, "judges", False):
                 loss = loss + cast(float, penalty.coefficient) * penalty(
@@ -180,17 +195,23 @@ class Objective(nn.Module):
         return Errors(loss, (squares.nan_to_num() if self.has_gaps else squares).sum(1))
 
     def _judged(
-        self, network: Any, pre: torch.Tensor, output: torch.Tensor, target: torch.Tensor
+        self,
+        network: Any,
+        pre: torch.Tensor,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        emphasis: torch.Tensor | None,
     ) -> torch.Tensor:
         """Give the loss of rows (n,) that judges an epoch: of codes with their noise, the same every time."""
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
         if noise is not None:
             output = network.decode(network.bottleneck(pre, noise))
-        return self._mean_cell(self.reconstruction.cells(output, target))
-
-    def _mean_cell(self, cells: torch.Tensor) -> torch.Tensor:
-        """Give the mean over the cells of each row that are there."""
-        return cells.nanmean(1) if self.has_gaps else cells.mean(1)
+        cells = self.reconstruction.cells(output, target)
+        if emphasis is None:
+            return cells.nanmean(1).nan_to_num() if self.has_gaps else cells.mean(1)
+        weight = emphasis * ~cells.isnan()
+        total = weight.sum(1).clamp_min(torch.finfo(cells.dtype).tiny)
+        return (cells.nan_to_num() * weight).sum(1) / total
 
 
 class Errors(NamedTuple):

@@ -1,7 +1,7 @@
 """The training loop and what it is made of. Knows no estimator and no variant."""
 
 from skae.training.batches import Batches, InMemory
-from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares
+from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares, weights_of
 from skae.training.history import History, Validation
 from skae.training.layerwise import pretrain
 from skae.training.loop import DivergenceError, train
@@ -29,4 +29,5 @@ __all__ = [
     "pretrain",
     "total_squares",
     "train",
+    "weights_of",
 ]

@@ -39,6 +39,8 @@ class InMemory:
         False keeps the order, for solvers that use all rows at once.
     inputs : tensor of shape (n_rows, n_features), optional
         What the encoder sees of each row; the row itself by default.
+    weight : tensor of shape (n_rows, 1), optional
+        Weights of rows; all alike by default.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class InMemory:
         batch_size: int,
         shuffle: bool = True,
         inputs: torch.Tensor | None = None,
+        weight: torch.Tensor | None = None,
     ) -> None:
         self.rows = rows
         self.inputs = inputs
+        self.weight = weight
         self.n_batches = -(-len(rows) // batch_size)
         self.shuffle = shuffle and self.n_batches > 1
 
@@ -57,10 +61,12 @@ class InMemory:
         """Go over all rows once."""
         if not self.shuffle:
             seen = self.rows if self.inputs is None else self.inputs
-            parts = (table.tensor_split(self.n_batches) for table in (seen, self.rows))
+            tables = (seen, self.rows) if self.weight is None else (seen, self.rows, self.weight)
+            parts = (table.tensor_split(self.n_batches) for table in tables)
             yield from itertools.starmap(Batch, zip(*parts, strict=True))
             return
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
         for index in order.tensor_split(self.n_batches):
             part = self.rows[index]
-            yield Batch(part if self.inputs is None else self.inputs[index], part)
+            weight = None if self.weight is None else self.weight[index]
+            yield Batch(part if self.inputs is None else self.inputs[index], part, weight)

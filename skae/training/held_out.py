@@ -26,6 +26,8 @@ class HeldOut:
         What the encoder sees of them; the rows themselves by default.
     keep_rows : bool, default=False
         Whether to keep the errors of each row, for choosing an epoch over several folds.
+    weight : tensor of shape (n_rows, 1), optional
+        Weights of rows; all alike by default.
     """
 
     def __init__(
@@ -35,28 +37,42 @@ class HeldOut:
         rows: torch.Tensor,
         inputs: torch.Tensor | None = None,
         keep_rows: bool = False,
+        weight: torch.Tensor | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
         self.rows = rows
         self.inputs = rows if inputs is None else inputs
         self.keep_rows = keep_rows
-        self.total = total_squares(rows)
+        self.weight = weight
+        self.total = total_squares(rows, weight)
         self.errors: list[Errors] = []
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        batches = map(Batch, self.inputs.split(_CHUNK), self.rows.split(_CHUNK))
+        tables = (self.inputs, self.rows) if self.weight is None else (self.inputs, self.rows, self.weight)
+        batches = map(Batch, *(table.split(_CHUNK) for table in tables))
         parts = [self.objective.evaluate(self.network, batch) for batch in batches]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         if self.keep_rows:
             self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))
-        squared = float(errors.squared.sum(dtype=torch.float64))
-        return Validation(float(errors.loss.double().mean()), explained(squared, self.total))
+        if self.weight is None:
+            squared = float(errors.squared.sum(dtype=torch.float64))
+            return Validation(float(errors.loss.double().mean()), explained(squared, self.total))
+        weight = self.weight[:, 0].double()
+        squared = float((weight * errors.squared).sum())
+        return Validation(float((weight * errors.loss).sum() / weight.sum()), explained(squared, self.total))
+
+    def missed(self) -> list[float]:
+        """Give the sum of squared errors after each epoch whose errors were kept."""
+        weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
+        return [float((errors.squared.double() * weight).sum()) for errors in self.errors]
 
 
-def total_squares(rows: torch.Tensor) -> float:
+def total_squares(rows: torch.Tensor, weight: torch.Tensor | None = None) -> float:
     """Sum the squares of rows about the training mean, which is zero for centred rows."""
+    if weight is not None:
+        rows = rows * weight.sqrt()
     return sum(float(part.double().square().nansum()) for part in rows.split(_CHUNK))
 
 
@@ -67,7 +83,7 @@ def explained(squared_error: float, total: float) -> float:
     return 1.0 if squared_error < 1e-10 else 0.0
 
 
-def choose_epoch(losses: np.ndarray) -> int:
+def choose_epoch(losses: np.ndarray, weight: np.ndarray | None = None) -> int:
     """Choose an epoch from the losses of held-out rows over several folds.
 
     The epoch of the least mean, if it beats the start by more than three standard errors of
@@ -79,15 +95,25 @@ def choose_epoch(losses: np.ndarray) -> int:
     ----------
     losses : ndarray of shape (n_epochs + 1, n_rows)
         Loss of each row after each epoch, when it was held out; row 0 is the start.
+    weight : ndarray of shape (n_rows,), optional
+        Weights of rows, which count like as many rows.
 
     Returns
     -------
     epoch : int
     """
-    best = int(losses.mean(axis=1).argmin())
+    best = int(np.average(losses, axis=1, weights=weight).argmin())
     gain = losses[0] - losses[best]
-    standard_error = gain.std() / np.sqrt(gain.size)
-    return best if gain.mean() > _EVIDENCE * standard_error else 0
+    n_rows = gain.size if weight is None else weight.sum()
+    mean = np.average(gain, weights=weight)
+    standard_error = np.sqrt(np.average((gain - mean) ** 2, weights=weight) / n_rows)
+    return best if mean > _EVIDENCE * standard_error else 0
+
+
+def weights_of(judges: list[HeldOut]) -> np.ndarray | None:
+    """Join the weights of the rows of several folds, (n_rows,)."""
+    parts = [judge.weight[:, 0].cpu().double().numpy() for judge in judges if judge.weight is not None]
+    return np.concatenate(parts) if parts else None
 
 
 def pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
@@ -112,9 +138,8 @@ def pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.n
         [np.stack([errors.loss.numpy() for errors in j.errors[: n_epochs + 1]]) for j in judges], axis=1
     ).astype(np.float64)
     total = sum(judge.total for judge in judges)
-    missed = np.sum(
-        [[float(e.squared.double().sum()) for e in j.errors[: n_epochs + 1]] for j in judges], axis=0
-    )
+    weight = weights_of(judges)
+    missed = np.sum([judge.missed()[: n_epochs + 1] for judge in judges], axis=0)
     pooled = History(
         losses=[
             {
@@ -125,7 +150,7 @@ def pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.n
         ],
         validations=[
             Validation(float(loss), explained(float(squares), total))
-            for loss, squares in zip(losses.mean(1), missed, strict=True)
+            for loss, squares in zip(np.average(losses, axis=1, weights=weight), missed, strict=True)
         ],
         n_recoveries=sum(history.n_recoveries for history in histories),
         interrupted=any(history.interrupted for history in histories),

@@ -63,14 +63,17 @@ class RecirculationStep:
         row, code = prepared.inputs, self.network.encode(prepared.inputs)
         row_again = _KEPT * row + (1 - _KEPT) * self.network.decode(code)
         code_again = _KEPT * code + (1 - _KEPT) * self.network.encode(row_again)
-        self._change(self.out_of, rate, prepared.target - row_again, code)
-        self._change(self.into, rate, code - code_again, row_again)
+        share = torch.full_like(row[:, :1], 1 / len(row))
+        if prepared.weight is not None:
+            share = prepared.weight / prepared.weight.sum()
+        self._change(self.out_of, rate, share * (prepared.target - row_again), code)
+        self._change(self.into, rate, share * (code - code_again), row_again)
         return terms
 
     def _change(self, layer: Any, rate: float, change: torch.Tensor, said: torch.Tensor) -> None:
-        """Add the mean over rows of each unit's change times what the units before it said."""
-        layer.weight += rate * (change.T @ said / len(said) - self.weight_decay * layer.weight)
-        layer.bias += rate * change.mean(0)
+        """Add the sum over rows of each unit's weighted change times what the units before it said."""
+        layer.weight += rate * (change.T @ said - self.weight_decay * layer.weight)
+        layer.bias += rate * change.sum(0)
 
     def slow_down(self, factor: float) -> None:
         """Go on at a lower rate, after weights went back to an earlier epoch."""

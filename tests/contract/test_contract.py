@@ -19,6 +19,8 @@ SETTINGS = {
     ],
     skae.AutoencoderTransformer: [
         {"max_iter": 3},
+        {"max_iter": 5, "early_stopping": False, "learning_rate_init": 1e-3},
+        {"max_iter": 3, "scaling": "standard"},
         {"max_iter": 3, "hidden_layer_sizes": ()},
         {"max_iter": 3, "loss": "huber", "activation": "tanh", "solver": "sgd"},
         {"max_iter": 3, "loss": "absolute_error", "init": "random", "solver": "rmsprop"},
@@ -43,6 +45,13 @@ SETTINGS = {
         {"max_iter": 3},
         {"max_iter": 3, "jacobian": "exact", "tied_weights": False, "n_components": 1},
         {"max_iter": 3, "hidden_layer_sizes": 8, "alpha": 1.0},
+        {
+            "max_iter": 5,
+            "jacobian": "exact",
+            "tied_weights": False,
+            "early_stopping": False,
+            "learning_rate_init": 1e-3,
+        },
         {"max_iter": 3, "hidden_layer_sizes": (), "code_activation": "logistic", "linear_path": False},
     ],
     skae.DenoisingAutoencoderTransformer: [
@@ -50,6 +59,7 @@ SETTINGS = {
         {"max_iter": 3, "corruption": "gaussian", "corruption_level": 0.5, "features": "all"},
         {"max_iter": 3, "corruption": "masking", "emphasis": 0.8, "early_stopping": False},
         {"max_iter": 3, "corruption": "salt_and_pepper", "validation_fraction": 0.3},
+        {"max_iter": 3, "corruption": "missing", "emphasis": 1.0},
     ],
     skae.SparseAutoencoderTransformer: [
         {"max_iter": 3},
@@ -60,6 +70,15 @@ SETTINGS = {
         {"max_iter": 3, "penalty": "l2", "hidden_layer_sizes": 8},
         {"max_iter": 3, "penalty": "kl", "n_components": 8},
         {"max_iter": 3, "inference": "omp", "n_components": 10},
+    ],
+    skae.tasks.AutoencoderImputer: [
+        {"estimator": skae.AutoencoderTransformer(max_iter=3)},
+        {"estimator": skae.DenoisingAutoencoderTransformer(corruption="missing", max_iter=3)},
+        {"estimator": skae.VariationalAutoencoderTransformer(max_iter=3), "add_indicator": True},
+    ],
+    skae.tasks.AutoencoderOutlierDetector: [
+        {"n_estimators": 2},
+        {"estimator": skae.AutoencoderTransformer(max_iter=3), "n_estimators": 1, "max_samples": "all"},
     ],
     skae.VariationalAutoencoderTransformer: [
         {"max_iter": 3},
@@ -73,8 +92,9 @@ SETTINGS = {
 def public_estimators():
     return [
         thing
-        for name in skae.__all__
-        if inspect.isclass(thing := getattr(skae, name)) and issubclass(thing, BaseEstimator)
+        for room in (skae, skae.tasks)
+        for name in room.__all__
+        if inspect.isclass(thing := getattr(room, name)) and issubclass(thing, BaseEstimator)
     ]
 
 
@@ -82,10 +102,37 @@ def estimators():
     return [cls(**settings) for cls, listed in SETTINGS.items() for settings in listed]
 
 
+AUTOENCODERS = [cls for cls in public_estimators() if issubclass(cls, skae.estimators.BaseAutoencoder)]
+WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
+
+
+def expected_failures(estimator):
+    """Weights equal repetition exactly where nothing is drawn; tests of weights hold the others."""
+    if not isinstance(estimator, skae.estimators.BaseAutoencoder):
+        return {}
+    starts_as_pca = (
+        not isinstance(estimator, (skae.BinaryAutoencoderTransformer, skae.SparseAutoencoderTransformer))
+        and (estimator.loss, estimator.init, estimator.linear_path) == ("squared_error", "pca", True)
+        and getattr(estimator, "likelihood", "gaussian") == "gaussian"
+    )
+    draws = (
+        "rows are held out at random"
+        if estimator.validation_fraction != "auto"
+        else "folds that are cut at random choose the epoch"
+        if estimator.early_stopping and not starts_as_pca
+        else "importance weights of drawn codes let it leave the start"
+        if getattr(estimator, "objective", None) == "iwae"
+        else "units or cells are dropped at random"
+        if not estimator.early_stopping and (estimator.dropout or hasattr(estimator, "corruption"))
+        else None
+    )
+    return {WEIGHTS: draws} if draws else {}
+
+
 # Settings that explain less than PCA after three epochs say so; that is not what is tested here.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(estimators())
+@parametrize_with_checks(estimators(), expected_failed_checks=expected_failures, xfail_strict=False)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -93,7 +140,9 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([cls() for cls in SETTINGS])
+@parametrize_with_checks(
+    [cls() for cls in SETTINGS], expected_failed_checks=expected_failures, xfail_strict=False
+)
 def test_scikit_learn_checks_of_defaults(estimator, check):
     check(estimator)
 
@@ -102,7 +151,9 @@ def test_every_public_estimator_is_listed():
     assert set(SETTINGS) == set(public_estimators())
 
 
-@pytest.mark.parametrize("cls", public_estimators())
+@pytest.mark.parametrize(
+    "cls", [c for c in public_estimators() if issubclass(c, skae.estimators.BaseAutoencoder)]
+)
 def test_a_variant_does_not_override_what_is_shared(cls):
     own = {
         name

@@ -78,8 +78,8 @@ def test_small_tables_report_the_final_training(curve):
 
 def test_a_failed_fit_tears_down(curve):
     recorder = Recorder()
-    with pytest.raises(ValueError, match="NaN"):
-        model().set_callbacks(recorder).fit(np.full_like(curve, np.nan))
+    with pytest.raises(ValueError, match="infinity"):
+        model().set_callbacks(recorder).fit(np.full_like(curve, np.inf))
     assert recorder.events in ([], ["setup", "teardown"])
 
 

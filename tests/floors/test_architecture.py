@@ -22,6 +22,7 @@ FLOORS = {
     "metrics": 3,
     "datasets": 3,
     "estimators": 4,
+    "tasks": 5,
     "__init__": 9,
 }
 

@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA
 from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.pca_start import fit_affine_decoder, principal_axes, set_linear_path
+from skae.networks.pca_start import fit_affine_decoder, set_linear_path
+from skae.networks.principal_axes import principal_axes
 
 
 def rows_of(n_rows, n_columns, rank=None, seed=0):

@@ -33,7 +33,8 @@ def test_noise_is_repeatable_and_fresh(name, rows):
     first, second = corruption(rows, generator), corruption(rows, generator)
     assert torch.equal(rows, before)
     assert not torch.equal(first, second)
-    assert torch.equal(first, corruption(rows, torch.Generator().manual_seed(0)))
+    again = corruption(rows, torch.Generator().manual_seed(0))
+    assert torch.equal(first.nan_to_num(99), again.nan_to_num(99))
 
 
 def test_gaussian_noise_is_in_standard_deviations_of_the_column(rows, generator):
@@ -98,3 +99,20 @@ def test_a_function_must_keep_the_shape(rows, generator):
         UserCorruption(lambda X, random: X[:, 1:], np.zeros(5), 1.0)(rows, generator)
     with pytest.raises(ValueError, match="not finite"):
         UserCorruption(lambda X, random: X * np.nan, np.zeros(5), 1.0)(rows, generator)
+
+
+def test_hidden_cells_are_gaps_at_a_rate_of_their_row(generator):
+    rows = torch.zeros(4000, 50)
+    hidden = CORRUPTIONS["missing"](torch.full((50,), 0.2), torch.arange(50))(rows, generator).isnan()
+    assert float(hidden.float().mean()) == pytest.approx(0.2, abs=0.01)
+    rates = hidden.float().mean(1)
+    # Uniform between none and twice the level, and the draws of 50 cells.
+    assert float(rates.std()) == pytest.approx((0.4**2 / 12 + 0.2 * 0.8 / 50) ** 0.5, rel=0.1)
+
+
+def test_donors_are_drawn_by_the_weight_of_their_rows(generator):
+    rows = torch.arange(100.0).repeat(5, 1).T
+    weight = torch.ones(100, 1)
+    weight[:50] = 3.0
+    swapped = make("swap", 1.0, rows)(rows, generator, weight)
+    assert float((swapped < 50).float().mean()) == pytest.approx(0.75, abs=0.08)

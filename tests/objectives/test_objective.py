@@ -104,7 +104,7 @@ def test_terms_have_names_and_coefficients(network, generator):
 
 
 def test_corruption_changes_inputs_and_not_targets(network, generator):
-    objective = Objective(reconstruction("squared_error"), corruption=lambda x, generator: x * 0)
+    objective = Objective(reconstruction("squared_error"), corruption=lambda x, generator, weight: x * 0)
     x = torch.ones(2, 3)
     batch = objective.prepare(Batch(x, x), network, generator)
     assert not batch.inputs.any()

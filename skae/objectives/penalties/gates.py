@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from skae.objectives.batch import Pass
+from skae.objectives.batch import Pass, left_over, n_cells
 from skae.objectives.penalties.activity import ActivityL1
 
 
@@ -43,4 +43,5 @@ class GateFit(nn.Module):
         """Give one value a row."""
         atoms = cast(Any, passed.network).decoder
         rebuilt = functional.linear(passed.pre.relu(), atoms.weight.detach()) + atoms.offset.detach()
-        return (rebuilt - passed.batch.target).square().mean(1)
+        missed = left_over(passed._replace(output=rebuilt))
+        return missed.square().sum(1) / n_cells(passed.batch)

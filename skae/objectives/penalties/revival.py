@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from skae.objectives.batch import Pass
+from skae.objectives.batch import Pass, left_over
 
 
 class AuxK(nn.Module):
@@ -47,7 +47,7 @@ class AuxK(nn.Module):
         pre = passed.pre.masked_fill(~dead, 0.0).relu()
         values, places = pre.topk(min(self.n_active, pre.shape[1]), dim=1)
         codes = torch.zeros_like(pre).scatter(1, places, values)
-        residual = (passed.batch.target - passed.output).detach()
+        residual = left_over(passed).detach()
         missed = (residual - cast(Any, passed.network).decoder.add(codes)).square().mean(1)
         return torch.where(dead.any(), missed / residual.square().mean().clamp_min(1e-12), 0.0)
 
@@ -82,7 +82,7 @@ class Resample(nn.Module):
         self.used |= (passed.code > 0).any(0)
         self.n_seen += len(passed.code)
         if self.n_seen >= self.n_rows:
-            self.left = passed.batch.target - passed.output
+            self.left = left_over(passed)
 
     @torch.no_grad()
     def renew(self, network: Any, progress: float) -> None:

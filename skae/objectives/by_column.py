@@ -1,0 +1,236 @@
+"""Losses of tables whose columns are of several kinds: each kind has its loss, its link and its draws."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn import functional
+
+from skae.objectives.reconstruction import LOSSES, Reconstruction
+
+LARGEST_EXPONENT = 30.0
+
+
+class Kind(NamedTuple):
+    """One kind of column: each function takes the reconstruction, its columns of a table, and the part."""
+
+    mean: Callable[..., torch.Tensor]
+    cells: Callable[..., torch.Tensor]
+    sample: Callable[..., torch.Tensor]
+    lowest: float = -math.inf
+    highest: float = math.inf
+    is_scaled: bool = False  # whether targets are centred and scaled, as the inputs are
+
+
+class Part(NamedTuple):
+    """The columns of one kind; categorical ones are one group."""
+
+    kind: Kind
+    columns: torch.Tensor
+
+
+class ByColumn(Reconstruction):
+    """Base of reconstructions that go by column.
+
+    Parameters
+    ----------
+    known : dict of str to Kind
+        The kinds there are.
+    kinds : sequence of str
+        A key of `known` for each column.
+    groups : sequence of int
+        Number of the group of each column; only "categorical" ones share a group.
+    link : str
+        Key of `LINKS`: between output and mean of scaled columns.
+    centre, scale : tensor of shape (n_features,) and float
+        Where the data's units lie in those of the network's inputs.
+    """
+
+    is_scaled: torch.Tensor
+
+    def __init__(
+        self,
+        known: Mapping[str, Kind],
+        kinds: Sequence[str],
+        groups: Sequence[int],
+        link: str,
+        centre: torch.Tensor | float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__(_not_by_cell, link, False, centre, scale)
+        self.kinds = tuple(kinds)
+        self.parts = [Part(known[kind], columns) for kind, columns in _by_kind(kinds, groups)]
+        # An identity link leaves means in the units of the inputs, any other in those of the data.
+        is_scaled = torch.tensor([known[kind].is_scaled and link == "identity" for kind in kinds])
+        self.register_buffer("is_scaled", is_scaled, persistent=False)
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether all columns are centred and scaled."""
+        return bool(self.is_scaled.all())
+
+    @property
+    def centred(self) -> bool | torch.Tensor:
+        """The same for each column."""
+        return True if self.is_centred else self.is_scaled
+
+    def target(self, rows: torch.Tensor) -> torch.Tensor:
+        """Give the target for centred and scaled rows."""
+        if self.is_centred:
+            return rows
+        return torch.where(self.is_scaled, rows, rows * self.scale + self.centre)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """Apply the link of each column."""
+        return self._by_part(lambda part, columns: part.kind.mean(self, output[:, columns], part), output)
+
+    def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Give the loss of each cell, (n, n_features)."""
+        return self._by_part(
+            lambda part, columns: part.kind.cells(self, output[:, columns], target[:, columns], part), output
+        )
+
+    def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Give the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
+        squared = (self.mean(output) - target).square()
+        return squared if self.is_centred else torch.where(self.is_scaled, squared, squared / self.scale**2)
+
+    def sample(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw cells for means, both in the units of the target."""
+        return self._by_part(
+            lambda part, columns: part.kind.sample(self, mean[:, columns], part, generator), mean
+        )
+
+    def _by_part(self, function: Callable[[Part, Any], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+        if len(self.parts) == 1:
+            return function(self.parts[0], slice(None))
+        results = [function(part, part.columns) for part in self.parts]
+        order = torch.cat([part.columns for part in self.parts]).argsort()
+        return torch.cat(results, dim=1)[:, order.to(like.device)]
+
+
+class Mixed(ByColumn):
+    """Losses by column, each over what the best constant leaves, so that no kind drowns the others.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        A key of `COLUMN_KINDS` for each column.
+    groups : sequence of int
+        Number of the group of each column; only "categorical" ones share a group.
+    weights : tensor of shape (n_features,)
+        Factor of the loss of each column.
+    loss : str
+        Key of `LOSSES`: the loss of numeric columns.
+    centre, scale : tensor of shape (n_features,) and float
+        Where the data's units lie in those of the network's inputs.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        groups: Sequence[int],
+        weights: torch.Tensor,
+        loss: str,
+        centre: torch.Tensor | float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__(COLUMN_KINDS, kinds, groups, "identity", centre, scale)
+        self.loss = loss
+        self.register_buffer("weights", weights.float())
+
+    def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Give the weighted loss of each cell, (n, n_features)."""
+        return self.weights * super().cells(output, target)
+
+
+def _not_by_cell(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    raise NotImplementedError("These losses go by column.")
+
+
+def _by_kind(kinds: Sequence[str], groups: Sequence[int]) -> list[tuple[str, torch.Tensor]]:
+    """Collect columns: all of a kind together, categorical ones by group."""
+    members: dict[tuple[str, int], list[int]] = {}
+    for column, (kind, group) in enumerate(zip(kinds, groups, strict=True)):
+        members.setdefault((kind, int(group) if kind == "categorical" else -1), []).append(column)
+    return [(kind, torch.tensor(columns)) for (kind, _), columns in members.items()]
+
+
+def _numeric_mean(whole: Mixed, output: torch.Tensor, part: Part) -> torch.Tensor:
+    return output
+
+
+def _numeric_cells(whole: Mixed, output: torch.Tensor, target: torch.Tensor, part: Part) -> torch.Tensor:
+    return LOSSES[whole.loss].cell(output, target)
+
+
+def _numeric_sample(whole: Mixed, mean: torch.Tensor, part: Part, generator: torch.Generator) -> torch.Tensor:
+    return mean
+
+
+def binary_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
+    """Give probabilities."""
+    return output.sigmoid()
+
+
+def binary_cells(whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part) -> torch.Tensor:
+    """Give the negative log-likelihood of zeros and ones."""
+    return functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+
+
+def binary_sample(
+    whole: ByColumn, mean: torch.Tensor, part: Part, generator: torch.Generator
+) -> torch.Tensor:
+    """Draw zeros and ones."""
+    return (torch.rand(mean.shape, generator=generator, dtype=mean.dtype) < mean).to(mean)
+
+
+def categorical_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
+    """Give probabilities of the columns of a group."""
+    return output.softmax(1)
+
+
+def categorical_cells(
+    whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part
+) -> torch.Tensor:
+    """Give the negative log-likelihood, at the cell that holds the one."""
+    return -target * output.log_softmax(1)
+
+
+def categorical_sample(
+    whole: ByColumn, mean: torch.Tensor, part: Part, generator: torch.Generator
+) -> torch.Tensor:
+    """Draw one of the columns of a group."""
+    chosen = torch.multinomial(mean, 1, generator=generator)
+    return torch.zeros_like(mean).scatter(1, chosen, 1.0)
+
+
+# Counts lie in tables as log(1 + count), which networks read more easily; the output is the logarithm of
+# the expected count, and so the mean of a cell is log(1 + exp(output)).
+
+
+def count_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
+    """Give log(1 + expected count)."""
+    return functional.softplus(output.clamp(max=LARGEST_EXPONENT))
+
+
+def _count_cells(whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part) -> torch.Tensor:
+    count = target.expm1().clamp(min=0.0)
+    log_mean = output.clamp(max=LARGEST_EXPONENT)
+    return 2 * (torch.xlogy(count, count) - count * log_mean - count + log_mean.exp())
+
+
+def count_sample(whole: ByColumn, mean: torch.Tensor, part: Part, generator: torch.Generator) -> torch.Tensor:
+    """Draw log(1 + count) from Poisson distributions."""
+    return torch.poisson(mean.expm1(), generator=generator).log1p()
+
+
+COLUMN_KINDS: dict[str, Kind] = {
+    "numeric": Kind(_numeric_mean, _numeric_cells, _numeric_sample, is_scaled=True),
+    "binary": Kind(binary_mean, binary_cells, binary_sample, 0.0, 1.0),
+    "categorical": Kind(categorical_mean, categorical_cells, categorical_sample, 0.0, 1.0),
+    "count": Kind(count_mean, _count_cells, count_sample, 0.0, math.inf),
+}

@@ -1,0 +1,358 @@
+"""Fill gaps with what an autoencoder makes of the cells that are there."""
+
+import dataclasses
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.impute import MissingIndicator
+
+from skae._parameters import Declared
+from skae._random import Streams
+from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
+from skae.estimators._cells import fill, is_missing, missing_cells
+from skae.estimators._checks import (
+    MissingValues,
+    check_count,
+    check_is_fitted,
+    check_parameters,
+    unchanged_on_failure,
+    validate_data,
+)
+from skae.estimators._defaults import batch_size, n_epochs
+from skae.estimators._tables import needs_table
+
+__all__ = ["AutoencoderImputer"]
+
+# Rows that residuals are measured on, and the share of their cells that is hidden for it.
+_RESIDUAL_ROWS = 20_000
+_HIDDEN = 0.1
+_N_STEPS = 1700
+
+
+class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
+    """Fill missing cells, of rows that need not have been seen, with what the other cells of the row tell.
+
+    By default, a denoising autoencoder learns to give back cells that are hidden from it. DataFrames may hold
+    text and categories, which are filled as well as numbers are. Read more in the guide,
+    :doc:`/guide/tables`.
+
+    Parameters
+    ----------
+    estimator : autoencoder of skae, default=None
+        What learns the rows; cloned. None is a `DenoisingAutoencoderTransformer` that hides cells
+        (``corruption="missing"``), trained for half as long as other estimators are.
+    missing_values : number, str or None, default=nan
+        What stands for a missing cell. NaN, None and pandas' NA always do.
+    add_indicator : bool, default=False
+        Whether columns are added that say which cells were missing, as `MissingIndicator` gives them.
+    keep_empty_features : bool, default=False
+        Whether columns that hold nothing in training are kept, and filled with 0, or dropped.
+    random_state : int, RandomState instance or None, default=None
+        For the default estimator, and for measuring residuals.
+
+    Attributes
+    ----------
+    estimator_ : autoencoder
+        The fitted one.
+    indicator_ : MissingIndicator or None
+        What adds the indicator columns.
+    residuals_ : list of ndarray
+        For each numeric column inside, by how much hidden cells were missed: what
+        `sample_imputations` adds to its fillings. Empty for other columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At `fit`, if a parameter or the data cannot be used.
+
+    See Also
+    --------
+    sklearn.impute.IterativeImputer : A regression a column.
+
+    Notes
+    -----
+    Cells that are there come back untouched. Numbers are filled with values between the least and the
+    largest that training has seen.
+
+    References
+    ----------
+    .. [1] Vincent, P., Larochelle, H., Bengio, Y. and Manzagol, P.-A. (2008). Extracting and composing robust
+       features with denoising autoencoders. ICML.
+    .. [2] Gondara, L. and Wang, K. (2018). MIDA: multiple imputation using denoising autoencoders. PAKDD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skae.tasks import AutoencoderImputer
+    >>> X = load_iris().data
+    >>> gaps = X.copy()
+    >>> gaps[::3, 2] = np.nan
+    >>> imputer = AutoencoderImputer(random_state=0).fit(gaps)
+    >>> filled = imputer.transform(gaps)
+    >>> bool(np.abs(filled - X)[::3, 2].mean() < 0.5)
+    True
+    """
+
+    estimator: BaseAutoencoder | None = dataclasses.field(default=None, kw_only=False)
+    missing_values: Any = np.nan
+    add_indicator: bool = False
+    keep_empty_features: bool = False
+    random_state: int | np.random.RandomState | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "estimator": [BaseAutoencoder, None],
+        "missing_values": [MissingValues()],
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with gaps.
+        y : Ignored
+            Present for the conventions of Pipeline.
+
+        Returns
+        -------
+        self : object
+            The fitted imputer.
+        """
+        with unchanged_on_failure(self):
+            check_parameters(self)
+            table = self._validated(X, reset=True)
+            missing = missing_cells(table)
+            self._kept = np.flatnonzero(~missing.all(axis=0) | (table.shape[0] == 0))
+            if not len(self._kept):
+                raise ValueError("X holds no value at all: every cell is missing.")
+            self.indicator_ = (
+                MissingIndicator(error_on_new=False).fit(as_cells(missing)) if self.add_indicator else None
+            )
+            rows = take_columns(table, self._kept)
+            model = self._default(*rows.shape) if self.estimator is None else self.estimator
+            model = cast(BaseAutoencoder, clone(model))
+            self.estimator_ = model.fit(rows)
+            self._lowest, self._highest = _range(model, rows)
+            self.residuals_ = self._residuals(rows)
+        return self
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Fill the gaps of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, with the columns of `fit`.
+
+        Returns
+        -------
+        X_filled : ndarray or DataFrame of shape (n_samples, n_features_out)
+            An array for numbers; a DataFrame where the one of `fit` held more than numbers.
+        """
+        check_is_fitted(self, "estimator_")
+        table = self._validated(X, reset=False)
+        rows = take_columns(table, self._kept)
+        inside = self.estimator_._validated(rows)
+        return self._finished(table, fill(rows, self._decoded(self._predicted(inside))))
+
+    def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
+        """Fill the gaps several times, each time with values drawn from what they may be.
+
+        A `VariationalAutoencoderTransformer` draws from its own distribution (`sample_missing`). Any other
+        estimator draws a residual of the column for each number, and categories by their probabilities; with
+        ``dropout`` in its layers, each draw is made by a network with other units left out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, with the columns of `fit`.
+        n_samples : int, default=5
+            How many tables to draw.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same draws every time.
+
+        Returns
+        -------
+        tables : list of ndarray or DataFrame
+            As `transform` gives them; cells that are there are the same in all.
+        """
+        check_is_fitted(self, "estimator_")
+        check_count(n_samples, "n_samples")
+        table = self._validated(X, reset=False)
+        rows = take_columns(table, self._kept)
+        model = cast(Any, self.estimator_)
+        if hasattr(model, "sample_missing"):
+            draws = model.sample_missing(rows, n_samples, random_state)
+            return [self._finished(table, draw) for draw in draws]
+        streams = Streams(random_state)
+        inside = model._validated(rows)
+        noise, generator = streams.numpy("residuals"), streams.torch("noise")
+        return [
+            self._finished(table, fill(rows, self._decoded(self._drawn(inside, noise, generator))))
+            for _ in range(n_samples)
+        ]
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Give the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns, where `fit` saw none.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self, "estimator_")
+        names = feature_names(self, input_features)
+        kept = names if self.keep_empty_features else names[self._kept]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+    # ------------------------------------------------------------------ inside
+
+    def _default(self, n_rows: int, n_features: int) -> BaseAutoencoder:
+        # Chosen on weatherAUS: `benchmarks/imputation.py`. Only hidden cells count, since no other is filled.
+        return DenoisingAutoencoderTransformer(
+            min(128, max(32, n_features)),
+            hidden_layer_sizes=(128, 128),
+            corruption="missing",
+            corruption_level=0.2,
+            emphasis=1.0,
+            scaling="standard",
+            learning_rate_init=0.005,
+            weight_decay=0.02,
+            max_iter=n_epochs(n_rows, batch_size(n_rows), "adam", _N_STEPS),
+            random_state=self.random_state,
+        )
+
+    def _validated(self, X: Any, reset: bool) -> Any:
+        """Give a DataFrame as it is or an array, with NaN for what is missing."""
+        if needs_table(X, "auto", "none"):
+            X = validate_data(self, X, reset=reset, skip_check_array=True)
+        else:
+            allow: Any = "allow-nan"
+            # The first is what everything else becomes.
+            dtypes: Any = [np.float64, np.float32]
+            X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite=allow)
+        value = self.missing_values
+        if is_missing(value):
+            return X
+        if hasattr(X, "iloc"):
+            return X.mask(X == value)
+        X = X.copy()
+        X[X == value] = np.nan
+        return X
+
+    def _predicted(self, inside: np.ndarray) -> np.ndarray:
+        model = self.estimator_
+        back = model._codec.decode(model._codes(inside))
+        return np.clip(back, self._lowest, self._highest)
+
+    def _decoded(self, inside: np.ndarray) -> Any:
+        return self.estimator_._as_given(inside)
+
+    def _drawn(
+        self, inside: np.ndarray, noise: np.random.RandomState, generator: torch.Generator
+    ) -> np.ndarray:
+        model = self.estimator_
+        reconstruction = model.objective_.reconstruction
+        codec = model._codec.loose(generator, inside.dtype)
+        draw = (lambda mean: cast(Any, reconstruction).sample(mean, generator)) if model._is_mixed() else None
+        back = codec.decode(codec.encode(inside), draw)
+        for column, residuals in enumerate(self.residuals_):
+            if len(residuals):
+                back[:, column] += noise.choice(residuals, len(back))
+        return np.clip(back, self._lowest, self._highest)
+
+    def _residuals(self, rows: Any) -> list[np.ndarray]:
+        """Hide some cells of training rows, and give by how much they are missed, a column."""
+        model = self.estimator_
+        inside = model._validated(rows)[:_RESIDUAL_ROWS]
+        random = Streams(self.random_state).numpy("hidden")
+        table: Any = model._table
+        owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
+        hidden = (random.uniform(size=(len(inside), owners.max() + 1)) < _HIDDEN)[:, owners]
+        missed = inside - self._predicted(np.where(hidden, np.nan, inside))
+        counted = hidden & ~np.isnan(inside)
+        # A column of which chance has hidden nothing is taken from what is seen.
+        counted = np.where(counted.any(axis=0), counted, ~np.isnan(inside))
+        numeric = np.ones(len(owners), dtype=bool) if table is None else table.numeric
+        return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
+
+    def _finished(self, table: Any, filled: Any) -> Any:
+        """Put empty columns back if they are kept, and add the indicators."""
+        if self.keep_empty_features and len(self._kept) < table.shape[1]:
+            filled = put_back(filled, table, self._kept)
+        if self.indicator_ is None:
+            return filled
+        added = self.indicator_.transform(as_cells(missing_cells(table)))
+        if not hasattr(filled, "iloc"):
+            return np.hstack([filled, np.asarray(added, dtype=filled.dtype)])
+        names = self.get_feature_names_out()[filled.shape[1] :]
+        return filled.assign(**{name: added[:, j] for j, name in enumerate(names)})
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = is_missing(self.missing_values)
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
+    """Give the names of the columns seen in `fit`, and check those that are passed."""
+    known = getattr(estimator, "feature_names_in_", None)
+    if input_features is not None:
+        given = np.asarray(input_features, dtype=object)
+        if known is not None and not np.array_equal(known, given):
+            raise ValueError("input_features is not equal to feature_names_in_")
+        if len(given) != estimator.n_features_in_:
+            raise ValueError(
+                "input_features should have length equal to number of features "
+                f"({estimator.n_features_in_}), got {len(given)}"
+            )
+        return given
+    if known is not None:
+        return known
+    return np.array([f"x{j}" for j in range(estimator.n_features_in_)], dtype=object)
+
+
+def as_cells(missing: np.ndarray) -> np.ndarray:
+    """Give an array that has NaN where something is missing, for scikit-learn's indicator."""
+    return np.where(missing, np.nan, 0.0)
+
+
+def take_columns(table: Any, columns: np.ndarray) -> Any:
+    """Give some columns of a DataFrame or array."""
+    if len(columns) == table.shape[1]:
+        return table
+    return table.iloc[:, columns] if hasattr(table, "iloc") else table[:, columns]
+
+
+def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
+    """Add the columns that were dropped, as zeros, in their places."""
+    if hasattr(filled, "iloc"):
+        return filled.reindex(columns=table.columns, fill_value=0)
+    whole = np.zeros(table.shape, dtype=filled.dtype)
+    whole[:, kept] = filled
+    return whole
+
+
+def _range(model: BaseAutoencoder, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Give the least and the largest value of each column inside."""
+    inside = model._validated(rows)
+    return np.nanmin(inside, axis=0), np.nanmax(inside, axis=0)
