@@ -239,7 +239,7 @@ class Table:
 
     def decode(self, rows: np.ndarray) -> Any:
         """Give the user's table back from numeric columns (n_samples, n_inside)."""
-        raw = self._unscaled(rows)
+        raw = self.unscale(rows)
         if not self.is_mixed:
             return raw
         parts = [column.decode(raw[:, self.inside.owners == j]) for j, column in enumerate(self.columns)]
@@ -259,7 +259,8 @@ class Table:
             }
         ).set_axis(self.names, axis=1)
 
-    def _unscaled(self, rows: np.ndarray) -> np.ndarray:
+    def unscale(self, rows: np.ndarray) -> np.ndarray:
+        """Undo the scaling of numeric columns (n_samples, n_inside)."""
         if self.scaler is None:
             return rows
         raw = rows.copy()

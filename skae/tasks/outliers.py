@@ -29,6 +29,7 @@ _LEAST_ROWS = 10
 _LEAST_DEVIATION = 0.01
 _CALIBRATION = 0.2
 _AUTO = 0.05
+_N_REFERENCE = 256
 
 
 class Member(NamedTuple):
@@ -38,19 +39,20 @@ class Member(NamedTuple):
     deviations: np.ndarray  # (n_inside,) of the errors of each column
     centre: np.ndarray  # (n_components,) of codes
     precision: np.ndarray  # (n_components, n_components)
+    reference: np.ndarray  # (n_reference, n_inside) some of the rows trained on
 
-    def surprise(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def surprise(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Give signed errors in deviations (n, n_inside), and the squared distances of codes (n,)."""
         inside = self.model._validated(X)
         codes = self.model._codes(inside)
         back = self.model._codec.decode(codes)
         off = codes - self.centre
         distances = np.einsum("ij,jk,ik->i", off, self.precision, off)
-        return (inside - back) / self.deviations, distances, inside - back
+        return (inside - back) / self.deviations, distances
 
     def scores(self, X: Any) -> np.ndarray:
         """Give the surprise of each row, about one where nothing is odd."""
-        errors, distances, _ = self.surprise(X)
+        errors, distances = self.surprise(X)
         there = ~np.isnan(errors)
         squared = np.where(there, errors, 0.0) ** 2
         # Rows with gaps: as if the missing cells were as surprising as the others.
@@ -264,6 +266,9 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
     def feature_contributions(self, X: ArrayLike, units: str = "data") -> Any:
         """Tell why rows are odd: how far each column is from what the other columns lead to expect.
 
+        Each column is hidden in turn and told by the others, since an odd cell that is seen would move
+        what is expected of all the columns.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -339,7 +344,8 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
         centre = codes.mean(axis=0)
         covariance = np.atleast_2d(np.cov(codes.T, bias=True))
         ridge = 1e-6 * max(float(np.trace(covariance)) / len(centre), 1e-12)
-        return Member(model, deviations, centre, np.linalg.pinv(covariance + ridge * np.eye(len(centre))))
+        precision = np.linalg.pinv(covariance + ridge * np.eye(len(centre)))
+        return Member(model, deviations, centre, precision, inside[:_N_REFERENCE])
 
     def _scores(self, table: Any) -> np.ndarray:
         total = np.zeros(table.shape[0])
@@ -368,24 +374,37 @@ def take(table: Any, rows: np.ndarray) -> Any:
     return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
 
 
+def _expected_errors(model: Any, inside: np.ndarray) -> np.ndarray:
+    """Give what each of the user's columns is off what the others lead to expect, in columns inside."""
+    table = model._table
+    owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
+    errors = np.empty_like(inside)
+    for owner in range(owners.max() + 1):
+        own = owners == owner
+        hidden = inside.copy()
+        hidden[:, own] = np.nan
+        errors[:, own] = inside[:, own] - model._codec.decode(model._codes(hidden))[:, own]
+    return errors
+
+
 def _contributions(member: Member, table: Any, units: str) -> np.ndarray:
+    """Give the signed errors of the user's columns, each told by the others, (n, n_features)."""
     model: Any = member.model
-    errors, _, raw = member.surprise(table)
-    if model._table is None:
-        return raw if units == "data" else errors
-    owners, numeric = model._table.inside.owners, model._table.numeric
-    found = np.empty((len(raw), len(model._table.columns)))
-    back: Any = model._as_given(model._codec.decode(model._codes(model._validated(table))))
-    for j, column in enumerate(model._table.columns):
-        own = owners == j
-        if numeric[own].all():
-            expected = back.iloc[:, j].to_numpy() if hasattr(back, "iloc") else back[:, j]
-            given = table.iloc[:, j].to_numpy(dtype=float) if hasattr(table, "iloc") else table[:, j]
-            found[:, j] = (
-                given.astype(float) - expected.astype(float) if units == "data" else errors[:, own][:, 0]
-            )
-        elif column.kind == "count":
-            found[:, j] = raw[:, own][:, 0]
-        else:
-            found[:, j] = np.where(np.isnan(raw[:, own]).any(axis=1), np.nan, np.abs(raw[:, own]).max(axis=1))
-    return found
+    inside = model._validated(table)
+    errors = _expected_errors(model, inside)
+    known = model._table
+    if units == "deviations":
+        usual = np.sqrt(np.nanmean(_expected_errors(model, member.reference) ** 2, axis=0))
+        errors = errors / np.maximum(usual, member.deviations)
+        if known is None:
+            return errors
+    elif known is None:
+        return errors
+    else:
+        # In units of the data: what is there, less the same without its error.
+        errors = np.where(known.numeric, known.unscale(inside) - known.unscale(inside - errors), errors)
+    first = np.searchsorted(known.inside.owners, np.arange(len(known.columns)))
+    largest = np.maximum.reduceat(np.abs(errors), first, axis=1)
+    return np.where(
+        [column.kind in ("numeric", "count") for column in known.columns], errors[:, first], largest
+    )

@@ -141,7 +141,7 @@ def test_a_failed_warm_start_leaves_the_weights(X, monkeypatch):
     model = AutoencoderTransformer(max_iter=2, random_state=0, warm_start=True).fit(X)
     Z = model.transform(X)
     monkeypatch.setattr("skae.training.loop._MAX_RECOVERIES", 0)
-    model.set_params(learning_rate_init=1e30, gradient_clip=None, solver="sgd")
+    model.set_params(learning_rate_init=1e300, gradient_clip=None, solver="sgd")
     with pytest.raises(DivergenceError):
         model.fit(X)
     assert np.array_equal(model.transform(X), Z)

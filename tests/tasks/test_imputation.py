@@ -26,12 +26,12 @@ def put_gaps(X, share=0.2, seed=0):
 
 @pytest.fixture(scope="module")
 def surface():
-    """1,200 rows of 6 columns on a curved surface, of which the last 300 are new."""
+    """1,300 rows of 6 columns on a curved surface, of which the last 300 are new."""
     random = np.random.RandomState(0)
-    angle, height = random.uniform(0, 3, 1200), random.uniform(-1, 1, 1200)
+    angle, height = random.uniform(0, 3, 1300), random.uniform(-1, 1, 1300)
     columns = [np.cos(angle), np.sin(angle), height, height**2, np.cos(angle) * height, angle * height]
-    X = np.column_stack(columns) + 0.02 * random.standard_normal((1200, 6))
-    return X[:900], X[900:]
+    X = np.column_stack(columns) + 0.02 * random.standard_normal((1300, 6))
+    return X[:1000], X[1000:]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,8 @@ def test_text_is_filled_too():
         }
     )
     gaps = frame.mask(random.uniform(size=frame.shape) < 0.2)
-    imputer = AutoencoderImputer(random_state=0).fit(gaps)
+    inside = skae.DenoisingAutoencoderTransformer(8, corruption="missing", emphasis=1.0, **BRIEF)
+    imputer = AutoencoderImputer(inside, random_state=0).fit(gaps)
     filled = imputer.transform(gaps)
     assert isinstance(filled, pd.DataFrame)
     assert filled.dtypes.equals(gaps.dtypes)

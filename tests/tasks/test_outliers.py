@@ -51,7 +51,7 @@ def test_outliers_do_not_teach_the_model(rows):
     X = np.vstack([rows, cluster])
     inside = skae.AutoencoderTransformer(1, scaling="standard", max_iter=30, validation_fraction=0.2)
     found = []
-    for n_refits in (0, 1):
+    for n_refits in (0, 2):
         detector = AutoencoderOutlierDetector(
             inside, n_estimators=2, max_samples="all", n_refits=n_refits, random_state=0
         )
@@ -81,15 +81,15 @@ def test_the_odd_column_is_named_in_its_units(detector, rows):
     frame = pd.DataFrame(rows[700:720], columns=list("abcde"), index=range(100, 120))
     changed = frame.assign(c=frame["c"] + 300)
     found = detector.feature_contributions(changed.to_numpy(), units="deviations")
-    assert (found.abs().to_numpy().argmax(axis=1) == 2).mean() > 0.6
+    assert (found.abs().to_numpy().argmax(axis=1) == 2).mean() > 0.9
     named = AutoencoderOutlierDetector(n_estimators=2, random_state=0).fit(
         pd.DataFrame(rows, columns=list("abcde"))
     )
     told = named.feature_contributions(changed)
     assert list(told.columns) == list("abcde")
     assert list(told.index) == list(range(100, 120))
-    # 300 too much, of which the code may take some for a larger angle.
-    assert 50 < told["c"].median() < 320
+    # 300 too much, beside what is left to chance: 5 to each side.
+    assert told["c"].median() == pytest.approx(300, abs=60)
 
 
 def test_gaps_are_no_reason_to_be_odd(detector, rows, odd):
@@ -112,7 +112,8 @@ def test_tables_with_text_have_outliers_too():
             "visits": random.poisson(np.where(warm, 9, 2)),
         }
     )
-    inside = skae.AutoencoderTransformer(1, column_types={"visits": "count"}, max_iter=60)
+    brief = {"max_iter": 60, "validation_fraction": 0.2}
+    inside = skae.AutoencoderTransformer(1, column_types={"visits": "count"}, **brief)
     detector = AutoencoderOutlierDetector(inside, n_estimators=2, random_state=0).fit(frame)
     odd = pd.DataFrame({"town": ["Oslo"] * 3, "degrees": [27.0, 25.0, 26.0], "visits": [10, 9, 8]})
     assert (detector.predict(odd) == -1).all()
