@@ -24,10 +24,11 @@ X = fetch_weather_aus(as_frame=True).data.drop(columns="RainToday")
 train, test = X.iloc[::10], X.iloc[5::20].copy()
 random = np.random.default_rng(0)
 wrong = random.choice(len(test), len(test) // 10, replace=False)
-columns = random.integers(X.shape[1], size=len(wrong))
+sensors = [X.columns.get_loc(name) for name in X if name != "Rainfall"]
+columns = random.choice(sensors, len(wrong))
 for row, column in zip(wrong, columns, strict=True):
     step = 1.5 * X.iloc[:, column].std()
-    step *= 1 if test.iloc[row, column] < X.iloc[:, column].median() else -1
+    step *= 1 if test.iloc[row, column] < X.iloc[:, column].mean() else -1
     test.iloc[row, column] += step
 is_odd = np.isin(np.arange(len(test)), wrong)
 

@@ -136,7 +136,7 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
     >>> odd = X[:1] * [1, 3, 1, 1]
     >>> detector.predict(odd)
     array([-1])
-    >>> int(detector.feature_contributions(odd).iloc[0].abs().argmax())
+    >>> int(detector.feature_contributions(odd, units="deviations").iloc[0].abs().argmax())
     1
     """
 
@@ -402,9 +402,9 @@ def _contributions(member: Member, table: Any, units: str) -> np.ndarray:
         return errors
     else:
         # In units of the data: what is there, less the same without its error.
-        errors = np.where(known.numeric, known.unscale(inside) - known.unscale(inside - errors), errors)
+        in_data = known.unscale(inside) - known.unscale(inside - errors)
+        errors = np.where(known.numeric & ~np.isnan(inside), in_data, errors)
     first = np.searchsorted(known.inside.owners, np.arange(len(known.columns)))
     largest = np.maximum.reduceat(np.abs(errors), first, axis=1)
-    return np.where(
-        [column.kind in ("numeric", "count") for column in known.columns], errors[:, first], largest
-    )
+    is_number = [column.kind in ("numeric", "count") for column in known.columns]
+    return np.where(is_number, errors[:, first], largest)

@@ -42,7 +42,7 @@ def put(X, value):
         (lambda X: X[:, 0], ValueError, "Expected 2D array"),
         (lambda X: X * 1e150, ValueError, "their squares overflow. Divide the columns"),
         (lambda X: X + 1j, ValueError, "Complex data not supported"),
-        (scipy.sparse.csr_array, TypeError, "[Ss]parse"),
+        (lambda X: scipy.sparse.csr_array(put(X, np.inf)), ValueError, "infinity"),
     ],
 )
 def test_bad_data(X, change, error, message):
