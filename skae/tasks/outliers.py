@@ -123,8 +123,7 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
        ensembles. SIAM International Conference on Data Mining.
     .. [2] Zhou, C. and Paffenroth, R. C. (2017). Anomaly detection with robust deep autoencoders. KDD.
     .. [3] Bates, S., Candes, E., Lei, L., Romano, Y. and Sesia, M. (2023). Testing for outliers with
-    conformal
-       p-values. Annals of Statistics 51(1), 149-178.
+       conformal p-values. Annals of Statistics 51(1), 149-178.
 
     Examples
     --------
