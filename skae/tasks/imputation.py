@@ -27,9 +27,9 @@ from skae.estimators._tables import needs_table
 __all__ = ["AutoencoderImputer"]
 
 # Rows that residuals are measured on, and the share of their cells that is hidden for it.
-_RESIDUAL_ROWS = 20_000
+_RESIDUAL_ROWS = 10_000
 _HIDDEN = 0.1
-_N_STEPS = 1700
+_N_STEPS = 1500
 
 
 class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
@@ -43,7 +43,7 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
     ----------
     estimator : autoencoder of skae, default=None
         What learns the rows; cloned. None is a `DenoisingAutoencoderTransformer` that hides cells
-        (``corruption="missing"``), trained for half as long as other estimators are.
+        (``corruption="missing"``), trained for fewer steps than other estimators are.
     missing_values : number, str or None, default=nan
         What stands for a missing cell. NaN, None and pandas' NA always do.
     add_indicator : bool, default=False
