@@ -7,7 +7,7 @@ asked to; what is missing becomes NaN. Everything is undone by `decode`.
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
@@ -61,7 +61,7 @@ class Numbers:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Give the column inside, (n_samples, 1)."""
-        numbers = self.read(values)
+        numbers = self.read(values_of(values))
         return (np.log1p(np.maximum(numbers, 0)) if self.kind == "count" else numbers)[:, None]
 
     def decode(self, inside: np.ndarray) -> np.ndarray:
@@ -119,13 +119,12 @@ class Categories:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Give the columns inside, (n_samples, width), NaN where missing."""
-        missing = np.fromiter((is_missing(value) for value in values), bool, len(values))
-        codes = np.fromiter((self._code(value) for value in values), int, len(values))
+        codes, missing = self._codes(values)
         unknown = (codes < 0) & ~missing
         if self.handle_unknown == "error" and unknown.any():
             raise ValueError(
-                f"Column {self.name!r} holds {values[unknown][0]!r}, which training has not seen; it knows "
-                f"{self.levels[:5]}. Use handle_unknown='missing', or train with it."
+                f"Column {self.name!r} holds {np.asarray(values)[unknown][0]!r}, which training has not "
+                f"seen; it knows {self.levels[:5]}. Use handle_unknown='missing', or train with it."
             )
         inside = np.full((len(values), self.width), np.nan)
         there = codes >= 0
@@ -134,6 +133,17 @@ class Categories:
         else:
             inside[there] = np.eye(self.width)[codes[there]]
         return inside
+
+    def _codes(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Give the number of each value, -1 where it has none, and tell which are missing."""
+        if hasattr(values, "isna"):
+            # Ten times as fast as looking them up one by one.
+            import pandas
+
+            codes = pandas.Index(self.levels, dtype=object).get_indexer(values.astype(object))
+            return codes, values.isna().to_numpy()
+        codes = np.fromiter((self._code(value) for value in values), int, len(values))
+        return codes, np.fromiter((is_missing(value) for value in values), bool, len(values))
 
     def _code(self, value: Any) -> int:
         try:
@@ -211,12 +221,19 @@ class Table:
                 warnings.simplefilter("ignore", RuntimeWarning)
                 weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
                 self.scaler.fit(raw[:, self.numeric], **weights)
-        self.weights = self._weights(self._scaled(raw), np.ones(len(raw)) if weight is None else weight)
+        # What `encode` would give of these rows, for whoever made the table.
+        self.rows: np.ndarray | None = self._scaled(raw)
+        self.weights = self._weights(self.rows, np.ones(len(raw)) if weight is None else weight)
 
     @property
     def is_mixed(self) -> bool:
         """Whether there is anything but numbers."""
         return not self.numeric.all()
+
+    def take_rows(self) -> np.ndarray:
+        """Give the numeric columns of the rows that the table was made of, once."""
+        rows, self.rows = self.rows, None
+        return cast(np.ndarray, rows)
 
     def encode(self, X: Any) -> np.ndarray:
         """Give numeric columns (n_samples, n_inside), NaN where missing."""
@@ -226,7 +243,7 @@ class Table:
         dtype = X.dtype if getattr(X, "dtype", None) in (np.float32, np.float64) else np.float64
         if isinstance(X, np.ndarray) and X.dtype == dtype and not self.is_mixed:
             return X
-        parts = [column.encode(values_of(column_of(X, j))) for j, column in enumerate(self.columns)]
+        parts = [column.encode(column_of(X, j)) for j, column in enumerate(self.columns)]
         return np.concatenate(parts, axis=1).astype(dtype, copy=False)
 
     def _scaled(self, raw: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import nn
 
 from skae._parameters import Specification
 from skae._random import Streams
-from skae.estimators import _checks, _defaults, _scores, _tensors
+from skae.estimators import _checks, _data, _defaults, _scores, _tensors
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
@@ -190,9 +190,9 @@ class BaseAutoencoder(
         given: Any = X
         with _checks.unchanged_on_failure(self):
             start = self._warm_start()
-            X = _checks.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
+            X = _data.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
             given = X if self._table is None else given
-            wanted = X if target is None else _checks.check_target(self, target, X)
+            wanted = X if target is None else _data.check_target(self, target, X)
             weight = self._weights(sample_weight, X)
             if weight is not None:
                 wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
@@ -261,7 +261,7 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "network_")
         with _checks.unchanged_on_failure(self):
-            X = _checks.check_data(self, X, first, 2 if first else 1, sample_weight)
+            X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
             weight = self._weights(sample_weight, X)
             link = self._check(X, weight)
             frame = _tensors.measure(X, weight) if first else self._codec.frame
@@ -319,7 +319,7 @@ class BaseAutoencoder(
             Rows in the units of the data, in the dtype of the codes.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._as_given(self._decode(_checks.check_codes(X, self._n_features_out, self)))
+        return self._as_given(self._decode(_data.check_codes(X, self._n_features_out, self)))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -428,7 +428,7 @@ class BaseAutoencoder(
         return cast(Any, self.network).from_rows(rows, self._row_shape)
 
     def _validated(self, X: ArrayLike) -> np.ndarray:
-        return _checks.check_data(self, X, reset=False)
+        return _data.check_data(self, X, reset=False)
 
     def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         X = self._validated(X)

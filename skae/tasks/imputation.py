@@ -144,8 +144,9 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
             model = self._default(*rows.shape) if self.estimator is None else self.estimator
             model = cast(BaseAutoencoder, clone(model))
             self.estimator_ = model.fit(rows)
-            self._lowest, self._highest = _range(model, rows)
-            self.residuals_ = self._residuals(rows)
+            inside = model._validated(rows)
+            self._lowest, self._highest = np.nanmin(inside, axis=0), np.nanmax(inside, axis=0)
+            self.residuals_ = self._residuals(inside[:_RESIDUAL_ROWS])
         return self
 
     def transform(self, X: ArrayLike) -> Any:
@@ -279,10 +280,9 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
                 back[:, column] += noise.choice(residuals, len(back))
         return np.clip(back, self._lowest, self._highest)
 
-    def _residuals(self, rows: Any) -> list[np.ndarray]:
+    def _residuals(self, inside: np.ndarray) -> list[np.ndarray]:
         """Hide some cells of training rows, and give by how much they are missed, a column."""
         model = self.estimator_
-        inside = model._validated(rows)[:_RESIDUAL_ROWS]
         random = Streams(self.random_state).numpy("hidden")
         table: Any = model._table
         owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
@@ -350,9 +350,3 @@ def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
     whole = np.zeros(table.shape, dtype=filled.dtype)
     whole[:, kept] = filled
     return whole
-
-
-def _range(model: BaseAutoencoder, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Give the least and the largest value of each column inside."""
-    inside = model._validated(rows)
-    return np.nanmin(inside, axis=0), np.nanmax(inside, axis=0)
