@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from skae.estimators._checks import check_weights
+from skae.estimators._checks import check_parameter, check_weights
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, needs_table
 
