@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skae._extras import import_extra
+
 
 def is_missing(value: Any) -> bool:
     """Tell whether a value stands for nothing: None, NaN, NaT or pandas' NA."""
@@ -66,3 +68,13 @@ def is_number(dtype: Any) -> bool:
     """Tell whether a column of a DataFrame holds numbers, truth values among them."""
     kind = getattr(dtype, "kind", None)
     return kind in "biuf" if kind is not None and not hasattr(dtype, "categories") else False
+
+
+def as_frame(X: Any) -> Any:
+    """Give a DataFrame of pandas for one of polars that holds more than numbers; anything else as it is."""
+    if not (hasattr(X, "get_column") and hasattr(X, "dtypes")) or hasattr(X, "iloc"):
+        return X
+    if all(dtype.is_numeric() or str(dtype) == "Boolean" for dtype in X.dtypes):
+        return X
+    pandas = import_extra("pandas", "pandas", "A DataFrame of polars with text")
+    return pandas.DataFrame({name: X.get_column(name).to_list() for name in X.columns})

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
+from skae.estimators._cells import as_frame
 from skae.estimators._checks import check_parameter, check_weights
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, needs_table
@@ -48,7 +49,7 @@ def check_data(
     """
     if not reset and _is_ready(estimator, X):
         return X
-    X = _as_rows(estimator, X, reset)
+    X = as_frame(_as_rows(estimator, X, reset))
     if issparse(X):
         if X.shape[1] > MOST_DENSE_COLUMNS or getattr(estimator, "_table", None) is not None:
             return _from_sparse(estimator, X, reset, min_samples, sample_weight)

@@ -12,7 +12,7 @@ from sklearn.impute import MissingIndicator
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
-from skae.estimators._cells import fill, is_missing, missing_cells
+from skae.estimators._cells import as_frame, fill, is_missing, missing_cells
 from skae.estimators._checks import (
     MissingValues,
     check_count,
@@ -243,6 +243,7 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
 
     def _validated(self, X: Any, reset: bool) -> Any:
         """Give a DataFrame as it is or an array, with NaN for what is missing."""
+        X = as_frame(X)
         if needs_table(X, "auto", "none"):
             X = validate_data(self, X, reset=reset, skip_check_array=True)
         else:

@@ -12,6 +12,7 @@ from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import AutoencoderTransformer, BaseAutoencoder
+from skae.estimators._cells import as_frame
 from skae.estimators._checks import (
     Interval,
     StrOptions,
@@ -294,6 +295,7 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
     # ------------------------------------------------------------------ inside
 
     def _validated(self, X: Any, reset: bool) -> Any:
+        X = as_frame(X)
         if needs_table(X, "auto", "none"):
             X = validate_data(self, X, reset=reset, skip_check_array=True)
         else:

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -208,6 +209,57 @@ def test_searches_and_pipelines_take_tables(people):
     assert search.best_params_ == {"n_components": 3}
     pipeline = make_pipeline(model.set_params(n_components=4), LogisticRegression())
     assert cross_val_score(pipeline, people, y, cv=3, scoring="roc_auc").mean() > 0.9
+
+
+def test_rows_drawn_are_tables_too(people):
+    """Of a table with gaps, the variational estimator draws rows without any, of its types and categories."""
+    model = skae.VariationalAutoencoderTransformer(
+        4, variance="per_feature", column_types=TYPES, **LONGER
+    ).fit(people)
+    drawn = model.sample(2000, random_state=0)
+    assert drawn.dtypes.equals(people.dtypes)
+    assert not drawn.isna().any().any()
+    for name in ("town", "owner", "size"):
+        shares, expected = (frame[name].value_counts(normalize=True) for frame in (drawn, people))
+        assert shares.index.isin(expected.index).all()
+        assert (shares - expected).abs().max() < 0.1
+    # What hangs together still does: the young live in Leeds, and visit less.
+    assert drawn.loc[drawn["town"] == "Leeds", "age"].mean() < 40 < drawn["age"].mean()
+    assert drawn["visits"].corr(drawn["age"]) > 0.2
+
+
+def test_what_is_missing_is_drawn_given_the_rest(people):
+    model = skae.VariationalAutoencoderTransformer(
+        4, variance="per_feature", column_types=TYPES, **LONGER
+    ).fit(people)
+    asked = people.assign(town=None, income=np.nan)
+    first, second = model.sample_missing(asked, 2, random_state=0)
+    assert not first.isna().any().any()
+    assert (first["income"] != second["income"]).all()
+    for name in ("age", "owner", "visits", "member"):
+        there = people[name].notna()
+        assert (first[name] == people[name])[there].all()
+    young = people["age"] < 35
+    assert (first["town"] == "Leeds")[young].mean() > 0.7
+    pd.testing.assert_frame_equal(model.sample_missing(asked, 1, random_state=0)[0], first)
+    numbers = people[["age", "visits", "income"]].to_numpy(dtype=float)
+    arrays = skae.VariationalAutoencoderTransformer(1, scaling="standard", **BRIEF).fit(numbers)
+    filled = arrays.sample_missing(numbers)[0]
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[np.isfinite(numbers)], numbers[np.isfinite(numbers)])
+
+
+def test_frames_of_polars_hold_text_too(people):
+    frame = pl.DataFrame(
+        {
+            name: people[name].astype(object).where(people[name].notna(), None).tolist()
+            for name in ("age", "town", "member")
+        },
+        strict=False,
+    )
+    model = skae.AutoencoderTransformer(2, **BRIEF).fit(frame)
+    assert list(model.feature_names_in_) == ["age", "town", "member"]
+    assert set(model.reconstruct(frame)["town"]) <= {"Leeds", "York", "Hull"}
 
 
 def test_partial_fit_takes_tables(people):
