@@ -98,8 +98,17 @@ def public_estimators():
     ]
 
 
-def estimators():
-    return [cls(**settings) for cls, listed in SETTINGS.items() for settings in listed]
+# How many of the settings are checked by default: those listed first. The others are by `pytest -m slow`.
+N_QUICK = {skae.AutoencoderTransformer: 4}
+
+
+def estimators(quick):
+    return [
+        cls(**settings)
+        for cls, listed in SETTINGS.items()
+        for index, settings in enumerate(listed)
+        if (index < N_QUICK.get(cls, 1)) == quick
+    ]
 
 
 AUTOENCODERS = [cls for cls in public_estimators() if issubclass(cls, skae.estimators.BaseAutoencoder)]
@@ -132,8 +141,18 @@ def expected_failures(estimator):
 # Settings that explain less than PCA after three epochs say so; that is not what is tested here.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(estimators(), expected_failed_checks=expected_failures, xfail_strict=False)
+@parametrize_with_checks(estimators(quick=True), expected_failed_checks=expected_failures, xfail_strict=False)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    estimators(quick=False), expected_failed_checks=expected_failures, xfail_strict=False
+)
+def test_scikit_learn_checks_of_further_settings(estimator, check):
     check(estimator)
 
 

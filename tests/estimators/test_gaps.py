@@ -17,7 +17,7 @@ import skae
 from skae.metrics import variance_explained_score
 from skae.networks import Convolutional, Dense, Dictionary
 
-BRIEF = {"max_iter": 15, "validation_fraction": 0.2, "random_state": 0}
+BRIEF = {"max_iter": 6, "validation_fraction": 0.2, "random_state": 0}
 VARIANTS = {
     "plain": skae.AutoencoderTransformer(3, **BRIEF),
     "tied": skae.AutoencoderTransformer(3, tied_weights=True, **BRIEF),
