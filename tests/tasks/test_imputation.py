@@ -145,6 +145,39 @@ def test_text_is_filled_too():
     assert all((draw["town"] == frame["town"])[there].all() for draw in draws)
 
 
+def test_text_with_empty_columns_and_indicators():
+    random = np.random.RandomState(0)
+    frame = pd.DataFrame(
+        {
+            "town": random.choice(["Rome", "Oslo", "?"], 100),
+            "nothing": [None] * 100,
+            "degrees": random.normal(size=100),
+        }
+    )
+    settings = {"missing_values": "?", "add_indicator": True, "keep_empty_features": True}
+    inside = skae.AutoencoderTransformer(1, max_iter=3)
+    imputer = AutoencoderImputer(inside, **settings).fit(frame)
+    filled = imputer.transform(frame)
+    assert list(filled.columns[:3]) == ["town", "nothing", "degrees"]
+    assert set(filled["town"]) == {"Rome", "Oslo"}
+    assert (filled["nothing"] == 0).all()
+    np.testing.assert_array_equal(filled["missingindicator_town"] == 1, frame["town"] == "?")
+    assert list(imputer.get_feature_names_out(list(frame.columns))) == list(filled.columns)
+
+
+def test_names_of_arrays(surface):
+    imputer = AutoencoderImputer(ESTIMATORS["plain"]).fit(put_gaps(surface[0][:200]))
+    assert list(imputer.get_feature_names_out()) == [f"x{j}" for j in range(6)]
+    assert list(imputer.get_feature_names_out(list("abcdef"))) == list("abcdef")
+    with pytest.raises(ValueError, match="input_features should have length"):
+        imputer.get_feature_names_out(["a"])
+    named = AutoencoderImputer(ESTIMATORS["plain"]).fit(
+        pd.DataFrame(put_gaps(surface[0][:200]), columns=list("abcdef"))
+    )
+    with pytest.raises(ValueError, match="input_features is not equal"):
+        named.get_feature_names_out(list("fedcba"))
+
+
 def test_it_stands_in_a_pipeline(surface):
     train, _ = surface
     y = train[:, 0] > 0
