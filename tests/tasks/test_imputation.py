@@ -192,6 +192,7 @@ def test_a_table_without_any_value_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Early stopping criterion not reached")
 def test_it_fills_weather_better_than_regressions(weather):
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
