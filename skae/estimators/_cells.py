@@ -42,6 +42,8 @@ def missing_cells(table: Any) -> np.ndarray:
     """Tell which cells of a DataFrame or array are missing."""
     if hasattr(table, "iloc"):
         return table.isna().to_numpy()
+    if table.dtype.kind in "US":
+        return np.zeros(table.shape, dtype=bool)
     if table.dtype == object:
         return np.array([[is_missing(value) for value in row] for row in table])
     return np.isnan(table)

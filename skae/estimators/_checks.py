@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
@@ -34,7 +34,6 @@ __all__ = [
     "check_training",
     "check_weights",
     "unchanged_on_failure",
-    "validate_data",
 ]
 
 

@@ -11,7 +11,7 @@ from skae.estimators._checks import check_parameter, check_weights
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, needs_table
 
-__all__ = ["check_codes", "check_data", "check_target"]
+__all__ = ["check_codes", "check_data", "check_table", "check_target"]
 
 # Squares of larger values, summed over a table, may overflow float64.
 _LARGEST = 1e100
@@ -88,6 +88,41 @@ def check_data(
                 "Divide the columns by a unit that suits them, e.g. with StandardScaler."
             )
     return checked
+
+
+def check_table(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any:
+    """Validate rows for an estimator that passes them on to an autoencoder.
+
+    Parameters
+    ----------
+    estimator : object
+        Takes over the names and number of columns if `reset`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        What the user passed.
+    reset : bool
+        True in `fit`.
+    min_samples : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        As it is where it holds more than numbers, else floats; gaps stay.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, or values that are infinite.
+    """
+    X = as_frame(X)
+    if not needs_table(X, "auto", "none"):
+        return _from_numbers(estimator, X, reset, min_samples)
+    X = validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if X.shape[0] < min_samples:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) while a minimum of {min_samples} is required."
+        )
+    return X
 
 
 def _from_numbers(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:

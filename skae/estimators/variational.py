@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils import metadata_routing
 
 from skae._random import Streams
@@ -248,6 +249,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
+        if issparse(X):
+            raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
         reconstruction = self._likelihood()
         generator = Streams(random_state).torch("noise")

@@ -12,17 +12,16 @@ from sklearn.impute import MissingIndicator
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
-from skae.estimators._cells import as_frame, fill, is_missing, missing_cells
+from skae.estimators._cells import fill, is_missing, missing_cells
 from skae.estimators._checks import (
     MissingValues,
     check_count,
     check_is_fitted,
     check_parameters,
     unchanged_on_failure,
-    validate_data,
 )
+from skae.estimators._data import check_table
 from skae.estimators._defaults import batch_size, n_epochs
-from skae.estimators._tables import needs_table
 
 __all__ = ["AutoencoderImputer"]
 
@@ -243,14 +242,7 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
 
     def _validated(self, X: Any, reset: bool) -> Any:
         """Give a DataFrame as it is or an array, with NaN for what is missing."""
-        X = as_frame(X)
-        if needs_table(X, "auto", "none"):
-            X = validate_data(self, X, reset=reset, skip_check_array=True)
-        else:
-            allow: Any = "allow-nan"
-            # The first is what everything else becomes.
-            dtypes: Any = [np.float64, np.float32]
-            X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite=allow)
+        X = check_table(self, X, reset)
         value = self.missing_values
         if is_missing(value):
             return X

@@ -12,16 +12,14 @@ from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import AutoencoderTransformer, BaseAutoencoder
-from skae.estimators._cells import as_frame
 from skae.estimators._checks import (
     Interval,
     StrOptions,
     check_is_fitted,
     check_parameters,
     unchanged_on_failure,
-    validate_data,
 )
-from skae.estimators._tables import needs_table
+from skae.estimators._data import check_table
 
 __all__ = ["AutoencoderOutlierDetector"]
 
@@ -295,16 +293,7 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
     # ------------------------------------------------------------------ inside
 
     def _validated(self, X: Any, reset: bool) -> Any:
-        X = as_frame(X)
-        if needs_table(X, "auto", "none"):
-            X = validate_data(self, X, reset=reset, skip_check_array=True)
-        else:
-            allow: Any = "allow-nan"
-            dtypes: Any = [np.float64, np.float32]
-            X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite=allow)
-        if reset and X.shape[0] < 2:
-            raise ValueError(f"Found array with {X.shape[0]} sample(s) while a minimum of 2 is required.")
-        return X
+        return check_table(self, X, reset, min_samples=2 if reset else 1)
 
     def _member(self, table: Any, index: int, streams: Streams) -> Member:
         random = streams.numpy("rows", index)
@@ -341,7 +330,7 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
         inside = model._validated(rows)
         codes = model._codes(inside)
         errors = inside - model._codec.decode(codes)
-        deviations = np.sqrt(np.nanmean(errors**2, axis=0)) + _LEAST_DEVIATION * _spread(inside)
+        deviations = _root_mean_square(errors) + _LEAST_DEVIATION * _spread(inside)
         centre = codes.mean(axis=0)
         covariance = np.atleast_2d(np.cov(codes.T, bias=True))
         ridge = 1e-6 * max(float(np.trace(covariance)) / len(centre), 1e-12)
@@ -364,9 +353,17 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
         return tags
 
 
+def _root_mean_square(cells: np.ndarray) -> np.ndarray:
+    """Give that of each column over the cells that are there, NaN where none is."""
+    counts = (~np.isnan(cells)).sum(axis=0)
+    means = np.nansum(cells**2, axis=0) / np.maximum(counts, 1)
+    return np.where(counts > 0, np.sqrt(means), np.nan)
+
+
 def _spread(inside: np.ndarray) -> np.ndarray:
     """Give the deviation of each column, 1 where nothing varies."""
-    spread = np.sqrt(np.nanmean((inside - np.nanmean(inside, axis=0)) ** 2, axis=0))
+    means = np.nansum(inside, axis=0) / np.maximum((~np.isnan(inside)).sum(axis=0), 1)
+    spread = _root_mean_square(inside - means)
     return np.where(spread > 0, spread, 1 / _LEAST_DEVIATION)
 
 
@@ -395,7 +392,7 @@ def _contributions(member: Member, table: Any, units: str) -> np.ndarray:
     errors = _expected_errors(model, inside)
     known = model._table
     if units == "deviations":
-        usual = np.sqrt(np.nanmean(_expected_errors(model, member.reference) ** 2, axis=0))
+        usual = _root_mean_square(_expected_errors(model, member.reference))
         errors = errors / np.maximum(usual, member.deviations)
         if known is None:
             return errors

@@ -113,6 +113,12 @@ def test_what_needs_columns_is_refused(words, model, message):
         model.fit(words)
 
 
+def test_sparse_rows_have_nothing_missing(words):
+    model = skae.VariationalAutoencoderTransformer(2, **BRIEF).fit(words)
+    with pytest.raises(TypeError, match="A sparse table has no gaps to draw"):
+        model.sample_missing(words)
+
+
 def test_sparse_gaps_are_refused(words):
     rows = words.copy()
     rows.data[3] = np.nan

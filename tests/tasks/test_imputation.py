@@ -67,9 +67,9 @@ def test_any_autoencoder_may_stand_inside(name, surface):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", [None, "denoising", "variational"])
-def test_draws_cover_what_was_hidden(name, surface, fitted):
-    """Intervals of nine in ten draws hold about nine in ten of the hidden values."""
+@pytest.mark.parametrize(("name", "least"), [(None, 0.8), ("denoising", 0.8), ("variational", 0.75)])
+def test_draws_cover_what_was_hidden(name, least, surface, fitted):
+    """Intervals of nine in ten draws hold about nine in ten of what was hidden; variational ones fewer."""
     train, new = surface
     imputer = fitted
     if name is not None:
@@ -78,7 +78,7 @@ def test_draws_cover_what_was_hidden(name, surface, fitted):
     missing = np.isnan(gaps)
     draws = np.stack(imputer.sample_imputations(gaps, 60, random_state=0))
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
-    assert 0.75 < ((low <= new) & (new <= high))[missing].mean() < 0.98
+    assert least < ((low <= new) & (new <= high))[missing].mean() < 0.98
 
 
 def test_numbers_stay_within_what_was_seen(surface):
@@ -184,6 +184,21 @@ def test_it_stands_in_a_pipeline(surface):
     imputer = AutoencoderImputer(ESTIMATORS["plain"], random_state=0)
     scores = cross_val_score(make_pipeline(imputer, LogisticRegression()), put_gaps(train), y, cv=3)
     assert scores.mean() > 0.8
+
+
+def test_text_in_plain_arrays_has_draws_too():
+    rows = np.array([["a", "x"], ["b", "y"], ["a", "x"]] * 10)
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(1, max_iter=3)).fit(rows)
+    np.testing.assert_array_equal(imputer.transform(rows), rows)
+    np.testing.assert_array_equal(imputer.sample_imputations(rows, 1)[0], rows)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_values_are_named_by_column(surface, value):
+    rows = surface[0][:50].copy()
+    rows[3, 2] = value
+    with pytest.raises(ValueError, match=r"Infinite values by column: 2 \(1\)\. Drop these rows"):
+        AutoencoderImputer().fit(rows)
 
 
 def test_a_table_without_any_value_is_refused():

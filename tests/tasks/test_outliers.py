@@ -122,6 +122,16 @@ def test_tables_with_text_have_outliers_too():
     assert told["town"].between(0, 1).all()
 
 
+@pytest.mark.filterwarnings("ignore:No row has a value")
+def test_a_column_without_any_value_is_no_reason_to_be_odd(rows):
+    frame = pd.DataFrame(rows[:200], columns=list("abcde")).assign(f=np.nan)
+    detector = AutoencoderOutlierDetector(n_estimators=2, random_state=0).fit(frame)
+    scores = detector.score_samples(frame)
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(detector.score_samples(frame.assign(f=1e6)), scores)
+    assert detector.feature_contributions(frame)["f"].isna().all()
+
+
 @pytest.mark.parametrize("cls", [skae.VariationalAutoencoderTransformer, skae.SparseAutoencoderTransformer])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_any_autoencoder_may_stand_inside(cls, rows, odd):
