@@ -26,7 +26,8 @@ class Rows(NamedTuple):
 
     def take(self, index: Any) -> "Rows":
         """Select some."""
-        return Rows(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+        inputs = None if self.inputs is None else self.inputs[index]
+        return Rows(self.target[index], inputs, None if self.weight is None else self.weight[index])
 
     def about(self, centre: torch.Tensor) -> "Rows":
         """Centre anew."""
