@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     Interval,
     MissingValues,
     Options,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Interval",
     "MissingValues",
     "Options",
+    "RealNotInt",
     "StrOptions",
     "check_code_activation",
     "check_count",

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from skae.estimators._cells import as_frame
-from skae.estimators._checks import check_parameter, check_weights
+from skae.estimators._checks import check_parameter, check_weights, is_integer
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, needs_table
 
@@ -161,7 +161,9 @@ def _from_sparse(estimator: Any, X: Any, reset: bool, min_samples: int, sample_w
                 "scaling or column_types could speak of. Use scaling='auto' and column_types='auto'."
             )
         weight = check_weights(sample_weight, np.empty((X.shape[0], 1)), np.float64)
-        estimator._table = Directions(X, estimator.n_components, weight)
+        # Where their number is not known yet, 256 directions are there for as many components.
+        n_components = estimator.n_components if is_integer(estimator.n_components) else 1
+        estimator._table = Directions(X, n_components, weight)
     elif estimator._table is None:
         return X.toarray()
     return estimator._table.encode(X)
@@ -265,12 +267,12 @@ def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
     return target.astype(X.dtype, copy=False)
 
 
-def check_codes(Z: Any, n_components: int, estimator: Any) -> np.ndarray:
-    """Validate codes for `inverse_transform`; sparse ones become dense."""
+def check_codes(Z: Any, n_components: int, estimator: Any, fewest: int) -> np.ndarray:
+    """Validate codes of `fewest` to `n_components` columns for `inverse_transform`; densify sparse ones."""
     if issparse(Z):
         Z = Z.toarray()
     Z = check_array(Z, dtype=_FLOATS)
-    if Z.shape[1] != n_components:
+    if not fewest <= Z.shape[1] <= n_components:
         raise ValueError(
             f"Codes have {Z.shape[1]} columns, but this {type(estimator).__name__} was fitted with "
             f"n_components={estimator.n_components_}, and gives {n_components}. Pass what its transform gave."

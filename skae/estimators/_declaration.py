@@ -9,8 +9,9 @@ import numpy as np
 from torch import nn
 
 from skae._parameters import Declared, Specification
-from skae.estimators._checks import Interval, StrOptions
+from skae.estimators._checks import Interval, RealNotInt, StrOptions
 from skae.estimators._tables import SCALINGS
+from skae.networks import Custom, Dense
 from skae.networks.activations import ACTIVATIONS
 from skae.objectives import LINKS, LOSSES
 from skae.training import OPTIMIZERS, SCHEDULES
@@ -21,8 +22,16 @@ class AutoencoderParameters(Declared):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Number of components of the code, at least 1. May exceed the number of columns.
+    n_components : int, float or "elbow", default=2
+        Number of components of the code, at least 1; it may exceed the number of columns. A float in (0, 1)
+        keeps the fewest ordered components that explain this share of the variance of held-out rows, "elbow"
+        those up to the knee of the curve of what they explain (Satopää et al. 2011). A tenth
+        more are trained than PCA needs for the share, 100 at most (for the knee: for 0.99, 32 at most).
+    ordered : bool, default=False
+        Whether the first components alone give rows back, as those of PCA do, for every number of them: the
+        decoder is trained on codes that are cut after a component that is drawn for each row anew (nested
+        dropout, Rippel et al. 2014; Kusupati et al. 2022). One fit then serves every size, see `truncated`,
+        and takes two to three times as long. Always so where `n_components` is not an int.
     hidden_layer_sizes : tuple of int or int, default=(128, 64)
         Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
         is one layer.
@@ -129,7 +138,8 @@ default="one_cycle"
         Whether to print a line an epoch.
     """
 
-    n_components: int = dataclasses.field(default=2, kw_only=False)
+    n_components: int | float | Literal["elbow"] = dataclasses.field(default=2, kw_only=False)
+    ordered: bool = False
     hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
     network: Specification | tuple[nn.Module, nn.Module] | None = None
@@ -164,7 +174,12 @@ default="one_cycle"
     verbose: bool | int = False
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            StrOptions({"elbow"}),
+        ],
+        "ordered": ["boolean"],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "network": [Specification, tuple, list, None],
@@ -196,3 +211,23 @@ default="one_cycle"
         "device": [str],
         "verbose": ["verbose"],
     }
+
+    def _specification(self) -> Specification:
+        """Give the architecture."""
+        if self.network is None:
+            sizes = self.hidden_layer_sizes
+            return Dense(
+                (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes),
+                activation=self.activation,
+                dropout=self.dropout,
+                batch_norm=self.batch_norm,
+                tied_weights=self.tied_weights,
+            )
+        if isinstance(self.network, Specification):
+            return self.network
+        if len(self.network) != 2:
+            raise ValueError(
+                "network must be a specification or a pair (encoder, decoder); "
+                f"got {len(self.network)} items."
+            )
+        return Custom(*self.network)

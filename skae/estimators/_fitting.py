@@ -4,16 +4,16 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import KFold
 
-from skae._random import Streams
+from skae._random import Streams, forked
 from skae.estimators import _defaults
-from skae.estimators._fitted import Fitted, pca_score
+from skae.estimators._fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
 from skae.estimators._rows import Layout, Rows
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.custom import Custom
@@ -21,6 +21,7 @@ from skae.networks.dropout import use_generator
 from skae.networks.gaps import Gaps
 from skae.networks.pca_start import set_linear_path
 from skae.networks.principal_axes import PrincipalAxes, principal_axes
+from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
 from skae.training import (
     SCHEDULES,
@@ -100,6 +101,8 @@ class Fitting:
         """Epochs at most."""
         if self.estimator.max_iter == "auto":
             solver, n_steps = self.estimator.solver, self.estimator._n_steps
+            if self.estimator._is_ordered():
+                n_steps = round(_defaults.ORDERED_STEPS * n_steps)
             return _defaults.n_epochs(self.n_rows, self.batch_size, solver, n_steps)
         return self.estimator.max_iter
 
@@ -142,6 +145,8 @@ class Fitting:
             set_linear_path(network, axes, generator)
             seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
             self.estimator._start(network, objective, axes, seen)
+        if isinstance(objective, Nested):
+            objective.start(network, table.target, rows)
         return network, objective, axes
 
     def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
@@ -157,7 +162,7 @@ class Fitting:
             return None
         always = self.has_gaps or objective.makes_gaps
         flags = always and getattr(specification, "takes_flags", False) and estimator.pretrain is None
-        gaps = Gaps(table.target.shape[1], estimator.n_components, flags, always).to(table.target)
+        gaps = Gaps(table.target.shape[1], estimator._size, flags, always).to(table.target)
         if self.has_gaps:
             gaps.learn(table.seen, table.weight)
         return gaps
@@ -182,20 +187,25 @@ class Fitting:
         specification = estimator._specification()
         bottleneck = estimator._bottleneck()
         n_features = self.rows.target.shape[1]
-        code_in, code_out = bottleneck.width(estimator.n_components), estimator.n_components
+        code_in, code_out = bottleneck.width(estimator._size), estimator._size
         flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
+        ordered: dict[str, Any] = {}
+        if estimator._is_ordered():
+            told = getattr(specification, "takes_code_flags", False) and estimator.pretrain is None
+            flags |= {"n_code_flags": code_out} if told else {}
+            ordered = {"n_components": code_out, "told": told}
         encoder, decoder = specification.build(n_features, code_in, code_out, generator, **flags)
         if not estimator.linear_path:
             encoder.start_random(generator)
             decoder.start_random(generator)
-            return Autoencoder(encoder, decoder, bottleneck, gaps=gaps)
+            return Autoencoder(encoder, decoder, bottleneck, gaps=gaps, **ordered)
         tied = getattr(specification, "tied_weights", False)
         path = linear_path(n_features, code_in, code_out, tied)
         if estimator.init == "random":
             torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
             if isinstance(path[1], torch.nn.Linear):
                 torch.nn.init.xavier_normal_(path[1].weight, generator=generator)
-        return Autoencoder(encoder, decoder, bottleneck, *path, gaps)
+        return Autoencoder(encoder, decoder, bottleneck, *path, gaps, **ordered)
 
     def step(
         self,
@@ -273,9 +283,9 @@ class Fitting:
         validate = HeldOut(network, objective, held.target, seen, weight=held.weight)
         pca = pca_score([(network, axes, held._replace(inputs=seen))])
         history = self._train(network, objective, rows, validate, on_epoch)
-        best = history.best_epoch
-        score = history.validations[best].score
-        return Fitted(network, objective, history, best, score, pca, rows)
+        score = history.validations[history.best_epoch].score
+        fitted = Fitted(network, objective, history, history.best_epoch, score, pca, rows)
+        return with_sizes(fitted, axes, held._replace(inputs=seen))
 
     def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
         """Let five cross-validation fits choose the epoch; train on all rows up to it."""
@@ -311,17 +321,20 @@ class Fitting:
             chosen = 0
         pca = pca_score(parts)
         score = pooled.validations[chosen].score
-        return Fitted(network, objective, pooled, chosen, score, pca, self.rows)
+        fitted = Fitted(network, objective, pooled, chosen, score, pca, self.rows)
+        return with_pooled_sizes(fitted, parts)
 
     def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
         """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
-        network, objective, _ = self.begin(self.rows)
+        network, objective, axes = self.begin(self.rows)
         first = self.start is None and self.n_rows < _defaults.NOTHING_BELOW
         if first and self.estimator.early_stopping and self.estimator._starts_as_pca():
             history = History(losses=[{"reconstruction": self._start_loss(network, objective)}])
-            return Fitted(network, objective, history, 0, None, None, self.rows)
+            fitted = Fitted(network, objective, history, 0, None, None, self.rows)
+            return with_sizes(fitted, axes, self.rows)
         history = self._train(network, objective, self.rows, None, on_epoch)
-        return Fitted(network, objective, history, history.best_epoch, None, None, self.rows)
+        fitted = Fitted(network, objective, history, history.best_epoch, None, None, self.rows)
+        return with_sizes(fitted, axes, self.rows)
 
     def one_epoch(self, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
         """Go over the rows once at a constant rate, from the optimiser's state as it was left.
@@ -357,8 +370,7 @@ class Fitting:
             return fitted, step.state_dict(), order.get_state()
 
     def _start_loss(self, network: Autoencoder, objective: Objective) -> float:
-        rows = self.rows
-        return HeldOut(network, objective, rows.target, rows.inputs, weight=rows.weight)().loss
+        return HeldOut(network, objective, *self.rows[:2], weight=self.rows.weight)().loss
 
     def _seen(self, objective: Objective, held: Rows, index: int = 0) -> torch.Tensor:
         """Give what the encoder sees of held-out rows: corrupted once, so that epochs compare."""
@@ -367,14 +379,8 @@ class Fitting:
         noise = self.streams.torch("held_out_noise", index, held.target.device)
         return objective.corrupt(held.target, noise)
 
-    @contextlib.contextmanager
-    def _module_randomness(self) -> Iterator[None]:
+    def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
         """Give the user's own modules a global state of their own: their dropout draws from it."""
-        if not isinstance(self.estimator._specification(), Custom):
-            yield
-            return
-        device = self.rows.target.device
-        devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.streams.seed("modules"))
-            yield
+        if isinstance(self.estimator._specification(), Custom):
+            return forked(self.streams.seed("modules"), self.rows.target.device)
+        return contextlib.nullcontext()

@@ -95,7 +95,7 @@ def _unseen(estimator: Any) -> list[Any]:
 
 
 def warn(estimator: Any, fitted: Fitted) -> None:
-    """Warn of a fit that was interrupted, and of one that ended below PCA."""
+    """Warn of a fit that was interrupted, and of one that ended below what it should reach."""
     # Frames up to the user's line: this function, `_fit`, `fit`, the one that minds callbacks.
     level = 5
     if fitted.history.interrupted:
@@ -107,25 +107,52 @@ def warn(estimator: Any, fitted: Fitted) -> None:
             "counts as missing, and they come back as zero. Drop them.",
             stacklevel=level,
         )
-    for message in estimator._complaints():
+    for message in [*_too_few(estimator, fitted), *estimator._complaints(), *_below_pca(estimator, fitted)]:
         warnings.warn(message, ConvergenceWarning, stacklevel=level)
-    if estimator.objective_.makes_gaps:
-        # PCA gives back what it sees, and what is hidden may be all that counts.
-        return
+
+
+def _too_few(estimator: Any, fitted: Fitted) -> list[str]:
+    """Say if no number of components explained the share that was asked for."""
+    wanted, shares = estimator.n_components, fitted.by_size
+    if not isinstance(wanted, float) or wanted >= 1 or shares is None or shares.max() >= wanted:
+        return []
+    return [
+        f"n_components={wanted}: the {len(shares)} components that were trained explain {shares[-1]:.4f} of "
+        "the variance, so all are kept. Train for longer (max_iter), or set the number of components."
+    ]
+
+
+def _below_pca(estimator: Any, fitted: Fitted) -> list[str]:
+    """Say if PCA explains more, for fits that are meant to beat it."""
     score, pca = fitted.validation_score, fitted.pca_score
     if (
-        not estimator._rivals_pca
+        # PCA gives back what it sees, and what is hidden may be all that counts.
+        estimator.objective_.makes_gaps
+        or not estimator._rivals_pca
         or estimator._is_mixed()
         or estimator.loss != "squared_error"
         or score is None
         or pca is None
     ):
-        return
-    if score < pca - 1e-6:
-        warnings.warn(
-            f"The codes explain {score:.4f} of the variance of held-out rows, PCA with as many "
-            f"components {pca:.4f}. Train for longer (max_iter), or start at PCA: init='pca' with "
-            "linear_path=True, loss='squared_error' and output_activation='auto' never ends below it.",
-            ConvergenceWarning,
-            stacklevel=level,
-        )
+        return []
+    if fitted.by_size is not None and fitted.pca_by_size is not None:
+        return _sizes_below_pca(fitted.by_size, fitted.pca_by_size)
+    if score >= pca - 1e-6:
+        return []
+    return [
+        f"The codes explain {score:.4f} of the variance of held-out rows, PCA with as many "
+        f"components {pca:.4f}. Train for longer (max_iter), or start at PCA: init='pca' with "
+        "linear_path=True, loss='squared_error' and output_activation='auto' never ends below it."
+    ]
+
+
+def _sizes_below_pca(by_size: np.ndarray, pca: np.ndarray) -> list[str]:
+    """Say at which size ordered components explain less than PCA, by more than a thousandth."""
+    worst = int((pca - by_size).argmax())
+    if pca[worst] - by_size[worst] <= 1e-3:
+        return []
+    return [
+        f"The first {worst + 1} ordered components explain {by_size[worst]:.4f} of the variance of held-out "
+        f"rows, those of PCA {pca[worst]:.4f}. Train fewer components, for longer (max_iter), or with "
+        "ordered=False."
+    ]

@@ -114,14 +114,25 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         attributes = super()._fitted_attributes(fitted, frame)
         if fitted.rows is not None:
             network, reconstruction = attributes["network_"], attributes["objective_"].reconstruction
+            sizes = range(1, self._size + 1) if self._is_ordered() else [self._size]
 
             def missed(part: torch.Tensor) -> torch.Tensor:
-                return reconstruction.squares(network(part), reconstruction.target(part)).nan_to_num()
+                codes, target = network.encode(part), reconstruction.target(part)
+                outputs = [network.decode(codes[:, :size]) for size in sizes]
+                return torch.cat(
+                    [reconstruction.squares(output, target).nan_to_num() for output in outputs], 1
+                )
 
             rows = fitted.rows
             there = average(rows, lambda part: ~part.isnan()).clamp_min(torch.finfo().tiny)
-            attributes["noise_variance_"] = (average(rows, missed) / there).numpy() * frame.scale**2
+            by_size = average(rows, missed).unflatten(0, (len(sizes), -1)) / there
+            attributes["_noise_by_size"] = by_size.numpy() * frame.scale**2
+            attributes["noise_variance_"] = attributes["_noise_by_size"][-1]
         return attributes
+
+    def _keep(self, n_components: int) -> None:
+        read = cast(Any, self)
+        read.noise_variance_ = read._noise_by_size[n_components - 1]
 
     def _prior(self) -> Prior:
         return PRIORS[self.prior] if isinstance(self.prior, str) else UserPrior(self.prior)
@@ -129,11 +140,11 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         if self.alpha:
-            objective.penalties["adversary"] = Adversary(self.alpha, self.n_components, self._prior())
+            objective.penalties["adversary"] = Adversary(self.alpha, self._size, self._prior())
         return objective
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         link = super()._check(X, weight)
         # Drawn from for its checks: a wrong function is told before anything is trained.
-        self._prior()(2, self.n_components, torch.Generator().manual_seed(0))
+        self._prior()(2, self._size, torch.Generator().manual_seed(0))
         return link

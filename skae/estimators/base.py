@@ -14,9 +14,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from torch import nn
 
-from skae._parameters import Specification
 from skae._random import Streams
-from skae.estimators import _checks, _data, _defaults, _scores, _tensors
+from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tensors
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
@@ -24,13 +23,13 @@ from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
 from skae.estimators._sparse import Directions
 from skae.estimators._tables import Table
-from skae.networks import Custom, Dense
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.pca_start import fit_affine_decoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
+from skae.objectives.nested import Nested
 from skae.objectives.penalties import WeightL1
 from skae.training import History
 
@@ -47,10 +46,12 @@ class _FittedAttributes:
     _codec: _tensors.Codec
     _row_shape: tuple[int, ...] | None
     _table: Table | Directions | None
+    _largest_size: int
 
 
 class BaseAutoencoder(
     AutoencoderParameters,
+    _ordered.OrderedComponents,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -92,6 +93,14 @@ class BaseAutoencoder(
     pca_score_ : float or None
         What PCA with as many components explains on the same held-out rows, fitted on
         the same training rows.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance of held-out rows that each further component explains (of the training rows
+        where none are held out). Only with `ordered`. Below 1,000 rows and beyond 16 components, what lies
+        between 16 sizes is interpolated.
+    cumulative_explained_variance_ : ndarray of shape (n_components,)
+        What the components up to each explain together. Only with `ordered`.
+    pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
+        The same for PCA, on the same rows. Only with `ordered`.
     """
 
     # Whether a fit that explains less than PCA deserves a warning.
@@ -126,6 +135,10 @@ class BaseAutoencoder(
         penalties: dict[str, nn.Module] = {}
         if self.l1_weights:
             penalties["l1_weights"] = WeightL1(self.l1_weights)
+        if self._is_ordered():
+            guarded = self._rivals_pca and self._starts_as_pca()
+            alike = not _checks.is_integer(self.n_components)
+            return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
         return Objective(reconstruction, penalties)
 
     def _constrain(self, network: Autoencoder) -> None:
@@ -219,8 +232,8 @@ class BaseAutoencoder(
             reports = EpochReports(self, context, frame, given, y, fitting.n_epochs)
             fitted = fitting.run(reports)
             reports.close()
-            vars(self).update(self._fitted_attributes(fitted, frame))
-            self._training_state = None
+            vars(self).update(self._fitted_attributes(fitted, frame) | {"_training_state": None})
+            _ordered.choose(self)
             context.call_on_fit_task_end(
                 estimator=self,
                 X=given,
@@ -260,6 +273,7 @@ class BaseAutoencoder(
             If training does not stay finite, as `skae.DivergenceError`.
         """
         first = not hasattr(self, "network_")
+        _ordered.check_whole(self)
         with _checks.unchanged_on_failure(self):
             X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
             weight = self._weights(sample_weight, X)
@@ -311,7 +325,7 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` gives them.
+            Codes, as `transform` gives them. With `ordered`, fewer columns are the first components alone.
 
         Returns
         -------
@@ -319,7 +333,9 @@ class BaseAutoencoder(
             Rows in the units of the data, in the dtype of the codes.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._as_given(self._decode(_data.check_codes(X, self._n_features_out, self)))
+        is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
+        fewest = 1 if is_cut else self._n_features_out
+        return self._as_given(self._decode(_data.check_codes(X, self._n_features_out, self, fewest)))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -448,7 +464,8 @@ class BaseAutoencoder(
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         """Check all that can be checked before training; give the link's name."""
         _checks.check_parameters(self)
-        _checks.check_n_components(self.n_components, X.shape[1])
+        self._largest_size = _ordered.most_components(self, X, weight)
+        _checks.check_n_components(self._size, X.shape[1])
         _defaults.device(self.device)
         if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
             raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")
@@ -458,25 +475,6 @@ class BaseAutoencoder(
         objective = self._new_objective(link, _tensors.Frame(np.zeros(X.shape[1]), 1.0))
         _checks.check_training(self, objective)
         return link
-
-    def _specification(self) -> Specification:
-        if self.network is None:
-            sizes = self.hidden_layer_sizes
-            return Dense(
-                (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes),
-                activation=self.activation,
-                dropout=self.dropout,
-                batch_norm=self.batch_norm,
-                tied_weights=self.tied_weights,
-            )
-        if isinstance(self.network, Specification):
-            return self.network
-        if len(self.network) != 2:
-            raise ValueError(
-                "network must be a specification or a pair (encoder, decoder); "
-                f"got {len(self.network)} items."
-            )
-        return Custom(*self.network)
 
     def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
         objective = self._objective(self._reconstruction(link, frame))
@@ -490,7 +488,10 @@ class BaseAutoencoder(
         return self._learning_rates[self.solver] if rate == "auto" else rate
 
     def _weight_decay(self) -> float:
-        return self._weight_decays[self.solver] if self.weight_decay == "auto" else self.weight_decay
+        if self.weight_decay != "auto":
+            return self.weight_decay
+        more = _defaults.ordered_decay(self._size) if self._is_ordered() and self.solver == "adam" else 1.0
+        return more * self._weight_decays[self.solver]
 
     def _starts_as_pca(self) -> bool:
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
@@ -500,7 +501,7 @@ class BaseAutoencoder(
 
     def _n_pca_components(self) -> int:
         """Give the components of the PCA that `pca_score_` belongs to."""
-        return self.n_components
+        return self._size
 
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "network_")
@@ -508,6 +509,7 @@ class BaseAutoencoder(
     def _warm_start(self) -> tuple[Autoencoder, Objective] | None:
         if not self._is_warm():
             return None
+        _ordered.check_whole(self)
         if self.n_components != self.n_components_:
             raise ValueError(
                 f"warm_start=True goes on with the {self.n_components_} components of the previous fit, but "
@@ -530,7 +532,7 @@ class BaseAutoencoder(
             "encoder_": _tensors.Encoder(network, frame).eval(),
             "decoder_": _tensors.Decoder(network, objective.reconstruction, frame).eval(),
             "_codec": _tensors.Codec(network, objective.reconstruction, frame),
-            "n_components_": self.n_components,
+            "n_components_": self._size,
             "mean_": frame.centre,
             "scale_": frame.scale,
             "n_iter_": history.n_epochs,
@@ -539,6 +541,7 @@ class BaseAutoencoder(
             "validation_scores_": scores or None,
             "validation_score_": fitted.validation_score,
             "pca_score_": fitted.pca_score,
+            **_ordered.attributes(fitted),
         }
 
     @property

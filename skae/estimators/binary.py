@@ -1,8 +1,8 @@
 """The binary autoencoder: codes of bits, for finding neighbours fast."""
 
 import dataclasses
-from numbers import Real
-from typing import Any, ClassVar
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     (500, 4)
     """
 
-    n_components: int = dataclasses.field(default=16, kw_only=False)
+    n_components: int | float | Literal["elbow"] = dataclasses.field(default=16, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] | int = ()
     balance: float = 0.1
     decorrelation: float = 0.1
@@ -96,6 +96,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         "balance": [Interval(Real, 0, None, closed="left")],
         "decorrelation": [Interval(Real, 0, None, closed="left")],
         "packed": ["boolean"],
@@ -109,9 +110,17 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
         objective = super()._objective(reconstruction)
         if self.balance:
             objective.penalties["balance"] = Balance(self.balance)
-        if self.decorrelation and self.n_components > 1:
+        if self.decorrelation and self._size > 1:
             objective.penalties["decorrelation"] = Decorrelation(self.decorrelation)
         return objective
+
+    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+        if self.ordered:
+            raise ValueError(
+                "ordered=True is for codes of real numbers: a bit that is cut is no different from one that "
+                "is 0. Use ordered=False."
+            )
+        return super()._check(X, weight)
 
     def _starts_as_pca(self) -> bool:
         return False

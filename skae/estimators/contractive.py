@@ -108,7 +108,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         if self.alpha:
             is_exact = self.jacobian == "exact" or self._has_closed_form()
             measure = squared_norms if is_exact else projected_squared_norms
-            penalty = Contraction(self.alpha, self.n_components, measure, is_exact)
+            penalty = Contraction(self.alpha, self._size, measure, is_exact)
             objective.penalties["contraction"] = penalty
         return objective
 

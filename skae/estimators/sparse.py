@@ -47,11 +47,9 @@ _KINDS = {
     "batch_topk": _Kind(lambda e: BatchTopK(e._n_active())),
     # A code below alpha / 2 typical rows is worth less than the L1 penalty on it; the same for a count.
     "jumprelu": _Kind(
-        lambda e: JumpReLU(e.n_components, e._n_active()), lambda e: {"count": ActiveCount(e.alpha**2 / 4)}
+        lambda e: JumpReLU(e._size, e._n_active()), lambda e: {"count": ActiveCount(e.alpha**2 / 4)}
     ),
-    "gated": _Kind(
-        lambda e: Gated(e.n_components), lambda e: {"gates": GateL1(e.alpha), "gate_fit": GateFit()}
-    ),
+    "gated": _Kind(lambda e: Gated(e._size), lambda e: {"gates": GateL1(e.alpha), "gate_fit": GateFit()}),
     "l1": _Kind(lambda e: Rectified(), lambda e: {"l1": ActivityL1(e.alpha)}),
     "l2": _Kind(lambda e: Rectified(), lambda e: {"l2": ActivityL2(e.alpha)}, revives=False),
     "kl": _Kind(
@@ -73,7 +71,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=64
-        Number of atoms, at least 1; usually more than the columns have dimensions.
+        Number of atoms, at least 1; usually more than the columns have dimensions. Only an int: what a
+        dictionary explains depends on how many atoms a row may use.
     hidden_layer_sizes : tuple of int or int, default=()
         Number of units of each hidden layer of the encoder. The decoder is one linear layer, the
         dictionary.
@@ -171,7 +170,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     (100, 64)
     """
 
-    n_components: int = dataclasses.field(default=64, kw_only=False)
+    n_components: int | float | Literal["elbow"] = dataclasses.field(default=64, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] | int = ()
     linear_path: bool = False
     penalty: Literal["topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"] = "topk"
@@ -185,6 +184,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         "penalty": [StrOptions(set(_KINDS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "n_active": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -233,11 +233,11 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         # Behind a link, what is left over is not a sum of atoms.
         if kind.revives and reconstruction.is_centred:
             if self.revival == "resample":
-                objective.revival = Resample(self.n_components)
+                objective.revival = Resample(self._size)
             elif self.revival == "auxiliary":
                 # Half as many as there are columns speak for the dead, as in the paper.
-                n_auxiliary = max(1, min(self._n_columns() // 2, self.n_components))
-                objective.penalties["auxiliary"] = AuxK(self.n_components, n_auxiliary)
+                n_auxiliary = max(1, min(self._n_columns() // 2, self._size))
+                objective.penalties["auxiliary"] = AuxK(self._size, n_auxiliary)
         return objective
 
     def _specification(self) -> Specification:
@@ -262,18 +262,18 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _n_active(self) -> int:
         if self.n_active == "auto":
-            return max(1, self.n_components // 8)
-        return min(self.n_active, self.n_components)
+            return max(1, self._size // 8)
+        return min(self.n_active, self._size)
 
     def _learning_rate_init(self) -> float:
         if self.solver == "adam" and self.learning_rate_init == "auto":
             # The more atoms, the less often each is used. On MNIST, 3,136 of them: at 0.005 a quarter ends
             # dead without revival, at 0.002 a tenth, and more is explained.
-            return min(0.01, 0.1 / self.n_components**0.5)
+            return min(0.01, 0.1 / self._size**0.5)
         return super()._learning_rate_init()
 
     def _n_pca_components(self) -> int:
-        return self._n_active() if self.penalty in ("topk", "batch_topk") else self.n_components
+        return self._n_active() if self.penalty in ("topk", "batch_topk") else self._size
 
     # -------------------------------------------------------------- read-outs
 
@@ -285,9 +285,14 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             above = _KINDS[self.penalty].on_above
             frequency = average(fitted.rows, lambda rows: attributes["network_"].encode(rows) > above).numpy()
             attributes["activation_frequency_"] = frequency
-            attributes["n_active_"] = float(frequency.sum())
-            attributes["dead_components_"] = np.flatnonzero(frequency == 0)
+            attributes |= _counts(frequency)
         return attributes
+
+    def _keep(self, n_components: int) -> None:
+        read = cast(Any, self)
+        read.components_ = read.components_[:n_components]
+        read.activation_frequency_ = read.activation_frequency_[:n_components]
+        vars(self).update(_counts(read.activation_frequency_))
 
     @staticmethod
     def _atoms(network: Autoencoder) -> Atoms:
@@ -298,8 +303,9 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             codes = self._searched(X)
         elif self.penalty == "topk" and self.n_active != "auto":
             # As wanted now, which may be more than training kept.
-            top = TopK(min(self.n_active, self.n_components_))
+            top = TopK(self.n_active)
             codes = self._codec.measure(X, lambda network, rows: top.read(network.pre_code(rows)))
+            codes = codes[:, : self.n_components_]
         else:
             codes = super()._codes(X)
         return self._debiased(X, codes) if self.debias else codes
@@ -319,7 +325,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         atoms = self._atoms(self.network_)
         filled = self._codec.measure(X, lambda network, rows: network.complete(rows))
         rows = filled.astype(np.float64) - atoms.offset.numpy()
-        return rows, atoms.weight.numpy().T.astype(np.float64)
+        return rows, atoms.weight.numpy().T[: self.n_components_].astype(np.float64)
 
     def _searched(self, X: np.ndarray) -> np.ndarray:
         rows, atoms = self._about_offset(X)
@@ -342,3 +348,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             active = np.flatnonzero(code)
             refitted[number, active] = np.linalg.lstsq(atoms[active].T, row, rcond=None)[0]
         return refitted
+
+
+def _counts(frequency: np.ndarray) -> dict[str, Any]:
+    """Give what follows from how often each component is active, by the name of the attribute."""
+    return {"n_active_": float(frequency.sum()), "dead_components_": np.flatnonzero(frequency == 0)}

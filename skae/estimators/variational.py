@@ -313,7 +313,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     # ------------------------------------------------------------------ seats
 
     def _bottleneck(self) -> Bottleneck:
-        return Gaussian(self.n_components, self.n_importance if self.objective == "iwae" else 1)
+        return Gaussian(self._size, self.n_importance if self.objective == "iwae" else 1)
 
     def _reconstruction(self, link: str, frame: Frame) -> Reconstruction:
         fixed = None if isinstance(self.variance, str) else self.variance / frame.scale**2
@@ -338,7 +338,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         explained = (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows.target)
         # Of as many dimensions as components, the noise was taken for signal.
         n_features = rows.target.shape[1]
-        share = n_features / max(1, n_features - self.n_components)
+        share = n_features / max(1, n_features - self._size)
         unexplained = share * (Rows(rows.seen.square(), weight=rows.weight).mean() - explained).clamp_min(0)
         likelihood.start(unexplained)
         # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
@@ -398,6 +398,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
                     f"lie in [{np.nanmin(part):g}, {np.nanmax(part):g}]. Scale them, or use 'gaussian'."
                 )
         _check_groups(X, kinds, groups)
+        if self.objective == "iwae" and self._is_ordered():
+            raise ValueError(
+                "objective='iwae' weighs codes as a whole, and ordered components are cut: use "
+                "objective='elbo', or ordered=False with an int for n_components."
+            )
         if self.objective == "iwae" and (self.beta != 1 or self.free_bits):
             raise ValueError(
                 "objective='iwae' needs beta=1 and free_bits=0: its bound has no divergence of its own to "
@@ -431,12 +436,17 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             attributes["active_components_"] = np.flatnonzero(spread > _ACTIVE_ABOVE)
         return attributes
 
+    def _keep(self, n_components: int) -> None:
+        read = cast(Any, self)
+        read.kl_per_component_ = read.kl_per_component_[:n_components]
+        read.active_components_ = read.active_components_[read.active_components_ < n_components]
+
     def _complaints(self) -> list[str]:
         n_active = len(cast(Any, self).active_components_)
-        if n_active >= self.n_components / 2:
+        if n_active >= self.n_components_ / 2:
             return []
         return [
-            f"Only {n_active} of {self.n_components} components are active: the others say nothing of any "
+            f"Only {n_active} of {self.n_components_} components are active: the others say nothing of any "
             "row. Use fewer components, a lower beta, free_bits, or a longer kl_warm_up."
         ]
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Layers, Transposed, empty_linear
@@ -26,6 +27,16 @@ class Autoencoder(nn.Module):
         The linear path `A` and `B`, given together or not at all.
     gaps : Gaps, optional
         Fills rows that hold NaN. None leaves them to the encoder.
+    n_components : int, optional
+        Width of the code, where it may be cut after its first components.
+    told : bool, default=False
+        Whether the decoder has further inputs, after those of the code, that say which components are
+        cut: 0 for one that is there, -1 for one that is not.
+
+    Attributes
+    ----------
+    n_kept : int or None
+        How many components a user gets; None gives all.
     """
 
     def __init__(
@@ -36,6 +47,8 @@ class Autoencoder(nn.Module):
         linear_encoder: nn.Module | None = None,
         linear_decoder: nn.Module | None = None,
         gaps: Gaps | None = None,
+        n_components: int | None = None,
+        told: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -44,6 +57,9 @@ class Autoencoder(nn.Module):
         self.linear_encoder = linear_encoder
         self.linear_decoder = linear_decoder
         self.gaps = gaps
+        self.n_components = n_components
+        self.told = told
+        self.n_kept: int | None = None
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
@@ -86,18 +102,52 @@ class Autoencoder(nn.Module):
         """
         encoder, decoder = cast(Layers, self.encoder), cast(Layers, self.decoder)
         filled, there = self.filled(x)
-        code = self.bottleneck.read(self.pre_code_of(filled, there))
+        code = self.bottleneck.read(self.pre_code_of(filled, there))[:, : self.n_kept]
         hidden = encoder.activations(self.seen(filled, there))
-        return torch.cat([*hidden, code, *decoder.activations(code)], dim=1)
+        return torch.cat([*hidden, code, *decoder.activations(self._shown(*self._padded(code, None)))], dim=1)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""
-        return self.bottleneck.read(self.pre_code(x))
+        return self.bottleneck.read(self.pre_code(x))[:, : self.n_kept]
 
-    def decode(self, code: torch.Tensor) -> torch.Tensor:
-        """Map codes (n, n_components) to outputs before the link, (n, n_features)."""
-        output = self.decoder(code)
+    def decode(self, code: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """Map codes to outputs before the link, (n, n_features).
+
+        Parameters
+        ----------
+        code : tensor of shape (n, n_components)
+            Fewer columns are the first components, the others being cut.
+        kept : tensor of shape (n, n_components), optional
+            1 for components that are there, 0 for those that are cut; all are there by default.
+
+        Returns
+        -------
+        output : tensor of shape (n, n_features)
+        """
+        code, kept = self._padded(code, kept)
+        output = self.decoder(self._shown(code, kept))
         return output if self.linear_decoder is None else output + self.linear_decoder(code)
+
+    def _padded(
+        self, code: torch.Tensor, kept: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Put zeros in the place of components that are cut; say which are there."""
+        n_cut = 0 if self.n_components is None else self.n_components - code.shape[1]
+        if n_cut > 0:
+            return functional.pad(code, (0, n_cut)), functional.pad(torch.ones_like(code), (0, n_cut))
+        # Zero is the mean of a component: the linear path is then PCA of fewer components.
+        return (code if kept is None else code * kept), kept
+
+    def _shown(self, code: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
+        """Give what the nonlinear decoder is shown of codes."""
+        if not self.told:
+            return code
+        return torch.cat([code, torch.zeros_like(code) if kept is None else kept - 1], dim=1)
+
+    def keep(self, n_components: int) -> None:
+        """Give users the first components only, from now on."""
+        self.n_kept = n_components
+        self.bottleneck.keep(n_components)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""

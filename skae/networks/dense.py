@@ -57,8 +57,19 @@ class Dense(Specification):
     # The encoder can be told which cells are there.
     takes_flags = True
 
+    @property
+    def takes_code_flags(self) -> bool:
+        """Whether the decoder can be told which components are there."""
+        return not self.tied_weights
+
     def build(
-        self, n_features: int, code_in: int, code_out: int, generator: torch.Generator, n_flags: int = 0
+        self,
+        n_features: int,
+        code_in: int,
+        code_out: int,
+        generator: torch.Generator,
+        n_flags: int = 0,
+        n_code_flags: int = 0,
     ) -> tuple[nn.Module, nn.Module]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
@@ -74,12 +85,14 @@ class Dense(Specification):
             The source of the initial weights.
         n_flags : int, default=0
             Number of further inputs of the encoder, after those of the columns.
+        n_code_flags : int, default=0
+            Number of further inputs of the decoder, after those of the code; 0 with tied weights.
 
         Returns
         -------
         encoder, decoder : torch.nn.Module
-            Maps from (n, n_features + n_flags) to (n, code_in) and from (n, code_out) to
-            (n, n_features). Where nothing else is added to them (no linear path), call
+            Maps from (n, n_features + n_flags) to (n, code_in) and from (n, code_out + n_code_flags)
+            to (n, n_features). Where nothing else is added to them (no linear path), call
             `start_random` on both.
 
         Raises
@@ -89,7 +102,7 @@ class Dense(Specification):
         """
         self._check(code_in, code_out)
         encoder_sizes = (n_features + n_flags, *self.hidden_layer_sizes, code_in)
-        decoder_sizes = (code_out, *reversed(self.hidden_layer_sizes), n_features)
+        decoder_sizes = (code_out + n_code_flags, *reversed(self.hidden_layer_sizes), n_features)
         encoder = Layers(encoder_sizes, self, generator)
         mirrored = encoder.linear_layers()[::-1] if self.tied_weights else None
         return encoder, Layers(decoder_sizes, self, generator, mirrored)

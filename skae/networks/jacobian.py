@@ -42,7 +42,8 @@ def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
         # Rows do not see each other: the sum over rows has the gradient of each. torch.func.jacrev would do
         # the same; its first use imports torch's compiler, which takes longer (2 s) than many a fit.
         norms = torch.zeros_like(copy.rows[:, 0])
-        for total in network.bottleneck.read(network.pre_code_of(copy.rows, there)).sum(0):
+        codes = network.bottleneck.read(network.pre_code_of(copy.rows, there))
+        for total in codes.sum(0)[: network.n_kept]:
             (gradient,) = torch.autograd.grad(
                 total, copy.rows, create_graph=copy.is_learning, retain_graph=True
             )
@@ -127,7 +128,7 @@ def _of_one_layer(
     """Give ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
     weight = cast(torch.Tensor, layer.weight)[:, : x.shape[1]] + _linear_weight(network)
     slope = _slope(network.bottleneck.read, network.pre_code_of(x, there))
-    return slope.square() @ weight.square().sum(1)
+    return (slope.square() * weight.square().sum(1))[:, : network.n_kept].sum(1)
 
 
 def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Tensor) -> torch.Tensor:
@@ -137,10 +138,11 @@ def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Te
     # Without what tells which cells are there, which is no part of the row.
     n_flags = seen.shape[1] // 2 if network.gaps is not None and network.gaps.flags else 0
     reads = first.weight[:, : seen.shape[1] - n_flags]
-    quadratic = (last.weight.T @ last.weight) * (reads @ reads.T)
+    writes = last.weight[: network.n_kept]
+    quadratic = (writes.T @ writes) * (reads @ reads.T)
     norms = ((slope @ quadratic) * slope).sum(1)
     if network.linear_encoder is None:
         return norms
-    linear = cast(torch.Tensor, network.linear_encoder.weight)
-    crossed = ((last.weight.T @ linear) * reads).sum(1)
+    linear = cast(torch.Tensor, network.linear_encoder.weight)[: network.n_kept]
+    crossed = ((writes.T @ linear) * reads).sum(1)
     return linear.square().sum() + 2 * slope @ crossed + norms

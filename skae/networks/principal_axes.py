@@ -23,6 +23,10 @@ class PrincipalAxes(NamedTuple):
         axes = self.axes.to(rows)
         return rows @ axes.T @ axes
 
+    def first(self, n_components: int) -> "PrincipalAxes":
+        """Give the leading ones."""
+        return PrincipalAxes(self.axes[:n_components], self.deviations[:n_components])
+
 
 @torch.no_grad()
 def principal_axes(rows: torch.Tensor, n_components: int, generator: torch.Generator) -> PrincipalAxes:

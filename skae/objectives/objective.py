@@ -143,12 +143,16 @@ class Objective(nn.Module):
         """
         pre = network.pre_code(batch.inputs)
         code = network.bottleneck(pre, batch.draws.get("code"))
-        output = network.decode(code)
-        cells = self.reconstruction.cells(output, batch.target)
+        output, cells = self._decoded(network, code, batch)
         passed = Pass(network, batch, pre, code, output)
         if self.revival is not None:
             cast(Any, self.revival).watch(passed)
         return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
+
+    def _decoded(self, network: Any, code: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the output that penalties see and the loss of each cell, both (n, n_features)."""
+        output = network.decode(code)
+        return output, self.reconstruction.cells(output, batch.target)
 
     def _penalised(self, passed: Pass) -> dict[str, torch.Tensor]:
         """Give the term of each penalty."""
@@ -186,13 +190,24 @@ class Objective(nn.Module):
         code = network.bottleneck.read(pre)
         output = network.decode(code)
         loss = self._judged(network, pre, output, target, self._emphasis(rows.inputs, rows.target))
-        for penalty in self.penalties.values():
-            if getattr(penalty, "judges", False):
-                loss = loss + cast(float, penalty.coefficient) * penalty(
-                    Pass(network, rows, pre, code, output)
-                )
+        loss = loss + self._judged_penalties(network, rows, pre, code, output)
+        return Errors(loss, self._missed(output, target))
+
+    def _judged_penalties(
+        self, network: Any, rows: Batch, pre: torch.Tensor, code: torch.Tensor, output: torch.Tensor
+    ) -> torch.Tensor | float:
+        """Add up the penalties that judge, one value a row (n,) or a scalar."""
+        passed = Pass(network, rows, pre, code, output)
+        return sum(
+            cast(float, penalty.coefficient) * penalty(passed)
+            for penalty in self.penalties.values()
+            if getattr(penalty, "judges", False)
+        )
+
+    def _missed(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Sum the squared errors of each row, (n,)."""
         squares = self.reconstruction.squares(output, target)
-        return Errors(loss, (squares.nan_to_num() if self.has_gaps else squares).sum(1))
+        return (squares.nan_to_num() if self.has_gaps else squares).sum(1)
 
     def _judged(
         self,
@@ -203,9 +218,18 @@ class Objective(nn.Module):
         emphasis: torch.Tensor | None,
     ) -> torch.Tensor:
         """Give the loss of rows (n,) that judges an epoch: of codes with their noise, the same every time."""
+        noisy = self._noisy(network, pre)
+        return self._row_losses(output if noisy is None else network.decode(noisy), target, emphasis)
+
+    def _noisy(self, network: Any, pre: torch.Tensor) -> torch.Tensor | None:
+        """Give codes (n, n_components) with noise that is the same every time; None where there is none."""
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
-        if noise is not None:
-            output = network.decode(network.bottleneck(pre, noise))
+        return None if noise is None else network.bottleneck(pre, noise)
+
+    def _row_losses(
+        self, output: torch.Tensor, target: torch.Tensor, emphasis: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Give the mean loss of the cells of each row that are there, (n,)."""
         cells = self.reconstruction.cells(output, target)
         if emphasis is None:
             return cells.nanmean(1).nan_to_num() if self.has_gaps else cells.mean(1)
@@ -219,6 +243,7 @@ class Errors(NamedTuple):
 
     loss: torch.Tensor  # mean loss over the cells of a row, and penalties that judge
     squared: torch.Tensor  # sum of squared errors over the cells, in squared units of the scaled rows
+    by_size: torch.Tensor | None = None  # (n, n_sizes) the same when only the first components are there
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

@@ -21,6 +21,9 @@ SETTINGS = {
         {"max_iter": 3},
         {"max_iter": 5, "early_stopping": False, "learning_rate_init": 1e-3},
         {"max_iter": 3, "scaling": "standard"},
+        {"max_iter": 3, "ordered": True},
+        {"max_iter": 3, "n_components": 0.8},
+        {"max_iter": 3, "n_components": "elbow", "validation_fraction": 0.3},
         {"max_iter": 3, "hidden_layer_sizes": ()},
         {"max_iter": 3, "loss": "huber", "activation": "tanh", "solver": "sgd"},
         {"max_iter": 3, "loss": "absolute_error", "init": "random", "solver": "rmsprop"},
@@ -60,6 +63,7 @@ SETTINGS = {
         {"max_iter": 3, "corruption": "masking", "emphasis": 0.8, "early_stopping": False},
         {"max_iter": 3, "corruption": "salt_and_pepper", "validation_fraction": 0.3},
         {"max_iter": 3, "corruption": "missing", "emphasis": 1.0},
+        {"max_iter": 3, "ordered": True, "features": "all"},
     ],
     skae.SparseAutoencoderTransformer: [
         {"max_iter": 3},
@@ -70,6 +74,7 @@ SETTINGS = {
         {"max_iter": 3, "penalty": "l2", "hidden_layer_sizes": 8},
         {"max_iter": 3, "penalty": "kl", "n_components": 8},
         {"max_iter": 3, "inference": "omp", "n_components": 10},
+        {"max_iter": 3, "ordered": True, "n_components": 6},
     ],
     skae.tasks.AutoencoderImputer: [
         {"estimator": skae.AutoencoderTransformer(max_iter=3)},
@@ -85,6 +90,7 @@ SETTINGS = {
         {"max_iter": 3, "objective": "iwae", "variance": "per_feature"},
         {"max_iter": 3, "likelihood": "poisson", "beta": 0.5, "validation_fraction": 0.3},
         {"max_iter": 3, "variance": 0.1, "free_bits": 0.1, "n_components": 1},
+        {"max_iter": 3, "ordered": True},
     ],
 }
 

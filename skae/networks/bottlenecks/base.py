@@ -42,3 +42,6 @@ class Bottleneck(nn.Module):
     def read(self, pre: torch.Tensor) -> torch.Tensor:
         """Give the codes a user gets: deterministic, and each row from itself alone."""
         return pre
+
+    def keep(self, n_components: int) -> None:
+        """Forget all but the first components, where something is drawn or measured for each of them."""

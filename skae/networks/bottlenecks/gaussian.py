@@ -40,6 +40,7 @@ class Gaussian(Bottleneck):
         super().__init__()
         self.n_components = n_components
         self.n_draws = n_draws
+        self.n_kept = n_components
         self.offset = nn.Parameter(torch.zeros(n_components))
 
     def width(self, n_components: int) -> int:
@@ -49,11 +50,12 @@ class Gaussian(Bottleneck):
     def posterior(self, pre: torch.Tensor) -> Posterior:
         """Split what the encoder put out, (n, 2 * n_components)."""
         mean, log_variance = pre.chunk(2, dim=1)
-        return Posterior(mean, (log_variance + self.offset).clamp(_LOWEST, _HIGHEST))
+        log_variance = (log_variance + self.offset).clamp(_LOWEST, _HIGHEST)
+        return Posterior(mean[:, : self.n_kept], log_variance[:, : self.n_kept])
 
     def draw(self, n_rows: int, generator: torch.Generator) -> torch.Tensor:
         """Draw standard normal noise, (n_draws * n_rows, n_components)."""
-        shape = (self.n_draws * n_rows, self.n_components)
+        shape = (self.n_draws * n_rows, self.n_kept)
         return torch.randn(shape, generator=generator, device=generator.device)
 
     def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
@@ -67,4 +69,8 @@ class Gaussian(Bottleneck):
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
         """Give the means."""
-        return pre[:, : self.n_components]
+        return pre[:, : self.n_kept]
+
+    def keep(self, n_components: int) -> None:
+        """Forget all but the first components."""
+        self.n_kept = n_components

@@ -26,6 +26,7 @@ class AuxK(nn.Module):
 
     silent: torch.Tensor
     judges = False
+    needs_output = True
 
     def __init__(self, n_components: int, n_active: int, coefficient: float = 1 / 32) -> None:
         super().__init__()

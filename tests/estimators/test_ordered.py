@@ -1,0 +1,321 @@
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+import skae
+from skae.estimators._ordered import chosen_size, knee
+from skae.metrics import variance_explained
+from skae.networks import Convolutional
+
+TRAIN, TEST = train_test_split(load_digits().data, random_state=0)
+KINDS = [
+    (skae.AutoencoderTransformer, {}),
+    (skae.AutoencoderTransformer, {"tied_weights": True}),
+    (skae.AutoencoderTransformer, {"linear_path": False}),
+    (skae.AutoencoderTransformer, {"network": Convolutional(channels=(2,))}),
+    (skae.AutoencoderTransformer, {"loss": "poisson"}),
+    (skae.AutoencoderTransformer, {"solver": "lbfgs", "max_iter": 3}),
+    (skae.AutoencoderTransformer, {"pretrain": "layerwise"}),
+    (skae.ContractiveAutoencoderTransformer, {}),
+    (skae.ContractiveAutoencoderTransformer, {"hidden_layer_sizes": ()}),
+    (skae.DenoisingAutoencoderTransformer, {}),
+    (skae.DenoisingAutoencoderTransformer, {"corruption": "missing"}),
+    (skae.SparseAutoencoderTransformer, {}),
+    (skae.SparseAutoencoderTransformer, {"penalty": "l1", "revival": "auxiliary"}),
+    (skae.VariationalAutoencoderTransformer, {}),
+    (skae.AdversarialAutoencoderTransformer, {}),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return skae.AutoencoderTransformer(6, ordered=True, max_iter=40, random_state=0).fit(TRAIN)
+
+
+def test_explains_more_than_pca_at_every_size_on_the_rows_held_out(model):
+    assert (model.cumulative_explained_variance_ > model.pca_cumulative_explained_variance_).all()
+    assert model.validation_score_ == pytest.approx(model.cumulative_explained_variance_[-1])
+    assert model.pca_score_ == pytest.approx(model.pca_cumulative_explained_variance_[-1])
+
+
+def test_explains_more_than_pca_at_every_size_on_new_rows(model):
+    shares = model.cumulative_explained_variance(TEST)
+    pca = [variance_explained(PCA(k).fit(TRAIN), TEST) for k in range(1, 7)]
+    assert (shares > pca).all()
+
+
+def test_ratios_add_up_to_the_score_on_the_same_rows(model):
+    assert model.explained_variance_ratio_.sum() == pytest.approx(model.validation_score_)
+    shares = model.cumulative_explained_variance(TEST)
+    assert shares[-1] == pytest.approx(model.score(TEST))
+    weight = np.arange(len(TEST)) % 3
+    weighted = model.cumulative_explained_variance(TEST, sample_weight=weight)
+    assert weighted[-1] == pytest.approx(model.score(TEST, sample_weight=weight))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), KINDS, ids=lambda value: getattr(value, "__name__", str(value))
+)
+def test_truncated_is_the_first_columns_of_every_estimator(kind, settings):
+    model = kind(5, ordered=True, random_state=0).set_params(**{"max_iter": 2, **settings})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(TRAIN)
+    shorter = model.truncated(2)
+    codes = model.transform(TEST)
+    assert model.n_components_ == 5
+    assert shorter.n_components_ == shorter.n_components == 2
+    np.testing.assert_array_equal(shorter.transform(TEST), codes[:, :2])
+    np.testing.assert_allclose(
+        shorter.inverse_transform(codes[:, :2]), model.inverse_transform(codes[:, :2]), rtol=1e-12
+    )
+    shares = model.cumulative_explained_variance(TEST)
+    assert shorter.score(TEST) == pytest.approx(shares[1])
+    assert model.score(TEST) == pytest.approx(shares[-1])
+    assert len(shorter.get_feature_names_out()) == 2
+    assert len(shorter.explained_variance_ratio_) == 2
+
+
+def test_truncating_twice_is_truncating_once(model):
+    np.testing.assert_array_equal(
+        model.truncated(4).truncated(2).transform(TEST), model.truncated(2).transform(TEST)
+    )
+    np.testing.assert_array_equal(model.truncated(6).transform(TEST), model.transform(TEST))
+
+
+def test_truncated_reports_its_own_figures_and_leaves_the_original_alone(model):
+    before = model.transform(TEST)
+    shorter = model.truncated(2)
+    assert shorter.validation_score_ == model.cumulative_explained_variance_[1]
+    assert shorter.pca_score_ == model.pca_cumulative_explained_variance_[1]
+    assert shorter.validation_scores_[shorter.best_iter_] == pytest.approx(shorter.validation_score_)
+    np.testing.assert_array_equal(model.transform(TEST), before)
+
+
+def test_truncated_can_be_pickled_and_cloned_and_keeps_the_dtype(model):
+    shorter = model.truncated(3)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(shorter)).transform(TEST), shorter.transform(TEST)
+    )
+    assert clone(shorter).get_params()["n_components"] == 3
+    assert shorter.transform(TEST.astype(np.float32)).dtype == np.float32
+    assert shorter.encoder_ is not model.encoder_
+
+
+def test_one_row_alone_is_coded_as_among_others(model):
+    shorter = model.truncated(3)
+    np.testing.assert_allclose(shorter.transform(TEST[:1]), shorter.transform(TEST)[:1], rtol=1e-12)
+
+
+def test_read_outs_of_variants_are_cut_too():
+    variational = skae.VariationalAutoencoderTransformer(4, ordered=True, max_iter=5, random_state=0).fit(
+        TRAIN
+    )
+    shorter = variational.truncated(2)
+    assert shorter.sample(3, random_state=0).shape == (3, 64)
+    assert shorter.score_samples(TEST[:3]).shape == (3,)
+    assert shorter.kl_per_component_.shape == (2,)
+    assert (shorter.active_components_ < 2).all()
+    assert [part.shape for part in shorter.transform(TEST[:3], return_std=True)] == [(3, 2), (3, 2)]
+    adversarial = skae.AdversarialAutoencoderTransformer(4, ordered=True, max_iter=5, random_state=0).fit(
+        TRAIN
+    )
+    shorter = adversarial.truncated(1)
+    assert shorter.sample(3, random_state=0).shape == (3, 64)
+    assert shorter.noise_variance_.sum() > adversarial.noise_variance_.sum()
+    sparse = skae.SparseAutoencoderTransformer(9, ordered=True, n_active=3, max_iter=3, random_state=0).fit(
+        TRAIN
+    )
+    shorter = sparse.truncated(4)
+    assert shorter.components_.shape == (4, 64)
+    assert shorter.n_active_ == pytest.approx(sparse.activation_frequency_[:4].sum())
+    assert sparse.truncated(4).set_params(inference="omp").transform(TEST[:3]).shape == (3, 4)
+
+
+def test_contraction_is_that_of_the_components_kept():
+    settings = {"ordered": True, "max_iter": 3, "random_state": 0}
+    for layers in ((), 8, (8, 4)):
+        model = skae.ContractiveAutoencoderTransformer(3, hidden_layer_sizes=layers, **settings).fit(TRAIN)
+        shorter, step = model.truncated(2), 1e-5
+        moved = TEST[:1] + step * np.eye(64)
+        slopes = (shorter.transform(moved) - shorter.transform(TEST[:1])) / step
+        np.testing.assert_allclose(shorter.contraction(TEST[:1]), np.linalg.norm(slopes), rtol=1e-3)
+
+
+def test_all_hidden_layers_of_a_truncated_denoiser_hold_the_components_kept():
+    model = skae.DenoisingAutoencoderTransformer(4, ordered=True, features="all", max_iter=2, random_state=0)
+    shorter = model.fit(TRAIN).truncated(2)
+    features = shorter.transform(TEST[:5])
+    assert features.shape[1] == len(shorter.get_feature_names_out()) == model.transform(TEST[:5]).shape[1] - 2
+    np.testing.assert_allclose(shorter.inverse_transform(features), shorter.reconstruct(TEST[:5]))
+
+
+@pytest.mark.parametrize("rows", [TRAIN[:12], TRAIN[:100]])
+def test_small_tables_have_ordered_components_too(rows):
+    model = skae.AutoencoderTransformer(3, ordered=True, max_iter=3, random_state=0).fit(rows)
+    assert model.explained_variance_ratio_.shape == (3,)
+    assert (model.cumulative_explained_variance_ >= model.pca_cumulative_explained_variance_ - 1e-3).all()
+
+
+def test_without_held_out_rows_the_ratios_are_of_the_training_rows():
+    model = skae.AutoencoderTransformer(
+        3, ordered=True, early_stopping=False, max_iter=3, random_state=0
+    ).fit(TRAIN)
+    assert model.validation_score_ is None
+    assert model.explained_variance_ratio_.sum() == pytest.approx(model.score(TRAIN), abs=1e-5)
+    pca = PCA(3).fit(TRAIN)
+    np.testing.assert_allclose(
+        model.pca_cumulative_explained_variance_, pca.explained_variance_ratio_.cumsum(), rtol=1e-4
+    )
+    assert model.truncated(2).validation_score_ is None
+
+
+def test_more_components_than_are_judged_are_interpolated_in_folds():
+    model = skae.AutoencoderTransformer(20, ordered=True, max_iter=2, random_state=0).fit(TRAIN[:200])
+    assert model.cumulative_explained_variance_.shape == (20,)
+    assert (model.explained_variance_ratio_ > -1e-3).all()
+    judged = model.objective_.judged_sizes
+    missing = next(size for size in range(1, 20) if size not in judged)
+    assert model.truncated(missing).validation_scores_ is None
+
+
+def test_as_many_components_as_columns():
+    X = load_iris().data
+    model = skae.AutoencoderTransformer(4, ordered=True, max_iter=20, random_state=0).fit(X)
+    assert model.pca_cumulative_explained_variance_[-1] == pytest.approx(1.0)
+    assert model.score(X) > 0.99
+
+
+def test_gaps_weights_text_and_partial_fit():
+    pandas = pytest.importorskip("pandas")
+    X = load_iris().data.copy()
+    X[::7, 1] = np.nan
+    frame = pandas.DataFrame(X, columns=list("abcd")).assign(
+        kind=np.array(["x", "y", "z"])[load_iris().target]
+    )
+    model = skae.AutoencoderTransformer(3, ordered=True, max_iter=3, random_state=0)
+    model.fit(frame, sample_weight=np.arange(150) % 2 + 1)
+    assert list(model.truncated(1).reconstruct(frame).columns) == [*"abcd", "kind"]
+    again = clone(model).partial_fit(X).partial_fit(X)
+    assert again.truncated(2).transform(X).shape == (150, 2)
+    assert not hasattr(again, "explained_variance_ratio_")
+
+
+# ------------------------------------------------------------ size by what it explains
+
+
+def test_a_share_keeps_the_fewest_components_that_explain_it():
+    model = skae.AutoencoderTransformer(0.7, max_iter=60, random_state=0).fit(TRAIN)
+    assert model.validation_score_ >= 0.7
+    assert model.n_components_ < PCA(0.7).fit(TRAIN).n_components_
+    assert model.transform(TEST).shape[1] == model.n_components_ == len(model.explained_variance_ratio_)
+    assert model.get_params()["n_components"] == 0.7
+    *before, last = model.cumulative_explained_variance_
+    assert max(before) < 0.7 <= last
+    assert clone(model).n_components == 0.7
+
+
+def test_a_share_out_of_reach_keeps_all_and_warns():
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    with pytest.warns(ConvergenceWarning, match="the 4 components"):
+        model = skae.AutoencoderTransformer(
+            0.999999, max_iter=2, loss="huber", init="random", random_state=0
+        ).fit(X)
+    assert model.n_components_ == 4
+
+
+@pytest.mark.parametrize(
+    ("curve", "size"), [([0.9, 0.91, 0.92], 1), ([0.3, 0.6, 0.9, 0.91, 0.92, 0.93], 3), ([0.5], 1)]
+)
+def test_the_knee_is_where_the_curve_is_farthest_above_its_chord(curve, size):
+    assert knee(np.array(curve)) == chosen_size("elbow", np.array(curve)) == size
+
+
+def test_the_knee_of_a_fit():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((10, 2)))[0].T
+    X = rng.standard_normal((300, 2)) @ axes + 0.05 * rng.standard_normal((300, 10))
+    model = skae.AutoencoderTransformer("elbow", max_iter=3, random_state=0).fit(X)
+    assert model.n_components_ == 2
+
+
+def test_a_search_chooses_among_shares_and_numbers():
+    search = GridSearchCV(
+        skae.AutoencoderTransformer(max_iter=2, random_state=0), {"n_components": [2, 0.3]}, cv=2
+    ).fit(TRAIN[:300])
+    assert search.best_params_["n_components"] in (2, 0.3)
+
+
+# ------------------------------------------------------------ errors
+
+
+def test_what_has_no_order_says_so():
+    model = skae.AutoencoderTransformer(2, max_iter=2, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.truncated(1)
+    model.fit(TRAIN)
+    for call in (lambda: model.truncated(1), lambda: model.cumulative_explained_variance(TEST)):
+        with pytest.raises(ValueError, match="ordered=True"):
+            call()
+    with pytest.raises(ValueError, match="1 columns"):
+        model.inverse_transform(np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize("size", [0, 7, 2.0, "2", True])
+def test_sizes_that_are_not_there_are_refused(model, size):
+    with pytest.raises(ValueError, match="between 1 and the 6"):
+        model.truncated(size)
+    with pytest.raises(ValueError, match="7 columns"):
+        model.inverse_transform(np.zeros((2, 7)))
+
+
+def test_what_was_cut_is_not_trained_further(model):
+    shorter = model.truncated(3)
+    with pytest.raises(ValueError, match="n_components=3"):
+        shorter.partial_fit(TRAIN)
+    with pytest.raises(ValueError, match="n_components=3"):
+        shorter.set_params(warm_start=True).fit(TRAIN)
+    refitted = shorter.set_params(warm_start=False, max_iter=2).fit(TRAIN)
+    assert refitted.network_.n_kept is None
+
+
+def test_a_share_needs_all_rows_at_once():
+    with pytest.raises(ValueError, match=r"n_components=0\.9 is decided on all rows"):
+        skae.AutoencoderTransformer(0.9).partial_fit(TRAIN)
+
+
+@pytest.mark.parametrize("n_components", [0, 1.0, 1.5, -0.5, "knee", None])
+def test_other_sizes_are_refused(n_components):
+    with pytest.raises(ValueError, match="n_components"):
+        skae.AutoencoderTransformer(n_components).fit(TRAIN)
+
+
+def test_kinds_without_an_order_refuse_it():
+    with pytest.raises(ValueError, match="real numbers"):
+        skae.BinaryAutoencoderTransformer(ordered=True).fit(TRAIN)
+    with pytest.raises(ValueError, match="objective='elbo'"):
+        skae.VariationalAutoencoderTransformer(ordered=True, objective="iwae").fit(TRAIN)
+    with pytest.raises(ValueError, match="recirculation"):
+        skae.AutoencoderTransformer(ordered=True, solver="recirculation", hidden_layer_sizes=()).fit(TRAIN)
+    for kind in (skae.BinaryAutoencoderTransformer, skae.SparseAutoencoderTransformer):
+        with pytest.raises(ValueError, match="n_components"):
+            kind(0.9).fit(TRAIN)
+
+
+def test_a_warning_names_the_size_at_which_pca_is_ahead():
+    settings = {
+        "init": "random",
+        "linear_path": False,
+        "max_iter": 2,
+        "solver": "sgd",
+        "learning_rate_init": 1e-4,
+    }
+    with pytest.warns(ConvergenceWarning, match=r"The first \d ordered components explain"):
+        skae.AutoencoderTransformer(3, ordered=True, random_state=0, **settings).fit(TRAIN)
