@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from skae import datasets, metrics, networks, tasks
+from skae import datasets, inspection, metrics, networks, tasks
 from skae.estimators import (
     AdversarialAutoencoderTransformer,
     AutoencoderTransformer,
@@ -12,6 +12,7 @@ from skae.estimators import (
     SparseAutoencoderTransformer,
     VariationalAutoencoderTransformer,
 )
+from skae.inspection import report
 from skae.training import DivergenceError
 
 __version__ = version("skae")
@@ -26,7 +27,9 @@ __all__ = [
     "SparseAutoencoderTransformer",
     "VariationalAutoencoderTransformer",
     "datasets",
+    "inspection",
     "metrics",
     "networks",
+    "report",
     "tasks",
 ]

@@ -23,6 +23,8 @@ FLOORS = {
     "datasets": 3,
     "estimators": 4,
     "tasks": 5,
+    "inspection": 5,
+    "compare": 6,
     "__init__": 9,
 }
 

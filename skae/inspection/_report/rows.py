@@ -1,0 +1,298 @@
+"""The rows of a report: checked, sampled, taken through a Pipeline, and as they are shown."""
+
+import os
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+
+from skae._extras import import_extra
+from skae.estimators import BaseAutoencoder
+from skae.estimators._checks import check_is_fitted
+
+__all__ = ["Rows", "check_path", "check_points", "names_of", "read_rows", "take"]
+
+MOST_ROWS = 100_000
+# Tables of errors and of what came back are as large as the rows: 160 MB each.
+MOST_CELLS = 20_000_000
+# Each is an element of the page; beyond, pointing at them is slow.
+MOST_POINTS = 10_000
+
+
+class Rows(NamedTuple):
+    """Rows as they reach the autoencoder, and as they are shown."""
+
+    model: BaseAutoencoder
+    steps: list[Any]  # what stands before it in a Pipeline
+    inner: Any  # as they reach the autoencoder
+    shown: Any  # (n, n_features), an array or a DataFrame
+    in_own_units: bool  # whether shown are the columns of X, not what the steps made of them
+    names: list[str]
+    labels: list[Any]  # what each row is called
+    y: np.ndarray | None
+    y_name: str
+    n_given: int
+
+
+def check_path(path: Any) -> Path:
+    """Give the path of the page.
+
+    Parameters
+    ----------
+    path : path-like
+        As the user gave it.
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If its folder is not there, or if it is a folder.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ValueError(f"path must name a file, e.g. 'report.html'; got {path!r}.")
+    found = Path(os.fsdecode(path))
+    if not found.parent.is_dir():
+        raise ValueError(
+            f"The folder {str(found.parent)!r} of path={str(found)!r} does not exist. Create it first."
+        )
+    if found.is_dir():
+        raise ValueError(f"path={str(found)!r} is a folder. Name a file in it, e.g. 'report.html'.")
+    return found
+
+
+def check_points(max_points: Any) -> int:
+    """Give the number of rows that are drawn at most.
+
+    Parameters
+    ----------
+    max_points : int
+        As the user gave it.
+
+    Returns
+    -------
+    max_points : int
+
+    Raises
+    ------
+    ValueError
+        If a browser could not draw as many, or if there are too few to see anything.
+    """
+    is_whole = isinstance(max_points, Integral) and not isinstance(max_points, bool)
+    if not is_whole or not 10 <= int(max_points) <= MOST_POINTS:
+        raise ValueError(f"max_points must be a whole number from 10 to {MOST_POINTS:,}; got {max_points!r}.")
+    return int(max_points)
+
+
+def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
+    """Check what the user passed, sample its rows, and take them to the autoencoder.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder or Pipeline
+        Fitted.
+    X : array-like or DataFrame
+        Rows.
+    y : array-like of shape (n_samples,), optional
+        A value for each.
+    random_state : int, RandomState instance or None
+        Of the sample.
+
+    Returns
+    -------
+    rows : Rows
+
+    Raises
+    ------
+    ValueError
+        If X or y cannot be used.
+    TypeError
+        If the estimator is no autoencoder.
+    """
+    model, steps = _model_and_steps(estimator)
+    X = _as_table(X)
+    n_given = X.shape[0]
+    if n_given < 2:
+        raise ValueError(f"A report needs at least 2 rows; X has {n_given}.")
+    values = _checked_y(y, n_given)
+    width = max(model.n_features_in_, model._n_columns())
+    if issparse(X) and not steps:
+        _check_dense(n_given, width)
+    limit = min(MOST_ROWS, max(2, MOST_CELLS // width))
+    chosen = np.arange(n_given)
+    if n_given > limit:
+        chosen = np.sort(check_random_state(random_state).permutation(n_given)[:limit])
+    outer = take(X, chosen)
+    inner, shown, is_own, names = _columns(estimator, model, steps, outer)
+    labels = np.asarray(X.index, dtype=object)[chosen] if hasattr(X, "iloc") else chosen
+    return Rows(
+        model,
+        steps,
+        inner,
+        shown,
+        is_own,
+        names,
+        list(labels),
+        None if values is None else values[chosen],
+        str(getattr(y, "name", None) or "y"),
+        n_given,
+    )
+
+
+def take(table: Any, chosen: np.ndarray) -> Any:
+    """Give some rows of a table.
+
+    Parameters
+    ----------
+    table : DataFrame, ndarray or sparse matrix
+        Rows.
+    chosen : ndarray of int
+        Their positions.
+
+    Returns
+    -------
+    rows : object
+        Of the same kind.
+    """
+    return table.iloc[chosen] if hasattr(table, "iloc") else table[chosen]
+
+
+def names_of(table: Any, model: Any, n_columns: int) -> list[str]:
+    """Give what the columns are called.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray
+        Rows; images and sequences as they are.
+    model : object
+        May know the names.
+    n_columns : int
+        Number of columns.
+
+    Returns
+    -------
+    names : list of str
+    """
+    if hasattr(table, "columns"):
+        return [str(name) for name in table.columns]
+    known = getattr(model, "feature_names_in_", None)
+    if known is not None and len(known) == n_columns:
+        return [str(name) for name in known]
+    shape = table.shape[1:]
+    if len(shape) > 1 and int(np.prod(shape)) == n_columns:
+        places = np.column_stack(np.unravel_index(np.arange(n_columns), shape))
+        return ["cell " + ", ".join(map(str, place)) for place in places.tolist()]
+    return [f"column {j}" for j in range(n_columns)]
+
+
+def _model_and_steps(estimator: Any) -> tuple[BaseAutoencoder, list[Any]]:
+    steps: list[Any] = []
+    model = estimator
+    while isinstance(model, Pipeline):
+        if len(model.steps) > 1:
+            steps.append(model[:-1])
+        model = model.steps[-1][1]
+    if not isinstance(model, BaseAutoencoder):
+        raise TypeError(
+            "A report is about an autoencoder of skae, or a Pipeline that ends in one; "
+            f"got {type(model).__name__}. Of an ensemble, pass one of its estimators_."
+        )
+    check_is_fitted(model, "network_")
+    return model, steps
+
+
+def _as_table(X: Any) -> Any:
+    """Give an array, a DataFrame of pandas or a sparse matrix whose rows can be chosen."""
+    if issparse(X):
+        return X.tocsr()
+    if hasattr(X, "iloc"):
+        if X.ndim != 2:
+            raise ValueError("X is one column; pass a table, e.g. X.to_frame().")
+        return X
+    if hasattr(X, "get_column"):
+        pandas = import_extra("pandas", "pandas", "A report of a DataFrame of polars")
+        return pandas.DataFrame({name: X.get_column(name).to_list() for name in X.columns})
+    if isinstance(X, (list, tuple)) and any(isinstance(value, str) for row in X for value in np.ravel(row)):
+        return np.asarray(X, dtype=object)
+    table = np.asarray(X)
+    if table.ndim < 2:
+        raise ValueError(f"X must be a table of rows and columns; got an array of shape {table.shape}.")
+    return table
+
+
+def _checked_y(y: Any, n_rows: int) -> np.ndarray | None:
+    if y is None:
+        return None
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1 or len(values) != n_rows:
+        raise ValueError(
+            f"y must have one value for each of the {n_rows:,} rows of X; got an array of shape "
+            f"{np.shape(y)}."
+        )
+    return values
+
+
+def _check_dense(n_rows: int, n_columns: int) -> None:
+    if n_rows * n_columns > MOST_CELLS:
+        raise ValueError(
+            f"X is sparse, and its {n_rows:,} x {n_columns:,} cells are too many to be made dense: a report "
+            f"shows single cells, and takes up to {MOST_CELLS:,}. Pass fewer rows."
+        )
+
+
+def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[Any, Any, bool, list[str]]:
+    """Give rows as they reach the autoencoder, as they are shown, and the names of their columns."""
+    inner = outer
+    for step in steps:
+        inner = step.transform(inner)
+    if issparse(inner):
+        _check_dense(*inner.shape)
+        inner = inner.toarray()
+    n_columns = model.n_features_in_
+    shown = inner
+    if not hasattr(inner, "iloc"):
+        inner = np.asarray(inner)
+        shown = _flattened(inner, model)
+    names = names_of(inner, model, shown.shape[1])
+    if not steps:
+        return inner, shown, True, names
+    if len(outer.shape) == 2 and outer.shape[1] == n_columns:
+        before = names_of(outer, estimator, n_columns)
+        after = _names_after(steps, before)
+        if after is None or after == before:
+            outer = outer.toarray() if issparse(outer) else outer
+            return inner, outer, True, before
+        return inner, shown, False, after
+    after = _names_after(steps, None)
+    return inner, shown, False, after if after is not None and len(after) == n_columns else names
+
+
+def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
+    """Give images and sequences as rows, by way of the architecture that takes them."""
+    if table.ndim == 2:
+        return table
+    if not hasattr(model.network, "to_rows"):
+        raise ValueError(
+            f"X has shape {table.shape}, but this {type(model).__name__} was fitted on rows of "
+            f"{model.n_features_in_} columns. Flatten it: X.reshape(len(X), -1)."
+        )
+    return model.network.to_rows(table)
+
+
+def _names_after(steps: list[Any], names: list[str] | None) -> list[str] | None:
+    """Give what the steps call their columns, None where they do not say."""
+    found: Any = None if names is None else np.asarray(names, dtype=object)
+    for step in steps:
+        try:
+            found = step.get_feature_names_out(found)
+        except (AttributeError, NotImplementedError, TypeError, ValueError):
+            return None
+    return [str(name) for name in found]

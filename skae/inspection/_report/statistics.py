@@ -1,0 +1,88 @@
+"""What a report says of rows: how well each came back, which columns did not, and which rows are worst."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skae.estimators import _scores
+from skae.estimators._sparse import Directions
+from skae.inspection._report.rows import Rows, take
+
+__all__ = ["Statistics", "measure"]
+
+N_WORST = 20
+
+
+class Statistics(NamedTuple):
+    """Numbers about the rows of a report."""
+
+    score: float  # share of the variance explained
+    codes: np.ndarray  # (n, n_components)
+    errors: np.ndarray  # (n,) mean squared error of each row
+    missed: np.ndarray  # (n_features,) sum of squared errors
+    total: np.ndarray  # (n_features,) sum of squared deviations from the mean of training
+    worst: np.ndarray  # (n_worst,) positions, the worst row first
+    worst_cells: np.ndarray  # (n_worst, n_features) squared errors, NaN where a cell is missing
+    worst_rows: Any  # (n_worst, n_features) those rows
+    worst_back: Any  # (n_worst, n_features) what came back of them
+    in_own_units: bool  # whether both are in the units of X
+
+
+def measure(rows: Rows) -> Statistics:
+    """Reconstruct the rows, and measure their errors.
+
+    Parameters
+    ----------
+    rows : Rows
+        Those of the report.
+
+    Returns
+    -------
+    statistics : Statistics
+    """
+    model: Any = rows.model
+    table = model._table
+    inside = model._validated(rows.inner)
+    codes = model._codes(inside)
+    back = model._codec.decode(codes)
+    cells = _scores.errors_by_cell(table, rows.inner, inside, back)
+    errors = _scores.row_means(cells)
+    worst = np.argsort(-errors, kind="stable")[:N_WORST]
+    given, worst_back, is_own = _worst(rows, worst, back[worst])
+    return Statistics(
+        _scores.explained(table, rows.inner, inside, back, model.mean_, None),
+        np.asarray(codes, dtype=np.float64),
+        errors,
+        np.nansum(cells, axis=0),
+        np.nansum(_deviations(model, rows.inner, inside), axis=0),
+        worst,
+        cells[worst],
+        given,
+        worst_back,
+        is_own,
+    )
+
+
+def _deviations(model: Any, rows: Any, inside: np.ndarray) -> np.ndarray:
+    """Give the squared deviation of each cell from the mean of training, in the columns of the user."""
+    table = model._table
+    if isinstance(table, Directions):
+        return np.square(np.asarray(rows, dtype=np.float64) - table.mean)
+    squared = np.square(np.subtract(inside, model.mean_, dtype=np.float64))
+    return squared if table is None else table.by_owner(squared)
+
+
+def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
+    """Give the worst rows and what came back, in the units of X where the steps can be undone."""
+    model: Any = rows.model
+    given: Any = model._as_given(back)
+    if getattr(given, "ndim", 2) > 2:
+        given = model.network.to_rows(given)
+    if not rows.steps:
+        return take(rows.shown, worst), given, True
+    if rows.in_own_units and all(hasattr(step, "inverse_transform") for step in rows.steps):
+        for step in reversed(rows.steps):
+            given = step.inverse_transform(given)
+        return take(rows.shown, worst), given, True
+    inner = take(rows.inner, worst)
+    return model.network.to_rows(inner) if len(inner.shape) > 2 else inner, given, False

@@ -1,0 +1,378 @@
+"""What displays know of estimators and of rows: the model behind a pipeline, names, samples, pictures."""
+
+import math
+from collections.abc import Sequence
+from numbers import Number
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skae.estimators._cells import as_frame, as_numbers, column_of, is_number, values_of
+from skae.networks import Convolutional, Recurrent, Recursive
+
+# All draws of rows for pictures are the same ones every time.
+_SEED = 0
+
+
+class Reached(NamedTuple):
+    """The last step of what was passed, and the rows that reach it."""
+
+    model: Any
+    X: Any  # as the last step takes them
+    names: list[str]  # of their columns
+    units: str  # how to call the units of these columns
+
+
+def fitted_model(estimator: Any, display: str) -> Any:
+    """Give the model behind searches and pipelines, fitted.
+
+    Parameters
+    ----------
+    estimator : object
+        Estimator, Pipeline, or a search that holds one.
+    display : str
+        Who asks, for the messages.
+
+    Returns
+    -------
+    model : object
+
+    Raises
+    ------
+    TypeError
+        If it is a class, or ends in nothing.
+    NotFittedError
+        If it was not fitted.
+    """
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"{display} needs a fitted estimator; got the class {estimator.__name__}. Make one and fit it."
+        )
+    if hasattr(estimator, "fit"):
+        check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return fitted_model(estimator.best_estimator_, display)
+    if isinstance(estimator, Pipeline):
+        last = estimator.steps[-1][1]
+        if last is None or isinstance(last, str):
+            raise TypeError(f"{display} needs a Pipeline that ends in a reducer; the last step is {last!r}.")
+        return fitted_model(last, display)
+    return estimator
+
+
+def reach(estimator: Any, X: Any, display: str, most: int | None = None) -> Reached:
+    """Give the model behind searches and pipelines, and rows as they reach it.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Rows in the units that the whole of it takes.
+    display : str
+        Who asks, for the messages.
+    most : int, optional
+        How many rows to keep, drawn at random, the same ones every time.
+
+    Returns
+    -------
+    reached : Reached
+
+    Raises
+    ------
+    TypeError
+        If the model cannot transform.
+    """
+    model = fitted_model(estimator, display)
+    if not hasattr(model, "transform"):
+        raise TypeError(
+            f"{display} needs an estimator with transform; got {type(model).__name__}, which has none. Pass "
+            "an autoencoder, PCA, or a Pipeline that ends in one."
+        )
+    if not hasattr(X, "shape"):
+        X = np.asarray(X)
+    if most is not None:
+        X = take(X, drawn(n_rows(X), most))
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    steps = []
+    names = _names_of(X, model)
+    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+        before = estimator[:-1]
+        steps = [step for _, step in estimator.steps[:-1] if step is not None and not isinstance(step, str)]
+        X = before.transform(X)
+        names = _names_after(before, X) or (names if len(names) == _n_columns(X) else _names_of(X, None))
+    units = f"units behind {type(steps[-1]).__name__}" if steps else "units of X"
+    return Reached(model, X, names, units)
+
+
+def _n_columns(X: Any) -> int:
+    return math.prod(X.shape[1:])
+
+
+def _names_of(X: Any, model: Any) -> list[str]:
+    names = getattr(X, "columns", None)
+    if names is None:
+        names = getattr(model, "feature_names_in_", None)
+    if names is None or len(names) != _n_columns(X):
+        return numbered("column", _n_columns(X))
+    return [name if isinstance(name, str) else f"column {name}" for name in names]
+
+
+def _names_after(before: Any, X: Any) -> list[str] | None:
+    """Give the names that earlier steps give to their columns, where they know them."""
+    if hasattr(X, "columns"):
+        return [str(name) for name in X.columns]
+    if not hasattr(before[0], "feature_names_in_"):
+        # Made-up names would say less than numbers of columns.
+        return None
+    try:
+        names = [str(name) for name in before.get_feature_names_out()]
+    except (AttributeError, ValueError):
+        return None
+    return names if len(names) == _n_columns(X) else None
+
+
+def numbered(what: str, n: int) -> list[str]:
+    """Give names that are numbers, such as ``"column 0"``."""
+    return [f"{what} {number}" for number in range(n)]
+
+
+def component_names(model: Any, n_components: int) -> list[str]:
+    """Give the names of components: those of the estimator, unless they only repeat its class."""
+    default = [f"{type(model).__name__.lower()}{number}" for number in range(n_components)]
+    try:
+        names = [str(name) for name in model.get_feature_names_out()]
+    except (AttributeError, ValueError, TypeError):
+        names = default
+    if names == default or len(names) != n_components:
+        return numbered("component", n_components)
+    return names
+
+
+def n_rows(X: Any) -> int:
+    """Give the number of rows of a table, sparse or not."""
+    return int(X.shape[0])
+
+
+def drawn(n: int, most: int, random: Any = None) -> np.ndarray:
+    """Give positions of rows, in order: all, or as many as wanted, drawn at random."""
+    if n <= most:
+        return np.arange(n)
+    random = np.random.RandomState(_SEED) if random is None else random
+    return np.sort(random.choice(n, most, replace=False))
+
+
+def spread_out(n: int, most: int) -> np.ndarray:
+    """Give positions of rows at equal distances, so that sorted tables are seen as a whole."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
+def chosen(n: int, rows: Any, most: int) -> np.ndarray:
+    """Give positions of rows that were asked for: a number of them, a list, or None for `most`."""
+    if rows is None:
+        return spread_out(n, most)
+    if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, or a list of positions; got {rows!r}.")
+        return spread_out(n, int(rows))
+    given = np.atleast_1d(np.asarray(rows))
+    wanted = np.flatnonzero(given) if given.dtype == bool and len(given) == n else given
+    if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or len(wanted) == 0:
+        raise ValueError(f"rows must be a number of rows or a list of positions; got {rows!r}.")
+    if wanted.min() < -n or wanted.max() >= n:
+        raise ValueError(f"rows must be positions from 0 to {n - 1}; got {wanted.min()} to {wanted.max()}.")
+    return wanted % n
+
+
+def take(X: Any, positions: np.ndarray) -> Any:
+    """Give some rows of a table of any kind."""
+    if hasattr(X, "iloc"):
+        return X.iloc[positions]
+    return X.tocsr()[positions] if issparse(X) else X[positions]
+
+
+def codes(model: Any, X: Any) -> np.ndarray:
+    """Give codes as a dense table (n_samples, n_components) of float64."""
+    found = model.transform(X)
+    found = found.toarray() if issparse(found) else np.asarray(found)
+    return found.astype(np.float64).reshape(len(found), -1)
+
+
+def reconstruct(model: Any, X: Any, display: str) -> Any:
+    """Give rows as they come back from their codes, as the model gives them."""
+    if hasattr(model, "reconstruct"):
+        return model.reconstruct(X)
+    return decoder(model, display)(model.transform(X))
+
+
+def decoder(model: Any, display: str) -> Any:
+    """Give the method that turns codes back into rows."""
+    if not hasattr(model, "inverse_transform"):
+        raise TypeError(
+            f"{display} needs an estimator with inverse_transform; got {type(model).__name__}, which has "
+            "none. Pass an autoencoder, PCA, or a Pipeline that ends in one."
+        )
+    return model.inverse_transform
+
+
+def tables(*given: Any) -> tuple[list[np.ndarray], np.ndarray]:
+    """Give tables with the same columns as numbers, and tell which columns were numbers.
+
+    Parameters
+    ----------
+    *given : array-like of shape (n_samples, n_features)
+        Tables; DataFrames, sparse ones and ones of text among them. What has more than two dimensions is
+        flattened row by row.
+
+    Returns
+    -------
+    tables : list of ndarray of shape (n_samples, n_features)
+        In float64, NaN where a cell is missing. Text stands as its position among the sorted values.
+    is_number : ndarray of bool of shape (n_features,)
+    """
+    dense = [_dense(table) for table in given]
+    if all(isinstance(table, np.ndarray) and table.dtype.kind in "biuf" for table in dense):
+        return [table.astype(np.float64) for table in dense], np.ones(dense[0].shape[1], dtype=bool)
+    n_columns = dense[0].shape[1]
+    found = [np.empty(table.shape) for table in dense]
+    is_numeric = np.ones(n_columns, dtype=bool)
+    for j in range(n_columns):
+        columns = [_values(table, j) for table in dense]
+        is_numeric[j] = not any(_is_text(column) for column in columns)
+        columns = [as_numbers(column) for column in columns] if is_numeric[j] else _positions(columns)
+        for table, column in zip(found, columns, strict=True):
+            table[:, j] = column
+    return found, is_numeric
+
+
+def _dense(table: Any) -> Any:
+    """Give a DataFrame of pandas as it is, and anything else as an array with two dimensions."""
+    table = as_frame(table)
+    if hasattr(table, "iloc"):
+        kinds = [is_number(dtype) for dtype in table.dtypes]
+        return table if not all(kinds) else np.column_stack([_values(table, j) for j in range(len(kinds))])
+    table = table.toarray() if issparse(table) else np.asarray(table)
+    return table.reshape(len(table), -1)
+
+
+def _values(table: Any, j: int) -> np.ndarray:
+    return values_of(column_of(table, j))
+
+
+def _is_text(column: np.ndarray) -> bool:
+    """Tell whether a column holds anything but numbers; numerals in quotes are text."""
+    if column.dtype.kind in "biuf":
+        return False
+    return any(not isinstance(value, Number) and not _is_gap(value) for value in column)
+
+
+def _positions(columns: list[np.ndarray]) -> list[np.ndarray]:
+    """Give each value's position among the sorted values of all columns, NaN where it is missing."""
+    texts = [np.array([None if _is_gap(value) else str(value) for value in column]) for column in columns]
+    levels = sorted({text for column in texts for text in column if text is not None})
+    known = {level: position for position, level in enumerate(levels)}
+    return [np.array([np.nan if text is None else known[text] for text in column]) for column in texts]
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the mean of each column and its standard deviation, over cells that are there; 0 where none is."""
+    there = ~np.isnan(table)
+    n_there = np.maximum(there.sum(axis=0), 1)
+    means = np.where(there, table, 0.0).sum(axis=0) / n_there
+    squares = np.where(there, table - means, 0.0) ** 2
+    spread = np.sqrt(squares.sum(axis=0) / n_there)
+    # What is left of a constant column is rounding.
+    return means, np.where(spread > 1e-12 * np.maximum(np.abs(means), 1e-300), spread, 0.0)
+
+
+def in_deviations(table: np.ndarray, means: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Give a table in standard deviations of its columns; constant ones are only centred."""
+    return (table - means) / np.where(spread > 0, spread, 1.0)
+
+
+def check_component(component: Any, n_components: int) -> int:
+    """Check the number of a component."""
+    is_whole = isinstance(component, (int, np.integer)) and not isinstance(component, bool)
+    if not is_whole or not 0 <= component < n_components:
+        raise ValueError(f"component must be a whole number in 0 to {n_components - 1}; got {component!r}.")
+    return int(component)
+
+
+def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:
+    """Tell what rows are: "images", "sequences" or "table"."""
+    network = getattr(model, "network", None)
+    if isinstance(network, (Recurrent, Recursive)):
+        return "sequences"
+    is_image = isinstance(network, Convolutional) and len(network.image_shape or ()) >= 2
+    return "images" if image_shape is not None or is_image or len(X.shape) > 2 else "table"
+
+
+def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarray:
+    """Give pictures (n, height, width) or (n, height, width, 3) of rows.
+
+    Parameters
+    ----------
+    rows : array-like
+        Flat rows, or arrays of images: (n, height, width), or (n, channels, height, width).
+    model : object
+        May know the shape by its network.
+    image_shape : tuple of int, optional
+        ``(height, width)`` or ``(height, width, channels)``, for flat rows.
+
+    Returns
+    -------
+    pictures : ndarray
+        One channel of its own if there are neither one nor three.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or is not known.
+    """
+    rows = np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
+    if rows.ndim == 4:
+        # Channels come first in torch, and last where they are few and last.
+        pictures = rows if rows.shape[-1] in (1, 3) and rows.shape[1] not in (1, 3) else _channels_last(rows)
+    elif rows.ndim == 3:
+        pictures = rows
+    else:
+        shape = image_shape if image_shape is not None else _known_shape(model)
+        if shape is None:
+            raise ValueError("Rows are flat, so that pictures need image_shape=(height, width).")
+        shape = tuple(int(side) for side in shape)
+        if len(shape) not in (2, 3) or math.prod(shape) != rows.shape[1]:
+            raise ValueError(
+                f"image_shape={shape} holds {math.prod(shape)} values, but rows have {rows.shape[1]}: it "
+                "must be (height, width) or (height, width, channels)."
+            )
+        pictures = rows.reshape(len(rows), *shape)
+    if pictures.ndim == 4 and pictures.shape[-1] != 3:
+        return pictures[..., 0] if pictures.shape[-1] == 1 else pictures.mean(axis=-1)
+    return pictures
+
+
+def _channels_last(rows: np.ndarray) -> np.ndarray:
+    return np.moveaxis(rows, 1, -1)
+
+
+def _known_shape(model: Any) -> tuple[int, ...] | None:
+    network = getattr(model, "network", None)
+    shape = getattr(network, "image_shape", None)
+    return tuple(shape) if shape is not None and len(shape) >= 2 else None
+
+
+def sequences(rows: Any, model: Any) -> np.ndarray:
+    """Give sequences (n, steps, values of a step) of rows that are flat or have this shape already."""
+    rows = np.asarray(rows, dtype=np.float64)
+    if rows.ndim > 2:
+        return rows
+    n_steps = getattr(getattr(model, "network", None), "n_timesteps", None) or rows.shape[1]
+    return rows.reshape(len(rows), cast(int, n_steps), -1)

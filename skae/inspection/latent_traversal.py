@@ -1,0 +1,312 @@
+"""What moving along one component does to rows."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skae.inspection._drawing import (
+    PALETTE,
+    Display,
+    mosaic,
+    no_frame,
+    one_axes,
+    set_title,
+    shortened,
+    show_picture,
+    shown,
+)
+from skae.inspection._rows import (
+    check_component,
+    codes,
+    component_names,
+    decoder,
+    deviations,
+    images,
+    in_deviations,
+    kind_of_rows,
+    numbered,
+    reach,
+    sequences,
+    tables,
+)
+
+__all__ = ["LatentTraversalDisplay"]
+
+# Rows that codes are measured on.
+_MOST_ROWS = 20_000
+_ENDS = (0.02, 0.98)
+
+
+class LatentTraversalDisplay(Display):
+    """Rows that codes give back when one component moves and the others stay at their medians.
+
+    The component takes values at equally spaced quantiles from 2 % to 98 % of its codes. Where some of these
+    are the same, as for codes that are often zero, it goes there in equal steps; where all are, from the
+    least code to the largest one. Pictures are drawn as a strip; of tables, the columns that change the most,
+    at most eight, in standard deviations about their mean; of sequences, the value that changes the most, a
+    line a code. Codes are measured on at most 20,000 rows, the same ones every time. Columns of text are left
+    out.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_steps,)
+        Codes of the component.
+    X_back : array-like of shape (n_steps, ...)
+        The rows that they give.
+    component_name : str, default="component 0"
+        Name of the component.
+    kind : {"auto", "images", "table", "sequences"}, default="auto"
+        How to draw. "auto" is "images" with `image_shape` or for arrays of more than two dimensions, else
+        "table".
+    image_shape : tuple of int, default=None
+        ``(height, width)`` or ``(height, width, channels)`` of flat rows that are pictures.
+    feature_names : sequence of str, default=None
+        Names of the columns. None numbers them.
+    reference : array-like of shape (n_samples, n_features), default=None
+        Rows that tables take means and standard deviations from. None takes `X_back`.
+    units : str, default="units of X"
+        Units of cells, for the labels.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        Where it was drawn.
+    figure_ : Figure
+        The figure that holds them.
+    image_ : AxesImage or None
+        The strip of pictures.
+    lines_ : list of Line2D
+        A line a column, or a line a code for sequences; empty for pictures.
+    features_ : ndarray of int
+        Positions of the columns that are shown, those that change most first; empty for pictures.
+
+    See Also
+    --------
+    LatentSpaceDisplay : Where rows lie in the code.
+    LatentFeatureDisplay : Which columns move which component.
+
+    Notes
+    -----
+    Medians of several components together may be a code that no row has.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.inspection import LatentTraversalDisplay
+    >>> X = load_iris(as_frame=True).data
+    >>> model = AutoencoderTransformer(2, max_iter=10, random_state=0).fit(X)
+    >>> display = LatentTraversalDisplay.from_estimator(model, X, component=0)
+    >>> sorted(line.get_label() for line in display.lines_)[0]
+    'petal length (cm)'
+    """
+
+    def __init__(
+        self,
+        values: ArrayLike,
+        X_back: Any,
+        *,
+        component_name: str = "component 0",
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_names: Sequence[str] | None = None,
+        reference: Any = None,
+        units: str = "units of X",
+    ) -> None:
+        self.values = values
+        self.X_back = X_back
+        self.component_name = component_name
+        self.kind = kind
+        self.image_shape = image_shape
+        self.feature_names = feature_names
+        self.reference = reference
+        self.units = units
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        component: int = 0,
+        n_steps: int = 7,
+        image_shape: Sequence[int] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw what moving along a component of an estimator does.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted, with `transform` and `inverse_transform`: an autoencoder, PCA, or a Pipeline or search
+            that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            Rows whose codes say how far to go.
+        component : int, default=0
+            Number of the component.
+        n_steps : int, default=7
+            How many codes, at least 2.
+        image_shape : tuple of int, default=None
+            Shape of flat rows that are pictures; known for convolutional networks that have it.
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            For `plot`.
+
+        Returns
+        -------
+        display : LatentTraversalDisplay
+            What was drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator was not fitted.
+        TypeError
+            If it cannot map codes back.
+        ValueError
+            If there is no such component, or its codes are all the same.
+        """
+        if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
+            raise ValueError(f"n_steps must be a whole number of at least 2; got {n_steps!r}.")
+        reached = reach(estimator, X, cls.__name__, _MOST_ROWS)
+        model = reached.model
+        decode = decoder(model, cls.__name__)
+        Z = codes(model, reached.X)
+        component = check_component(component, Z.shape[1])
+        values = _values(Z[:, component], component, int(n_steps))
+        path = np.tile(np.median(Z, axis=0), (len(values), 1))
+        path[:, component] = values
+        back = decode(path)
+        kind = kind_of_rows(reached.X, model, image_shape)
+        if kind == "images":
+            back = images(back, model, image_shape)
+        elif kind == "sequences":
+            back = sequences(back, model)
+        display = cls(
+            values,
+            back,
+            component_name=component_names(model, Z.shape[1])[component],
+            kind=kind,
+            feature_names=reached.names if kind == "table" else None,
+            reference=reached.X if kind == "table" else None,
+            units=reached.units,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            For `Axes.imshow` of pictures, such as ``cmap="gray"``, or `Axes.plot` of lines.
+
+        Returns
+        -------
+        display : LatentTraversalDisplay
+            This object.
+
+        Raises
+        ------
+        ValueError
+            If kind, shapes or names do not fit.
+        """
+        values = np.asarray(self.values, dtype=float)
+        back = self.X_back if hasattr(self.X_back, "shape") else np.asarray(self.X_back)
+        if len(values) != back.shape[0]:
+            raise ValueError(f"X_back must hold a row for each of {len(values)} codes; got {back.shape[0]}.")
+        kind = kind_of_rows(back, None, self.image_shape) if self.kind == "auto" else self.kind
+        self.image_, self.lines_, self.features_ = None, [], np.array([], dtype=int)
+        if kind == "images":
+            self._draw_images(ax, values, images(back, None, self.image_shape), kwargs)
+        elif kind == "sequences":
+            self._draw_sequences(ax, values, sequences(back, None), kwargs)
+        elif kind == "table":
+            self._draw_table(ax, values, back, kwargs)
+        else:
+            raise ValueError(f"kind must be 'auto', 'images', 'table' or 'sequences'; got {kind!r}.")
+        self.figure_ = self.ax_.figure
+        return self
+
+    # ------------------------------------------------------------------ inside
+
+    def _draw_images(self, ax: Any, values: np.ndarray, pictures: np.ndarray, kwargs: dict[str, Any]) -> None:
+        n, height, width = pictures.shape[:3]
+        self.ax_ = one_axes(ax, type(self).__name__, (float(np.clip(1.0 * n + 1.6, 4.0, 13.0)), 1.9))
+        low, high = float(pictures.min()), float(pictures.max())
+        if pictures.ndim == 4:
+            pictures = (pictures - low) / ((high - low) or 1.0)
+        large, _, across = mosaic(pictures, n)
+        style = {"cmap": "gray_r", "vmin": low, "vmax": high, **kwargs}
+        self.image_ = show_picture(self.ax_, large, **style)
+        labels = [f"{value:.2g}".replace("-", "\N{MINUS SIGN}") for value in values]
+        self.ax_.set_xticks((width - 1) / 2 + across * np.arange(n), labels)
+        self.ax_.set_yticks([])
+        self.ax_.set(xlabel=f"code of {self.component_name}", ylim=(height - 0.5, -0.5))
+        no_frame(self.ax_)
+        if pictures.ndim == 3:
+            self.ax_.figure.colorbar(self.image_, ax=self.ax_, label=self.units, shrink=0.9, pad=0.01)
+
+    def _draw_table(self, ax: Any, values: np.ndarray, back: Any, kwargs: dict[str, Any]) -> None:
+        given = (back,) if self.reference is None else (back, self.reference)
+        found, is_number = tables(*given)
+        names = numbered("column", len(is_number)) if self.feature_names is None else list(self.feature_names)
+        if len(names) != len(is_number):
+            raise ValueError(f"feature_names must hold {len(is_number)} names; got {len(names)}.")
+        if not is_number.any():
+            raise ValueError("X has columns of text only, and lines need numbers.")
+        moved = in_deviations(found[0], *deviations(found[-1]))
+        change = np.where(is_number, np.ptp(moved, axis=0), -1.0)
+        self.features_ = np.argsort(-change, kind="stable")[: min(len(PALETTE), is_number.sum())]
+        self.ax_ = one_axes(ax, type(self).__name__, (7.2, 4.2))
+        for colour, feature in zip(PALETTE, self.features_, strict=False):
+            name = shortened([names[feature]])[0]
+            style = {"color": colour, "marker": "o", "markersize": 4, "label": name, **kwargs}
+            self.lines_ += self.ax_.plot(values, moved[:, feature], **style)
+        self.ax_.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+        self.ax_.set(
+            xlabel=f"code of {self.component_name}",
+            ylabel="standard deviations of the column,\nabout its mean",
+        )
+        self.ax_.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
+        n_shown, n_columns = len(self.features_), len(is_number)
+        if n_shown < n_columns:
+            set_title(self.ax_, f"{shown(n_shown, n_columns, 'columns')}, those that change most")
+
+    def _draw_sequences(self, ax: Any, values: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
+        self.features_ = np.array([np.ptp(back, axis=0).max(axis=0).argmax()])
+        self.ax_ = one_axes(ax, type(self).__name__)
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        mapped = ScalarMappable(Normalize(values.min(), values.max()), "viridis")
+        for value, sequence in zip(values, back, strict=True):
+            style = {"color": mapped.to_rgba(value), **kwargs}
+            self.lines_ += self.ax_.plot(sequence[:, self.features_[0]], **style)
+        self.ax_.figure.colorbar(mapped, ax=self.ax_, label=f"code of {self.component_name}")
+        n_values = back.shape[2]
+        label = f"value {self.features_[0]}" if n_values > 1 else "value"
+        self.ax_.set(xlabel="step", ylabel=f"{label}, {self.units}")
+        if n_values > 1:
+            set_title(self.ax_, f"{shown(1, n_values, 'values of a step')}, the one that changes most")
+
+
+def _values(found: np.ndarray, component: int, n_steps: int) -> np.ndarray:
+    """Give codes to go through."""
+    values = np.quantile(found, np.linspace(*_ENDS, n_steps))
+    if len(np.unique(values)) == n_steps:
+        return values
+    if values[-1] > values[0]:
+        return np.linspace(values[0], values[-1], n_steps)
+    if found.max() == found.min():
+        raise ValueError(
+            f"component {component} has the code {found[0]:.3g} for every row of X, so that there is nowhere "
+            "to go. Choose another one, or pass rows that differ."
+        )
+    return np.linspace(found.min(), found.max(), n_steps)
