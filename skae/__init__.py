@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from skae import datasets, inspection, metrics, networks, tasks
+from skae import compare, datasets, inspection, metrics, networks, tasks
 from skae.estimators import (
     AdversarialAutoencoderTransformer,
     AutoencoderTransformer,
@@ -26,6 +26,7 @@ __all__ = [
     "DivergenceError",
     "SparseAutoencoderTransformer",
     "VariationalAutoencoderTransformer",
+    "compare",
     "datasets",
     "inspection",
     "metrics",

@@ -26,6 +26,7 @@ class Fitted(NamedTuple):
     validation_score: float | None
     pca_score: float | None
     rows: Rows | None = None  # those that were trained on, for read-outs
+    seconds: float | None = None
     by_size: np.ndarray | None = None  # (n_components,) what the first components explain, of ordered codes
     pca_by_size: np.ndarray | None = None  # (n_components,) the same for PCA
 

@@ -4,6 +4,7 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 """
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -108,12 +109,11 @@ class Fitting:
 
     def run(self, on_epoch: OnEpoch) -> Fitted:
         """Fit."""
+        start = time.perf_counter()
         with self._module_randomness():
-            if self.layout.kind == "split":
-                return self._by_split(on_epoch)
-            if self.layout.kind == "folds" and self.start is None:
-                return self._by_folds(on_epoch)
-            return self._without_validation(on_epoch)
+            way = {"split": self._by_split, "folds": self._by_folds, "none": self._without_validation}
+            kind = "none" if self.layout.kind == "folds" and self.start is not None else self.layout.kind
+            return way[kind](on_epoch)._replace(seconds=time.perf_counter() - start)
 
     def begin(self, table: Rows, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
         """Give a network and an objective at the start, and the PCA of the rows."""

@@ -19,6 +19,7 @@ from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tenso
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
+from skae.estimators._notebook import NotebookFigures
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
 from skae.estimators._sparse import Directions
@@ -52,6 +53,7 @@ class _FittedAttributes:
 class BaseAutoencoder(
     AutoencoderParameters,
     _ordered.OrderedComponents,
+    NotebookFigures,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -93,6 +95,8 @@ class BaseAutoencoder(
     pca_score_ : float or None
         What PCA with as many components explains on the same held-out rows, fitted on
         the same training rows.
+    fit_time_ : float
+        Seconds that training took, choice of the epoch included. Not after `partial_fit`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance of held-out rows that each further component explains (of the training rows
         where none are held out). Only with `ordered`. Below 1,000 rows and beyond 16 components, what lies
@@ -541,6 +545,7 @@ class BaseAutoencoder(
             "validation_scores_": scores or None,
             "validation_score_": fitted.validation_score,
             "pca_score_": fitted.pca_score,
+            **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
             **_ordered.attributes(fitted),
         }
 

@@ -14,7 +14,7 @@ def public():
 
 
 def _public():
-    for module in (skae, skae.datasets, skae.inspection, skae.metrics, skae.networks):
+    for module in (skae, skae.compare, skae.datasets, skae.inspection, skae.metrics, skae.networks):
         for name in module.__all__:
             thing = getattr(module, name)
             if not inspect.ismodule(thing):

@@ -1,0 +1,178 @@
+"""One reducer on one split: fitted, timed and measured."""
+
+import inspect
+import pickle
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.manifold import trustworthiness
+from sklearn.utils import check_random_state
+
+from skae.compare._measures import MEASURES
+from skae.inspection._rows import n_rows, tables, take
+from skae.metrics import variance_explained_score
+
+
+class Fold(NamedTuple):
+    """A split, and what all reducers share on it."""
+
+    training: np.ndarray
+    held_out: np.ndarray
+    where: str  # how messages call it
+    preprocessing: Any  # fitted on the training rows, or None
+    seed: int  # of the sample for neighbourhoods
+
+
+class Task(NamedTuple):
+    """How to measure, the same for all reducers and splits."""
+
+    downstream: Any  # model, or None
+    scorer: Any
+    n_neighbors: int | None
+    max_rows: int
+    raises: bool  # whether a reducer that fails ends everything
+
+
+def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
+    """Fit a copy, with y only where there is one and `fit` asks for it; give it, and the seconds of `fit`."""
+    # Whatever is no estimator of scikit-learn is copied as it is.
+    copy: Any = clone(estimator, safe=False)
+    takes_y = y is not None and "y" in inspect.signature(copy.fit).parameters
+    # Not all of them give themselves back.
+    start = time.perf_counter()
+    copy.fit(X, y) if takes_y else copy.fit(X)
+    return copy, time.perf_counter() - start
+
+
+def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str, float]:
+    """Fit a reducer on the training rows of a split, and measure it on those held out.
+
+    Parameters
+    ----------
+    name : str
+        Of the reducer, for messages.
+    reducer : estimator
+        Is copied.
+    fold : Fold
+        The split.
+    X, y : table and ndarray or None
+        All rows.
+    task : Task
+        What to measure.
+
+    Returns
+    -------
+    measures : dict
+        By name, with `n_components`; NaN where there is nothing to measure.
+
+    Raises
+    ------
+    RuntimeError
+        If the reducer fails, and the task says so.
+    """
+    try:
+        return _measured(reducer, fold, X, y, task)
+    except Exception as error:
+        message = f"{name!r} failed on {fold.where}: {type(error).__name__}: {error}"
+        if task.raises:
+            raise RuntimeError(
+                f'{message}\nPass error_score=float("nan") to compare the others all the same.'
+            ) from error
+        warnings.warn(f"{message}\nIts measures are NaN.", FitFailedWarning, stacklevel=2)
+        return dict.fromkeys(("n_components", *MEASURES), np.nan)
+
+
+def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str, float]:
+    before = fold.preprocessing
+    training, held_out = (
+        rows if before is None else before.transform(rows)
+        for rows in (take(X, fold.training), take(X, fold.held_out))
+    )
+    y_training, y_held_out = (None, None) if y is None else (y[fold.training], y[fold.held_out])
+    model, fit_seconds = fitted(reducer, training, y_training)
+    start = time.perf_counter()
+    codes = model.transform(held_out)
+    transform_seconds = time.perf_counter() - start
+    flat = _flat(codes, n_rows(held_out))
+    found = {
+        "n_components": flat.shape[1],
+        "variance_explained": _explained(model, training, held_out, codes),
+        **_neighbourhoods(held_out, flat, fold.seed, task),
+        "downstream": np.nan,
+        "fit_seconds": fit_seconds,
+        "transform_seconds": transform_seconds,
+        "size": _size(model),
+    }
+    if task.downstream is not None:
+        codes_training = _flat(model.transform(training), n_rows(training))
+        judge: Any = clone(task.downstream)
+        judge.fit(codes_training, y_training)
+        found["downstream"] = float(task.scorer(judge, flat, y_held_out))
+    return found
+
+
+def _flat(codes: Any, n: int) -> np.ndarray:
+    """Give codes as a dense table of float64."""
+    table = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=np.float64)
+    if table.ndim == 0 or len(table) != n or table.size == 0:
+        raise ValueError(f"transform must give a code for each of {n} rows; got shape {table.shape}.")
+    if not np.isfinite(table).all():
+        raise ValueError("transform gave codes that are NaN or infinite.")
+    return table.reshape(n, -1)
+
+
+def _explained(model: Any, training: Any, held_out: Any, codes: Any) -> float:
+    """Give the variance explained, NaN for text and for what has no way back."""
+    back = _back(model, codes)
+    if back is None:
+        return np.nan
+    (rows, rows_back), is_number = tables(held_out, back)
+    if rows.shape != rows_back.shape:
+        raise ValueError(f"inverse_transform must give rows of shape {rows.shape}; got {rows_back.shape}.")
+    if not is_number.all():
+        return np.nan
+    (rows_training,), _ = tables(training)
+    with warnings.catch_warnings():
+        # Columns without any value have no mean, and any will do.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean = np.nan_to_num(np.nanmean(rows_training, axis=0))
+    return variance_explained_score(rows, rows_back, mean=mean)
+
+
+def _back(model: Any, codes: Any) -> Any:
+    if not hasattr(model, "inverse_transform"):
+        return None
+    try:
+        return model.inverse_transform(codes)
+    except (NotFittedError, NotImplementedError):
+        # KernelPCA has the method, and says only here that it was not asked to learn the way back.
+        return None
+
+
+def _neighbourhoods(held_out: Any, codes: np.ndarray, seed: int, task: Task) -> dict[str, float]:
+    """Give how well neighbours in the code are neighbours in X, and the other way round."""
+    found = {"trustworthiness": np.nan, "continuity": np.nan}
+    if task.n_neighbors is None:
+        return found
+    # In random order: among equal codes, neighbours are taken in the order of rows, which may mean something.
+    chosen = check_random_state(seed).permutation(len(codes))[: task.max_rows]
+    (rows,), is_number = tables(take(held_out, chosen))
+    if not is_number.all() or not np.isfinite(rows).all():
+        return found
+    codes = codes[chosen]
+    found["trustworthiness"] = float(trustworthiness(rows, codes, n_neighbors=task.n_neighbors))
+    found["continuity"] = float(trustworthiness(codes, rows, n_neighbors=task.n_neighbors))
+    return found
+
+
+def _size(model: Any) -> float:
+    """Give how many bytes the fitted reducer has on disk, NaN where it cannot be written."""
+    try:
+        return float(len(pickle.dumps(model)))
+    except Exception:
+        return np.nan

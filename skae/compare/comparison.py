@@ -1,0 +1,208 @@
+"""Reducers by what their codes keep and what they cost, on rows that they were not fitted on."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import is_classifier, is_regressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+
+from skae._extras import import_extra
+from skae.compare import _checks
+from skae.compare._fold import Fold, Task, fitted, measure
+from skae.compare._measures import MEASURES
+from skae.inspection._rows import n_rows, take
+
+__all__ = ["compare_reducers"]
+
+
+def compare_reducers(
+    reducers: Any,
+    X: Any,
+    y: ArrayLike | None = None,
+    *,
+    cv: Any = None,
+    preprocessing: Any = None,
+    downstream: Any = None,
+    scoring: Any = None,
+    n_neighbors: int | None = 10,
+    max_rows: int = 2000,
+    error_score: Any = "raise",
+    n_jobs: int | None = None,
+    random_state: Any = None,
+) -> Any:
+    """Measure reducers side by side, on rows that they were not fitted on.
+
+    All are fitted on the same training rows and measured on the same held-out rows, in the same
+    units: those of X, or of what `preprocessing` makes of it. A Pipeline is measured as a whole, in the
+    units that go into it, other than by `skae.metrics.variance_explained`, which looks only at its last step.
+
+    Parameters
+    ----------
+    reducers : dict, or sequence of estimators or of tuples (name, estimator)
+        Anything with `fit` and `transform`: PCA, autoencoders, Pipelines. They are copied, and stay as they
+        are. Names of those without one are made of class and size of the code: ``"PCA(3)"``.
+    X : array-like of shape (n_samples, n_features)
+        Rows; a DataFrame, also with text, if all reducers take it.
+    y : array-like of shape (n_samples,), default=None
+        Classes or numbers that codes are used to predict. Floats are numbers, unless there are only two of
+        them; all else are classes. Reducers whose `fit` takes y are given it, too.
+    cv : int, splitter or iterable of pairs (training, held_out), default=None
+        How to split. A number of folds, None for 5, shuffles rows, and keeps the shares of classes.
+        ``[(training, held_out)]`` is a single split, which has no spread.
+    preprocessing : transformer, default=None
+        Fitted on the training rows of each split, and applied before every reducer, as a rule a
+        StandardScaler. Measures are in its units.
+    downstream : estimator, default=None
+        Predicts y from codes. None takes a LogisticRegression for classes and a Ridge for numbers,
+        both behind a StandardScaler.
+    scoring : str or callable, default=None
+        Scorer of `downstream`, e.g. ``"roc_auc"``. None takes accuracy for classes and R2 for numbers.
+    n_neighbors : int, default=10
+        Size of neighbourhoods. None leaves them out.
+    max_rows : int, default=2000
+        Most held-out rows of a split to measure neighbourhoods on, drawn at random, the same for all.
+    error_score : "raise" or nan, default="raise"
+        What to do where a reducer fails: stop, or warn and give NaN.
+    n_jobs : int, default=None
+        Reducers and splits at a time. Seconds are honest only one at a time.
+    random_state : int, RandomState or None, default=None
+        Shuffles and draws rows. Reducers have their own.
+
+    Returns
+    -------
+    table : DataFrame
+        A row a reducer. Columns are `n_components`, the width of its codes; means over splits of
+        `variance_explained`, `trustworthiness`, `continuity`, `downstream`, `fit_seconds`,
+        `transform_seconds` of the held-out rows, and `size`, the bytes of the pickled fitted reducer; then
+        their standard deviations over splits, with ``_std`` behind the name. NaN where there is nothing to
+        measure: variance where there is text or no `inverse_transform`, neighbourhoods where there is text or
+        a gap, `downstream` without y. ``table.attrs`` holds ``"scoring"`` and ``"n_splits"``.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    TypeError
+        If something is not a reducer, or of another kind than described.
+    ValueError
+        If something does not fit together, before anything is trained.
+    RuntimeError
+        If a reducer fails; the message names it.
+
+    See Also
+    --------
+    ComparisonDisplay : The picture of the table.
+    skae.metrics.variance_explained : A single figure, as a scorer.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.compare import compare_reducers
+    >>> X, y = load_iris(return_X_y=True)
+    >>> table = compare_reducers([PCA(1), PCA(2)], X, y, random_state=0)
+    >>> table[["n_components", "variance_explained", "downstream"]].round(2)  # doctest: +NORMALIZE_WHITESPACE
+             n_components  variance_explained  downstream
+    reducer
+    PCA(1)              1                0.92        0.93
+    PCA(2)              2                0.98        0.96
+    """
+    pandas = import_extra("pandas", "pandas", "compare_reducers")
+    named = _checks.named_reducers(reducers)
+    X = _checks.checked_rows(X)
+    target = None if y is None else _checks.checked_target(y, n_rows(X))
+    random = check_random_state(random_state)
+    judge, scorer, score_name, is_classes = _judge(target, downstream, scoring)
+    splits = _checks.checked_splits(cv, X, target, is_classes, random)
+    _checks.check_neighbours(n_neighbors, max_rows, splits)
+    task = Task(judge, scorer, n_neighbors, int(max_rows), _raises(error_score))
+    _check_preprocessing(preprocessing)
+    folds = _folds(splits, X, target, preprocessing, random)
+    found: Any = Parallel(n_jobs=n_jobs)(
+        delayed(measure)(name, reducer, fold, X, target, task) for name, reducer in named for fold in folds
+    )
+    by_reducer = np.array([list(one.values()) for one in found]).reshape(len(named), len(folds), -1)
+    table = _summary(pandas, [name for name, _ in named], by_reducer)
+    table.attrs.update(scoring=score_name, n_splits=len(folds))
+    return table
+
+
+def _judge(y: np.ndarray | None, downstream: Any, scoring: Any) -> tuple[Any, Any, str | None, bool]:
+    """Give the model on the codes, its scorer, the scorer's name, and whether it tells classes."""
+    if y is None:
+        for name, given in (("downstream", downstream), ("scoring", scoring)):
+            if given is not None:
+                raise ValueError(
+                    f"{name} needs y, which it is measured by; got y=None. Pass y, or leave it out."
+                )
+        return None, None, None, False
+    is_classes = _checks.are_classes(y)
+    if downstream is None:
+        last = LogisticRegression(max_iter=1000) if is_classes else Ridge()
+        downstream = make_pipeline(StandardScaler(), last)
+    elif isinstance(downstream, type) or not hasattr(downstream, "fit") or not hasattr(downstream, "predict"):
+        raise TypeError(f"downstream must be an estimator with fit and predict; got {downstream!r}.")
+    else:
+        is_classes = is_classifier(downstream) or (is_classes and not is_regressor(downstream))
+    if scoring is None:
+        return downstream, check_scoring(downstream), "accuracy" if is_classes else "R2", is_classes
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(f"scoring must be the name of one scorer or a callable; got {scoring!r}.")
+    scorer = check_scoring(downstream, scoring)
+    function = getattr(scoring, "_score_func", scoring)
+    name = scoring if isinstance(scoring, str) else getattr(function, "__name__", "score")
+    return downstream, scorer, name, is_classes
+
+
+def _raises(error_score: Any) -> bool:
+    if isinstance(error_score, str) and error_score == "raise":
+        return True
+    if isinstance(error_score, (float, np.floating)) and np.isnan(error_score):
+        return False
+    raise ValueError(f'error_score must be "raise" or nan; got {error_score!r}.')
+
+
+def _check_preprocessing(preprocessing: Any) -> None:
+    is_one = not isinstance(preprocessing, type) and all(
+        hasattr(preprocessing, method) for method in ("fit", "transform")
+    )
+    if preprocessing is not None and not is_one:
+        raise TypeError(
+            f"preprocessing must be a transformer with fit and transform, or None; got {preprocessing!r}. "
+            "Pass e.g. StandardScaler()."
+        )
+
+
+def _folds(splits: list[_checks.Split], X: Any, y: Any, preprocessing: Any, random: Any) -> list[Fold]:
+    """Fit preprocessing once a split: units are the same for all, even where they are drawn at random."""
+    folds = []
+    for number, (training, held_out) in enumerate(splits, 1):
+        before = None
+        if preprocessing is not None:
+            before, _ = fitted(preprocessing, take(X, training), None if y is None else y[training])
+        seed = random.randint(np.iinfo(np.int32).max)
+        folds.append(Fold(training, held_out, f"split {number} of {len(splits)}", before, seed))
+    return folds
+
+
+def _summary(pandas: Any, names: list[str], found: np.ndarray) -> Any:
+    """Give the table of means and spreads from an array (n_reducers, n_splits, 1 + n_measures)."""
+    means = found.mean(axis=1)
+    with warnings.catch_warnings():
+        # A single split has no spread, which NaN says well enough.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        spreads = found.std(axis=1, ddof=1)
+    index = pandas.Index(names, name="reducer")
+    widths = means[:, 0]
+    is_whole = bool(np.all(widths == np.round(widths)))
+    columns: dict[str, Any] = {"n_components": widths.astype(int) if is_whole else widths}
+    columns.update(zip(MEASURES, means.T[1:], strict=True))
+    columns.update(zip((f"{name}_std" for name in MEASURES), spreads.T[1:], strict=True))
+    return pandas.DataFrame(columns, index=index)
