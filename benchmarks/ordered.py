@@ -65,7 +65,8 @@ def compare_sizes(problem: problems.Problem) -> tuple[list[dict[str, Any]], np.n
     pca = [variance_explained(PCA(size).fit(problem.train), problem.test) for size in range(1, LARGEST + 1)]
     print(
         f"{problem.name}: ratios on test rows {np.round(gains, 4).tolist()}, "
-        f"largest rise {np.diff(gains).max():.4f}; sum less score {curve[-1] - ordered.score(problem.test):.1e}; "
+        f"largest rise {np.diff(gains).max():.4f}; "
+        f"sum less score {curve[-1] - ordered.score(problem.test):.1e}, "
         f"least lead over PCA {np.min(curve - pca):.4f}",
         flush=True,
     )
@@ -97,9 +98,8 @@ def draw(curves: dict[str, tuple[list[dict[str, Any]], np.ndarray]]) -> None:
         figure.subplots(1, len(curves), sharey=True, squeeze=False)[0], curves.items(), strict=True
     ):
         axes.plot(range(1, len(curve) + 1), curve, "o-", color="#0072B2", label="one ordered fit, cut", ms=4)
-        for key, style in (("separate", "s"), ("PCA", "k--")):
-            points = [row[key] for row in rows]
-            axes.plot(SIZES, points, style, color="#D55E00" if key == "separate" else None, label=key)
+        for key, style, colour in (("separate", "s", "#D55E00"), ("PCA", "--", "black")):
+            axes.plot(SIZES, [row[key] for row in rows], style, color=colour, label=key)
         axes.set(title=name, xlabel="number of components", ylim=(0, 1))
     figure.axes[0].set_ylabel("variance explained, test rows")
     figure.axes[0].legend(loc="lower right")

@@ -222,12 +222,12 @@ class Fitting:
         estimator = self.estimator
         noise = self.streams.torch("noise", index, self.rows.target.device)
         use_generator(network, noise)
+        decay = estimator._weight_decay(self.n_rows)
         if estimator.solver == "lbfgs":
-            return LBFGSStep(network, objective, weight_decay=estimator._weight_decay(), noise=noise)
+            return LBFGSStep(network, objective, weight_decay=decay, noise=noise)
         rule = SCHEDULES[schedule or estimator.learning_rate]()
         rate = estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0)
         if estimator.solver == "recirculation":
-            decay = estimator._weight_decay()
             return RecirculationStep(
                 network, objective, schedule=rule, rate=rate, weight_decay=decay, noise=noise
             )
@@ -237,7 +237,7 @@ class Fitting:
             optimizer=estimator.solver,
             schedule=rule,
             rate=rate,
-            weight_decay=estimator._weight_decay(),
+            weight_decay=decay,
             gradient_clip=estimator.gradient_clip,
             noise=noise,
             constrain=estimator._constrain,

@@ -222,7 +222,7 @@ class OrderedComponents:
         estimator : object
             A copy, fitted, whose codes are the first columns of this one's. It cannot be trained further. Its
             curves of training are those of the whole code, but for `validation_scores_`, which is None where
-            more than 16 components are trained and this number was not judged in between.
+            this number of components was not judged after every epoch.
 
         Raises
         ------

@@ -99,8 +99,8 @@ class BaseAutoencoder(
         Seconds that training took, choice of the epoch included. Not after `partial_fit`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance of held-out rows that each further component explains (of the training rows
-        where none are held out). Only with `ordered`. Below 1,000 rows and beyond 16 components, what lies
-        between 16 sizes is interpolated.
+        where none are held out). Only with `ordered`. Below 1,000 rows and beyond 32 components, what lies
+        between 32 sizes is interpolated.
     cumulative_explained_variance_ : ndarray of shape (n_components,)
         What the components up to each explain together. Only with `ordered`.
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
@@ -491,10 +491,11 @@ class BaseAutoencoder(
         rate = self.learning_rate_init
         return self._learning_rates[self.solver] if rate == "auto" else rate
 
-    def _weight_decay(self) -> float:
+    def _weight_decay(self, n_rows: int) -> float:
         if self.weight_decay != "auto":
             return self.weight_decay
-        more = _defaults.ordered_decay(self._size) if self._is_ordered() and self.solver == "adam" else 1.0
+        is_more = self._is_ordered() and self.solver == "adam"
+        more = _defaults.ordered_decay(self._size, n_rows) if is_more else 1.0
         return more * self._weight_decays[self.solver]
 
     def _starts_as_pca(self) -> bool:

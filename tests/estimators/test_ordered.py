@@ -178,11 +178,11 @@ def test_without_held_out_rows_the_ratios_are_of_the_training_rows():
 
 
 def test_more_components_than_are_judged_are_interpolated_in_folds():
-    model = skae.AutoencoderTransformer(20, ordered=True, max_iter=2, random_state=0).fit(TRAIN[:200])
-    assert model.cumulative_explained_variance_.shape == (20,)
-    assert (model.explained_variance_ratio_ > -1e-3).all()
+    model = skae.AutoencoderTransformer(40, ordered=True, max_iter=2, random_state=0).fit(TRAIN[:200])
+    assert model.cumulative_explained_variance_.shape == (40,)
+    assert np.isfinite(model.explained_variance_ratio_).all()
     judged = model.objective_.judged_sizes
-    missing = next(size for size in range(1, 20) if size not in judged)
+    missing = next(size for size in range(1, 40) if size not in judged)
     assert model.truncated(missing).validation_scores_ is None
 
 
