@@ -465,7 +465,7 @@ def test_what_is_no_reducer_is_refused(iris, reducers, error, says):
         ({"preprocessing": StandardScaler}, TypeError, "preprocessing must be a transformer"),
         ({"downstream": PCA(2)}, TypeError, "downstream must be an estimator with fit and predict"),
         ({"scoring": 3}, TypeError, "scoring must be the name of one scorer"),
-        ({"scoring": "acuracy"}, ValueError, "scoring"),
+        ({"scoring": "exactness"}, ValueError, "scoring"),
         ({"y": None, "scoring": "r2"}, ValueError, "scoring needs y"),
         ({"y": None, "downstream": Ridge()}, ValueError, "downstream needs y"),
     ],

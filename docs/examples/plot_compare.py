@@ -1,7 +1,7 @@
 """
-=========================
+==========================
 Which reducer is the best?
-=========================
+==========================
 
 It depends on what codes are for. `compare_reducers` measures any reducers side by side, on rows that they
 were not fitted on: how much of a row comes back, whether neighbours stay neighbours, what can be predicted
