@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from skae.estimators import _checks, _scores, _tensors
 from skae.estimators._fitted import Fitted
 from skae.estimators._rows import Rows
+from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import principal_axes
 
 # Components tried at most where their number is asked for by a share or the knee.
@@ -164,18 +165,39 @@ def truncated(estimator: Any, n_components: int) -> Any:
 
 
 def check_whole(estimator: Any) -> None:
-    """Refuse to go on training where components were cut, or where their number is not known."""
+    """Refuse to go on training with components that were cut by hand."""
     network = getattr(estimator, "network_", None)
-    if network is not None and network.n_kept is not None:
+    if network is None or network.n_kept is None:
+        return
+    if estimator.warm_start or _checks.is_integer(estimator.n_components):
         raise ValueError(
             f"This {type(estimator).__name__} was cut after {network.n_kept} of its {network.n_components} "
-            f"components, and cannot be trained further. Fit anew with n_components={network.n_kept}, an int."
+            "components, and cannot be trained further. Fit anew with an int for n_components, "
+            f"{network.n_kept} for example, and warm_start=False."
         )
-    if not _checks.is_integer(estimator.n_components):
-        raise ValueError(
-            f"n_components={estimator.n_components!r} is decided on all rows at once: use fit with "
-            "warm_start=False, or give n_components as an int."
-        )
+
+
+def whole(network: Autoencoder) -> Autoencoder:
+    """Copy a network with all its components, to be trained further."""
+    network = copy.deepcopy(network)
+    if network.n_kept is not None:
+        network.keep(network.n_components or network.n_kept)
+    return network
+
+
+def reopen(estimator: Any) -> int | None:
+    """Let a fitted estimator train all components that it has; tell how many it gave to users."""
+    network = estimator.network_
+    estimator._largest_size = network.n_components or estimator.n_components_
+    return network.n_kept
+
+
+def close(estimator: Any, kept: int | None) -> None:
+    """Give users as many components as before."""
+    if kept is not None:
+        state = estimator._training_state
+        keep(estimator, kept)
+        estimator._training_state = state
 
 
 class OrderedComponents:

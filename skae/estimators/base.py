@@ -251,7 +251,8 @@ class BaseAutoencoder(
         """Go once over further rows, from the weights and the optimiser's state as they are.
 
         The first call measures the centring and starts at the PCA of its rows: pass it a
-        few hundred rows or more. Nothing is held out, so nothing is compared with PCA. The
+        few hundred rows or more. Nothing is held out, so nothing is compared with PCA, and a share of the
+        variance for `n_components` gives as many as the first call trains, and cuts none. The
         learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what
         it is in `fit`, as no schedule ends at a low rate.
 
@@ -282,6 +283,7 @@ class BaseAutoencoder(
             X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
             weight = self._weights(sample_weight, X)
             link = self._check(X, weight)
+            kept = None if first else _ordered.reopen(self)
             frame = _tensors.measure(X, weight) if first else self._codec.frame
             device = _defaults.device(self.device)
             state = getattr(self, "_training_state", None) or {}
@@ -304,6 +306,7 @@ class BaseAutoencoder(
             self.loss_curve_ = [*previous, *self.loss_curve_]
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
+            _ordered.close(self, kept)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -523,7 +526,7 @@ class BaseAutoencoder(
         return self._copies(_defaults.device(self.device))
 
     def _copies(self, device: torch.device) -> tuple[Autoencoder, Objective]:
-        return copy.deepcopy(self.network_).to(device), copy.deepcopy(self.objective_).to(device)
+        return _ordered.whole(self.network_).to(device), copy.deepcopy(self.objective_).to(device)
 
     def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
         """Give all that users read after a fit, by name."""

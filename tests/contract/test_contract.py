@@ -140,6 +140,8 @@ def expected_failures(estimator):
         if estimator.early_stopping and not starts_as_pca
         else "importance weights of drawn codes let it leave the start"
         if getattr(estimator, "objective", None) == "iwae"
+        else "sizes are drawn at random"
+        if estimator._is_ordered()
         else "units or cells are dropped at random"
         if not estimator.early_stopping and (estimator.dropout or hasattr(estimator, "corruption"))
         else None

@@ -278,17 +278,34 @@ def test_sizes_that_are_not_there_are_refused(model, size):
 
 def test_what_was_cut_is_not_trained_further(model):
     shorter = model.truncated(3)
-    with pytest.raises(ValueError, match="n_components=3"):
+    with pytest.raises(ValueError, match="cut after 3 of its 6"):
         shorter.partial_fit(TRAIN)
-    with pytest.raises(ValueError, match="n_components=3"):
+    with pytest.raises(ValueError, match="cut after 3 of its 6"):
         shorter.set_params(warm_start=True).fit(TRAIN)
     refitted = shorter.set_params(warm_start=False, max_iter=2).fit(TRAIN)
     assert refitted.network_.n_kept is None
 
 
-def test_a_share_needs_all_rows_at_once():
-    with pytest.raises(ValueError, match=r"n_components=0\.9 is decided on all rows"):
-        skae.AutoencoderTransformer(0.9).partial_fit(TRAIN)
+def test_in_parts_a_share_gives_as_many_as_the_first_call_trains():
+    model = skae.AutoencoderTransformer(0.5, random_state=0).partial_fit(TRAIN[:400])
+    size = model.n_components_
+    assert PCA(0.5).fit(TRAIN[:400]).n_components_ <= size < 64
+    assert model.partial_fit(TRAIN[400:]).transform(TEST).shape[1] == model.n_components_ == size
+    assert model.truncated(2).transform(TEST).shape[1] == 2
+
+
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VariationalAutoencoderTransformer])
+def test_after_a_fit_with_a_share_as_many_go_on(kind):
+    model = kind(0.5, max_iter=20, random_state=0).fit(TRAIN)
+    size, before = model.n_components_, model.score(TEST)
+    assert size < model.network_.n_components
+    for _ in range(3):
+        model.partial_fit(TRAIN)
+    assert model.transform(TEST).shape[1] == model.n_components_ == size
+    assert model.score(TEST) != before
+    assert model.truncated(1).transform(TEST).shape[1] == 1
+    with pytest.raises(ValueError, match="cannot be trained further"):
+        model.set_params(warm_start=True).fit(TRAIN)
 
 
 @pytest.mark.parametrize("n_components", [0, 1.0, 1.5, -0.5, "knee", None])
