@@ -308,10 +308,13 @@ def test_classes_of_any_kind(iris, kind):
 
 def test_other_models_and_scorers(iris):
     model = KNeighborsClassifier()
-    scorer = lambda fitted, Z, y: float(isinstance(fitted, KNeighborsClassifier))  # noqa: E731
-    table = compare_reducers([PCA(1)], *iris, downstream=model, scoring=scorer, random_state=0)
+
+    def is_what_was_passed(fitted, Z, y):
+        return float(isinstance(fitted, KNeighborsClassifier))
+
+    table = compare_reducers([PCA(1)], *iris, downstream=model, scoring=is_what_was_passed, random_state=0)
     assert table["downstream"].iloc[0] == 1.0
-    assert table.attrs["scoring"] == "<lambda>"
+    assert table.attrs["scoring"] == "is_what_was_passed"
     assert not hasattr(model, "classes_")
     lowest = compare_reducers([PCA(1)], *iris, downstream=DummyClassifier(), random_state=0)
     assert lowest["downstream"].iloc[0] == pytest.approx(1 / 3)

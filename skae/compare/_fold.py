@@ -78,6 +78,7 @@ def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> 
     try:
         return _measured(reducer, fold, X, y, task)
     except Exception as error:
+        # Whatever a reducer raises, users need to know which one it was.
         message = f"{name!r} failed on {fold.where}: {type(error).__name__}: {error}"
         if task.raises:
             raise RuntimeError(
@@ -175,4 +176,5 @@ def _size(model: Any) -> float:
     try:
         return float(len(pickle.dumps(model)))
     except Exception:
+        # Pickling runs code of anybody's, which may raise anything; a size is not worth failing for.
         return np.nan

@@ -1,4 +1,8 @@
-"""What notebooks show of a fitted estimator beside what scikit-learn shows: the figures that matter."""
+"""What notebooks show of a fitted estimator beside what scikit-learn shows: the figures that matter.
+
+scikit-learn has no public way into its table of fitted attributes. Its private one is overridden here and
+nowhere else; a version that does not call it shows its own table alone.
+"""
 
 import html
 from typing import Any

@@ -260,7 +260,10 @@ class LatentTraversalDisplay(Display):
         if len(names) != len(is_number):
             raise ValueError(f"feature_names must hold {len(is_number)} names; got {len(names)}.")
         if not is_number.any():
-            raise ValueError("X has columns of text only, and lines need numbers.")
+            raise ValueError(
+                "X has columns of text only, and lines need numbers. LatentFeatureDisplay shows which columns "
+                "move a component; or pass codes of your own to inverse_transform."
+            )
         moved = in_deviations(found[0], *deviations(found[-1]))
         change = np.where(is_number, np.ptp(moved, axis=0), -1.0)
         self.features_ = np.argsort(-change, kind="stable")[: min(len(PALETTE), is_number.sum())]

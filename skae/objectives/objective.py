@@ -39,7 +39,14 @@ class Objective(nn.Module):
     ----------
     revival : torch.nn.Module or None
         Watches each training pass and may change the network after the step, as `Resample` does.
+    guarded : bool
+        Whether held-out rows charge an epoch for sizes of an ordered code that are worse than at the start.
+    reweighs : bool
+        Whether parts of the loss are weighed anew in the course of training.
     """
+
+    guarded = False
+    reweighs = False
 
     def __init__(
         self,

@@ -123,7 +123,7 @@ class GradientStep:
         self.groups = parameter_groups(network, objective, weight_decay)
         self.parameters = [p for group in self.groups for p in group["params"]]
         self.make = OPTIMIZERS[optimizer]
-        if optimizer == "adam" and getattr(objective, "reweighs", False):
+        if optimizer == "adam" and objective.reweighs:
             self.make = _forgetful_adam
         self.optimizer = self._new_optimizer()
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from skae.estimators._cells import column_of, is_missing
-from skae.inspection._report.rows import Rows, take
+from skae.inspection._report.rows import Rows
 from skae.inspection._report.statistics import Statistics
+from skae.inspection._rows import take
 
 __all__ = ["as_json", "choose_columns", "choose_points", "cumulative", "drawings"]
 

@@ -13,8 +13,9 @@ from sklearn.utils import check_random_state
 from skae._extras import import_extra
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
+from skae.inspection._rows import take
 
-__all__ = ["Rows", "check_path", "check_points", "names_of", "read_rows", "take"]
+__all__ = ["Rows", "check_path", "check_points", "names_of", "read_rows"]
 
 MOST_ROWS = 100_000
 # Tables of errors and of what came back are as large as the rows: 160 MB each.
@@ -143,24 +144,6 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
         str(getattr(y, "name", None) or "y"),
         n_given,
     )
-
-
-def take(table: Any, chosen: np.ndarray) -> Any:
-    """Give some rows of a table.
-
-    Parameters
-    ----------
-    table : DataFrame, ndarray or sparse matrix
-        Rows.
-    chosen : ndarray of int
-        Their positions.
-
-    Returns
-    -------
-    rows : object
-        Of the same kind.
-    """
-    return table.iloc[chosen] if hasattr(table, "iloc") else table[chosen]
 
 
 def names_of(table: Any, model: Any, n_columns: int) -> list[str]:

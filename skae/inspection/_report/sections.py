@@ -11,8 +11,9 @@ import numpy as np
 
 from skae.estimators._cells import column_of, is_missing, missing_cells
 from skae.inspection._report.figures import MOST_COLUMNS, cumulative
-from skae.inspection._report.rows import Rows, take
+from skae.inspection._report.rows import Rows
 from skae.inspection._report.statistics import Statistics
+from skae.inspection._rows import take
 
 __all__ = ["all_parts"]
 

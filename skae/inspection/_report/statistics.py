@@ -6,7 +6,8 @@ import numpy as np
 
 from skae.estimators import _scores
 from skae.estimators._sparse import Directions
-from skae.inspection._report.rows import Rows, take
+from skae.inspection._report.rows import Rows
+from skae.inspection._rows import take
 
 __all__ = ["Statistics", "measure"]
 
