@@ -261,7 +261,7 @@ class LatentTraversalDisplay(Display):
             raise ValueError(f"feature_names must hold {len(is_number)} names; got {len(names)}.")
         if not is_number.any():
             raise ValueError(
-                "X has columns of text only, and lines need numbers. LatentFeatureDisplay shows which columns "
+                "X has columns of text only, and lines need numbers. LatentFeatureDisplay shows which ones "
                 "move a component; or pass codes of your own to inverse_transform."
             )
         moved = in_deviations(found[0], *deviations(found[-1]))
