@@ -2,12 +2,12 @@
 
 import csv
 import gzip
+import http.client
 import io
 import os
-import shutil
-import tempfile
-import urllib.error
+import secrets
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ from skae._extras import import_extra
 __all__ = ["fetch_weather_aus", "get_data_home"]
 
 WEATHER_AUS_URL = "https://rattle.togaware.com/weatherAUS.csv"
+# A body that was cut at the end of a line is a table, too: only the number of rows tells.
+_N_ROWS = 145_460
+_MOST_BYTES = 64 * 2**20  # four times the file
 _FILES = ("weatherAUS.csv.gz", "weatherAUS.csv")
 _TARGET = "RainTomorrow"
 _COLUMNS = (
@@ -107,7 +110,7 @@ def fetch_weather_aus(
     Raises
     ------
     OSError
-        If the file is neither there nor to be had.
+        If the file is neither there nor to be had, whole, within 64 megabytes.
     ValueError
         If the file is not the expected table, or if "all" columns are asked for as an array.
 
@@ -166,25 +169,36 @@ def _find(folder: Path, download_if_missing: bool) -> Path:
         raise OSError(f"weatherAUS is not in {folder}, and download_if_missing=False. {advice}")
     try:
         return _download(WEATHER_AUS_URL, folder / _FILES[1])
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise OSError(f"weatherAUS could not be downloaded ({error}). {advice}") from error
+    except (OSError, http.client.HTTPException) as error:
+        # Servers that hang up, answer nonsense or end too early, certificates, timeouts, a full disk.
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"weatherAUS could not be downloaded ({said}). {advice}") from error
 
 
 def _download(url: str, destination: Path) -> Path:
     """Download into a file beside the destination, check it, and only then put it in place."""
-    handle, name = tempfile.mkstemp(dir=destination.parent, suffix=".part")
-    part = Path(name)
+    part = destination.with_name(f"{destination.name}.{secrets.token_hex(8)}.part")
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer, os.fdopen(handle, "wb") as file:
-            shutil.copyfileobj(answer, file)
-            expected = answer.headers.get("Content-Length")
-        if expected is not None and part.stat().st_size != int(expected):
+        with urllib.request.urlopen(url, timeout=60) as answer, part.open("xb") as file:
+            n_bytes = 0
+            while piece := answer.read(2**16):
+                n_bytes += len(piece)
+                if n_bytes > _MOST_BYTES:
+                    raise OSError(
+                        f"the answer of {url} is longer than {_MOST_BYTES:,} bytes, which the file is not; "
+                        "nothing was kept"
+                    )
+                file.write(piece)
+            expected = answer.headers.get("Content-Length", "").strip()
+        if expected.isdecimal() and n_bytes != int(expected):
             raise OSError(
-                f"The answer of {url} ended after {part.stat().st_size} of {expected} bytes; nothing was "
-                "kept. Try again."
+                f"the answer of {url} ended after {n_bytes} of {expected} bytes; nothing was kept, try again"
             )
-        _read(part)
-        part.chmod(0o644)
+        n_rows = len(_read(part)[_TARGET])
+        if n_rows < _N_ROWS:
+            raise OSError(
+                f"the answer of {url} ended after {n_rows:,} of {_N_ROWS:,} rows; nothing was kept, try again"
+            )
         part.replace(destination)
     finally:
         part.unlink(missing_ok=True)
@@ -199,7 +213,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         try:
             header = next(reader, [])
             rows = list(reader)
-        except (UnicodeDecodeError, csv.Error, EOFError) as error:
+        except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path} is not a table of comma-separated values: {error}") from error
     missing = [name for name in [*_COLUMNS, _TARGET] if name not in header]
     if missing:
@@ -209,7 +223,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         where = f"line {short[0]} is incomplete" if short else "it has no rows"
         raise ValueError(f"{path} is cut off: {where}. Delete it and fetch it again.")
     by_name = dict(zip(header, zip(*rows, strict=True), strict=True))
-    return {name: _column(name, by_name[name]) for name in [*_COLUMNS, _TARGET]}
+    try:
+        return {name: _column(name, by_name[name]) for name in [*_COLUMNS, _TARGET]}
+    except ValueError as error:
+        raise ValueError(f"{path} is not weatherAUS: {error}.") from error
 
 
 def _column(name: str, texts: tuple[str, ...]) -> np.ndarray:

@@ -1,7 +1,12 @@
+import contextlib
 import csv
 import gzip
 import http.server
+import os
+import socket
+import stat
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,8 +135,9 @@ class Server:
 def serve(monkeypatch):
     servers = []
 
-    def start(*args, **kwargs):
-        servers.append(Server(*args, **kwargs))
+    def start(*args, server=Server, **kwargs):
+        servers.append(server(*args, **kwargs))
+        monkeypatch.setattr(datasets, "_N_ROWS", 40)
         monkeypatch.setattr(datasets, "WEATHER_AUS_URL", servers[-1].url)
         return servers[-1]
 
@@ -153,6 +159,9 @@ def test_download_once(serve, tmp_path):
     [
         ({"body": as_csv(table())[:-100], "announced": len(as_csv(table()))}, OSError, "ended after"),
         ({"body": as_csv(table())[:-30]}, ValueError, "cut off: line 41 is incomplete"),
+        # cut at the end of a line, which is a table as well
+        ({"body": as_csv(table(39))}, OSError, "ended after 39 of 40 rows; nothing was kept.* Put weather"),
+        ({"body": as_csv(table()).replace(b"0.5", b"half")}, ValueError, "not weatherAUS: .*half"),
         ({"body": b"<html>moved</html>"}, ValueError, "not weatherAUS: it has no column Date"),
         ({"body": b"\xff\xfe\x00"}, ValueError, "not a table"),
         ({"body": as_csv(table()).splitlines()[0] + b"\n"}, ValueError, "it has no rows"),
@@ -169,6 +178,93 @@ def test_a_bad_answer_leaves_nothing_behind(serve, tmp_path, answer, error, mess
 def test_an_unreachable_server(serve, tmp_path):
     serve(b"").close()
     with pytest.raises(OSError, match="could not be downloaded"):
+        fetch_weather_aus(data_home=tmp_path)
+
+
+class Garbled:
+    """A server that sends bytes of its own making, and hangs up."""
+
+    def __init__(self, said):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/weatherAUS.csv"
+        threading.Thread(target=self.answer, args=(said,), daemon=True).start()
+
+    def answer(self, said):
+        with contextlib.suppress(OSError):
+            connection, _ = self.socket.accept()
+            with connection:
+                connection.recv(2**16)
+                connection.sendall(said)
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nDate,",  # IncompleteRead
+        b"no answer at all\r\n\r\n",  # BadStatusLine
+        b"",  # RemoteDisconnected
+        b"HTTP/1.1 200 OK\r\n" + b"X: " + 70_000 * b"x" + b"\r\n\r\n",  # LineTooLong
+        b"HTTP/1.1 302 Found\r\nLocation: gopher://nowhere\r\n\r\n",
+    ],
+)
+def test_whatever_a_server_says_ends_in_the_documented_error(serve, tmp_path, said):
+    serve(said, server=Garbled)
+    with pytest.raises(OSError, match=r"could not be downloaded \(.+\)\. Put weatherAUS.csv"):
+        fetch_weather_aus(data_home=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_length_that_is_no_number_does_not_matter(serve, tmp_path):
+    serve(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + as_csv(table()), server=Garbled)
+    assert fetch_weather_aus(data_home=tmp_path).data.shape == (38, 17)
+
+
+def test_an_endless_answer_is_not_kept(serve, tmp_path, monkeypatch):
+    serve(as_csv(table()))
+    monkeypatch.setattr(datasets, "_MOST_BYTES", 1000)
+    with pytest.raises(OSError, match="longer than 1,000 bytes"):
+        fetch_weather_aus(data_home=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
+def test_failed_downloads_leave_no_file_open(serve, tmp_path):
+    serve(b"").close()
+    n_open = []
+    for _ in range(3):
+        with pytest.raises(OSError, match="could not be downloaded"):
+            fetch_weather_aus(data_home=tmp_path)
+        n_open.append(len(list(Path("/proc/self/fd").iterdir())))
+    assert n_open[1:] == n_open[:1] * 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
+def test_permissions_follow_the_umask(serve, tmp_path, mask):
+    serve(as_csv(table()))
+    before = os.umask(mask)
+    try:
+        fetch_weather_aus(data_home=tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "weatherAUS.csv").stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("damage", [b"no gzip", "cut", "flipped"])
+def test_a_damaged_archive_is_named(tmp_path, damage):
+    packed = bytearray(gzip.compress(as_csv(table(200))))
+    if damage == "cut":
+        packed = packed[:-100]
+    elif damage == "flipped":
+        packed[40:60] = bytes(20)
+    else:
+        packed = damage
+    path = tmp_path / "weatherAUS.csv.gz"
+    path.write_bytes(packed)
+    with pytest.raises(ValueError, match=r"weatherAUS.csv.gz is not a table"):
         fetch_weather_aus(data_home=tmp_path)
 
 
