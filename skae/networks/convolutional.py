@@ -119,6 +119,17 @@ class Convolutional(Specification):
             return np.moveaxis(X, 1, -1).reshape(len(X), -1)
         if channels == 1 and X.shape[1:] == (height, width):
             return X.reshape(len(X), -1)
+        if self.image_shape is None:
+            raise ValueError(
+                f"X has shape {X.shape}, and image_shape is None: arrays of images need "
+                "image_shape=(height, width) or (height, width, channels)."
+            )
+        if X.shape[1:] == (height, width, channels):
+            raise ValueError(
+                f"X has shape {X.shape}, with channels last; arrays of images must have the order "
+                f"(n, channels, height, width), here (n, {channels}, {height}, {width}): pass "
+                "np.moveaxis(X, -1, 1), or flat rows, X.reshape(len(X), -1)."
+            )
         raise ValueError(
             f"Images of shape {X.shape[1:]} do not fit image_shape={self.image_shape}: pass rows of "
             f"{height * width * channels} values, or arrays of shape (n, {channels}, {height}, {width})."

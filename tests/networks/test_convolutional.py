@@ -106,3 +106,22 @@ def test_batch_norm_and_dropout(digits):
     model = AutoencoderTransformer(4, network=network, max_iter=3, random_state=0).fit(digits)
     np.testing.assert_allclose(model.transform(digits[:1]), model.transform(digits)[:1], atol=1e-9)
     assert model.validation_score_ >= model.pca_score_ - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "shape", "says"),
+    [
+        (
+            (6, 8, 3),
+            (40, 6, 8, 3),
+            r"channels last; .* order \(n, channels, height, width\), here \(n, 3, 6, 8\)",
+        ),
+        ((6, 8), (40, 6, 8, 1), r"here \(n, 1, 6, 8\): pass np.moveaxis\(X, -1, 1\)"),
+        (None, (40, 3, 6, 8), r"image_shape is None: arrays of images need image_shape=\(height, width\)"),
+    ],
+)
+def test_images_in_another_order_are_told_which_one_is_wanted(image_shape, shape, says):
+    X = np.random.RandomState(0).standard_normal(shape)
+    model = AutoencoderTransformer(2, network=Convolutional(image_shape), max_iter=1)
+    with pytest.raises(ValueError, match=says):
+        model.fit(X)
