@@ -1,3 +1,4 @@
+import re
 import sys
 
 import joblib
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib._pylab_helpers import Gcf
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -412,11 +414,26 @@ def test_a_single_split(iris):
 def test_an_error_names_the_reducer(iris, where, says):
     reducers = {"fine": PCA(2), "broken": Fails(where)}
     with pytest.raises(RuntimeError, match=rf"'broken' failed on split 1 of 5: .*{says}"):
-        compare_reducers(reducers, iris[0], random_state=0)
+        compare_reducers(reducers, iris[0], random_state=0, error_score="raise")
     with pytest.warns(FitFailedWarning, match="'broken' failed"):
-        table = compare_reducers(reducers, *iris, random_state=0, error_score=np.nan)
-    assert table.loc["broken"].isna().all()
-    assert table.loc["fine"].drop("n_components").notna().all()
+        table = compare_reducers(reducers, *iris, random_state=0)
+    assert table.loc["broken"].drop("error").isna().all()
+    assert re.match(rf"split 1 of 5: .*{says}", table.loc["broken", "error"])
+    assert table.loc["fine"].drop(["n_components", "error"]).notna().all()
+    assert table.loc["fine", "error"] is None
+
+
+def test_a_table_with_an_error_can_be_drawn(iris):
+    with pytest.warns(FitFailedWarning, match="'broken' failed"):
+        table = compare_reducers({"broken": Fails("fit"), "fine": PCA(2)}, iris[0], random_state=0)
+    assert ComparisonDisplay.from_comparison(table).best_["variance_explained"] == ["fine"]
+
+
+def test_names_with_dollars_are_text(iris):
+    table = compare_reducers({"$a_b^$": PCA(1), "$": PCA(2)}, iris[0], random_state=0)
+    display = ComparisonDisplay.from_comparison(table)
+    display.figure_.draw_without_rendering()
+    assert not any(is_math_text(label.get_text()) for label in display.ax_.get_yticklabels())
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,13 @@ class Task(NamedTuple):
     raises: bool  # whether a reducer that fails ends everything
 
 
+class Measured(NamedTuple):
+    """What came out of one reducer on one split."""
+
+    measures: dict[str, float]
+    error: str | None
+
+
 def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
     """Fit a copy, with y only where there is one and `fit` asks for it; give it, and the seconds of `fit`."""
     # Whatever is no estimator of scikit-learn is copied as it is.
@@ -49,7 +56,7 @@ def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
     return copy, time.perf_counter() - start
 
 
-def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str, float]:
+def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> Measured:
     """Fit a reducer on the training rows of a split, and measure it on those held out.
 
     Parameters
@@ -68,7 +75,9 @@ def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> 
     Returns
     -------
     measures : dict
-        By name, with `n_components`; NaN where there is nothing to measure.
+        By name, with `n_components`; NaN where there is nothing to measure, or the reducer fails.
+    error : str or None
+        What it failed with, and where.
 
     Raises
     ------
@@ -76,16 +85,17 @@ def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> 
         If the reducer fails, and the task says so.
     """
     try:
-        return _measured(reducer, fold, X, y, task)
+        return Measured(_measured(reducer, fold, X, y, task), None)
     except Exception as error:
         # Whatever a reducer raises, users need to know which one it was.
-        message = f"{name!r} failed on {fold.where}: {type(error).__name__}: {error}"
+        what = f"{fold.where}: {type(error).__name__}: {error}"
+        message = f"{name!r} failed on {what}"
         if task.raises:
             raise RuntimeError(
-                f'{message}\nPass error_score=float("nan") to compare the others all the same.'
+                f"{message}\nLeave error_score at NaN to compare the others all the same."
             ) from error
         warnings.warn(f"{message}\nIts measures are NaN.", FitFailedWarning, stacklevel=2)
-        return dict.fromkeys(("n_components", *MEASURES), np.nan)
+        return Measured(dict.fromkeys(("n_components", *MEASURES), np.nan), what)
 
 
 def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str, float]:

@@ -33,7 +33,7 @@ def compare_reducers(
     scoring: Any = None,
     n_neighbors: int | None = 10,
     max_rows: int = 2000,
-    error_score: Any = "raise",
+    error_score: Any = np.nan,
     n_jobs: int | None = None,
     random_state: Any = None,
 ) -> Any:
@@ -68,8 +68,9 @@ def compare_reducers(
         Size of neighbourhoods. None leaves them out.
     max_rows : int, default=2000
         Most held-out rows of a split to measure neighbourhoods on, drawn at random, the same for all.
-    error_score : "raise" or nan, default="raise"
-        What to do where a reducer fails: stop, or warn and give NaN.
+    error_score : "raise" or nan, default=nan
+        What to do where a reducer fails on a split: stop, or warn, give NaN in its row with the error beside,
+        and go on with the others.
     n_jobs : int, default=None
         Reducers and splits at a time. Seconds are honest only one at a time.
     random_state : int, RandomState or None, default=None
@@ -83,7 +84,9 @@ def compare_reducers(
         `transform_seconds` of the held-out rows, and `size`, the bytes of the pickled fitted reducer; then
         their standard deviations over splits, with ``_std`` behind the name. NaN where there is nothing to
         measure: variance where there is text or no `inverse_transform`, neighbourhoods where there is text or
-        a gap, `downstream` without y. ``table.attrs`` holds ``"scoring"`` and ``"n_splits"``.
+        a gap, `downstream` without y. Where a reducer failed, there is one more column, `error`: on which
+        split and why, None for those that did not fail. ``table.attrs`` holds ``"scoring"`` and
+        ``"n_splits"``.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def compare_reducers(
     ValueError
         If something does not fit together, before anything is trained.
     RuntimeError
-        If a reducer fails; the message names it.
+        If a reducer fails and `error_score` is "raise"; the message names it.
 
     See Also
     --------
@@ -128,8 +131,12 @@ def compare_reducers(
     found: Any = Parallel(n_jobs=n_jobs)(
         delayed(measure)(name, reducer, fold, X, target, task) for name, reducer in named for fold in folds
     )
-    by_reducer = np.array([list(one.values()) for one in found]).reshape(len(named), len(folds), -1)
+    by_reducer = np.array([list(one.measures.values()) for one in found]).reshape(len(named), len(folds), -1)
     table = _summary(pandas, [name for name, _ in named], by_reducer)
+    errors = np.array([one.error for one in found], dtype=object).reshape(len(named), len(folds))
+    if any(one.error for one in found):
+        said = [next(filter(None, row), None) for row in errors]
+        table["error"] = pandas.Series(said, index=table.index, dtype=object)
     table.attrs.update(scoring=score_name, n_splits=len(folds))
     return table
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from skae.compare._measures import MEASURES
-from skae.inspection._drawing import BLUE, ORANGE, Display, inside, several_axes, shortened
+from skae.inspection._drawing import BLUE, ORANGE, Display, as_text, inside, several_axes, shortened
 
 __all__ = ["ComparisonDisplay"]
 
@@ -226,7 +226,7 @@ class ComparisonDisplay(Display):
         measure = MEASURES[name]
         scoring = getattr(self.table, "attrs", {}).get("scoring")
         title = f"{measure.label}, {scoring}" if name == "downstream" and scoring else measure.label
-        axis.set_title(title, fontsize="medium")
+        axis.set_title(as_text(title), fontsize="medium")
         axis.set_xlabel(
             f"{measure.unit}, less is better" if measure.is_cost else "more is better", fontsize="small"
         )
