@@ -109,11 +109,34 @@ def several_axes(
     return grid.subplots(squeeze=False, **shared)
 
 
+def as_text(name: Any) -> str:
+    """Return a name as matplotlib writes it as it is: what stands between two dollars would be a formula."""
+    return str(name).replace("$", r"\$")
+
+
+def in_legend(name: str) -> str:
+    """Return a label that a legend does not leave out: it does so with those that begin with "_"."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def shortened(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
-    """Cut names that would leave no place for the picture, in the middle: both ends tell names apart."""
+    """Cut names that would leave no place for the picture, in the middle: both ends tell names apart.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of columns, rows or components.
+    longest : int
+        Most characters of one.
+
+    Returns
+    -------
+    names : list of str
+        To be drawn by matplotlib.
+    """
     ahead = longest // 2
     behind = longest - ahead - 1
-    return [name if len(name) <= longest else f"{name[:ahead]}…{name[-behind:]}" for name in names]
+    return [as_text(name if len(name) <= longest else f"{name[:ahead]}…{name[-behind:]}") for name in names]
 
 
 def colours(n: int) -> list[Any]:
@@ -198,4 +221,4 @@ def shown(n_shown: int, n: int, what: str) -> str:
 
 def set_title(ax: Any, title: str) -> None:
     """Write a title that is shrunk rather than cut."""
-    ax.set_title(title, fontsize="medium", wrap=True)
+    ax.set_title(as_text(title), fontsize="medium", wrap=True)

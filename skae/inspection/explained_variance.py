@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, inside, one_axes
+from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, as_text, in_legend, inside, one_axes
 from skae.inspection._rows import fitted_model
 
 __all__ = ["ExplainedVarianceDisplay"]
@@ -144,7 +144,7 @@ class ExplainedVarianceDisplay(Display):
             "color": BLUE,
             "marker": marker,
             "markersize": 4,
-            "label": self.name or "estimator",
+            "label": in_legend(as_text(self.name or "estimator")),
             **kwargs,
         }
         (self.line_,) = self.ax_.plot(sizes, values, **style)

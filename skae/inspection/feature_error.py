@@ -6,7 +6,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, one_axes, set_title, shortened, shown
+from skae.inspection._drawing import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Display,
+    as_text,
+    in_legend,
+    one_axes,
+    set_title,
+    shortened,
+    shown,
+)
 from skae.inspection._rows import deviations, drawn, n_rows, numbered, reach, reconstruct, tables, take
 
 __all__ = ["FeatureErrorDisplay"]
@@ -293,7 +304,8 @@ class FeatureErrorDisplay(Display):
         return f"root mean squared error, {self.units}"
 
     def _mark(self, row: np.ndarray, errors: np.ndarray) -> None:
-        label = f"{self.row_name}: {'squared error over the variance' if self.relative else 'absolute error'}"
+        name = in_legend(as_text(self.row_name))
+        label = f"{name}: {'squared error over the variance' if self.relative else 'absolute error'}"
         (self.points_,) = self.ax_.plot(
             row, np.arange(len(row)), "D", color=ORANGE, markersize=5, label=label, clip_on=False
         )

@@ -12,6 +12,7 @@ from skae.inspection._drawing import (
     MARKERS,
     PALETTE,
     Display,
+    as_text,
     colours,
     inside,
     map_with_gaps,
@@ -345,7 +346,7 @@ class LatentSpaceDisplay(Display):
         self.scatter_ = self.ax_.scatter(*points.T, c=values, **style)
         pad = {"pad": 0.12, "shrink": 0.75} if self.ax_.name == "3d" else {}
         self.colorbar_ = self.figure_.colorbar(
-            self.scatter_, ax=self.ax_, label=self.color_name or "y", **pad
+            self.scatter_, ax=self.ax_, label=as_text(self.color_name or "y"), **pad
         )
         self.colorbar_.solids.set_alpha(1.0)
         if found.classes is not None:
@@ -356,16 +357,17 @@ class LatentSpaceDisplay(Display):
         self, points: np.ndarray, values: np.ndarray, classes: list[str], style: dict[str, Any]
     ) -> None:
         self.scatter_ = []
-        painted = zip(classes, colours(len(classes)), markers(len(classes)), strict=True)
+        painted = zip(colours(len(classes)), markers(len(classes)), strict=True)
         if (values < 0).any():
             self.ax_.scatter(*points[values < 0].T, **{**style, "color": "0.8", "label": "missing"})
-        for number, (name, colour, marker) in enumerate(painted):
+        for number, (colour, marker) in enumerate(painted):
             own = points[values == number]
-            look = {"color": colour, "marker": marker, **style, "label": name}
+            # Names that begin with "_" would be left out, and are written below.
+            look = {"color": colour, "marker": marker, **style, "label": f"class {number}"}
             self.scatter_.append(self.ax_.scatter(*own.T, **look))
         n_columns = 1 if len(classes) <= 16 else 2
         self.legend_ = self.ax_.legend(
-            title=self.color_name,
+            title=None if self.color_name is None else as_text(self.color_name),
             loc="upper left",
             # Corners of three dimensions are empty; beside them constrained layout finds no room.
             bbox_to_anchor=(0.0, 1.0) if self.ax_.name == "3d" else (1.01, 1.0),
@@ -375,10 +377,11 @@ class LatentSpaceDisplay(Display):
             fontsize="small",
             markerscale=1.5,
         )
-        for handle, text in zip(self.legend_.legend_handles, self.legend_.get_texts(), strict=True):
+        for handle in self.legend_.legend_handles:
             if handle is not None:
                 handle.set_alpha(1.0)
-            text.set_text(shortened([text.get_text()])[0])
+        for text, name in zip(self.legend_.get_texts()[-len(classes) :], shortened(classes), strict=True):
+            text.set_text(name)
 
     def _label(self, wanted: list[int], points: np.ndarray) -> None:
         Z = np.asarray(self.Z)

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from skae.inspection._drawing import (
     PALETTE,
     Display,
+    as_text,
+    in_legend,
     mosaic,
     no_frame,
     one_axes,
@@ -248,7 +250,7 @@ class LatentTraversalDisplay(Display):
         labels = [f"{value:.2g}".replace("-", "\N{MINUS SIGN}") for value in values]
         self.ax_.set_xticks((width - 1) / 2 + across * np.arange(n), labels)
         self.ax_.set_yticks([])
-        self.ax_.set(xlabel=f"code of {self.component_name}", ylim=(height - 0.5, -0.5))
+        self.ax_.set(xlabel=f"code of {as_text(self.component_name)}", ylim=(height - 0.5, -0.5))
         no_frame(self.ax_)
         if pictures.ndim == 3:
             self.ax_.figure.colorbar(self.image_, ax=self.ax_, label=self.units, shrink=0.9, pad=0.01)
@@ -269,12 +271,12 @@ class LatentTraversalDisplay(Display):
         self.features_ = np.argsort(-change, kind="stable")[: min(len(PALETTE), is_number.sum())]
         self.ax_ = one_axes(ax, type(self).__name__, (7.2, 4.2))
         for colour, feature in zip(PALETTE, self.features_, strict=False):
-            name = shortened([names[feature]])[0]
+            name = in_legend(shortened([str(names[feature])])[0])
             style = {"color": colour, "marker": "o", "markersize": 4, "label": name, **kwargs}
             self.lines_ += self.ax_.plot(values, moved[:, feature], **style)
         self.ax_.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         self.ax_.set(
-            xlabel=f"code of {self.component_name}",
+            xlabel=f"code of {as_text(self.component_name)}",
             ylabel="standard deviations of the column,\nabout its mean",
         )
         self.ax_.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
@@ -292,7 +294,7 @@ class LatentTraversalDisplay(Display):
         for value, sequence in zip(values, back, strict=True):
             style = {"color": mapped.to_rgba(value), **kwargs}
             self.lines_ += self.ax_.plot(sequence[:, self.features_[0]], **style)
-        self.ax_.figure.colorbar(mapped, ax=self.ax_, label=f"code of {self.component_name}")
+        self.ax_.figure.colorbar(mapped, ax=self.ax_, label=f"code of {as_text(self.component_name)}")
         n_values = back.shape[2]
         label = f"value {self.features_[0]}" if n_values > 1 else "value"
         self.ax_.set(xlabel="step", ylabel=f"{label}, {self.units}")

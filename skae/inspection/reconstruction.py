@@ -413,7 +413,8 @@ class ReconstructionDisplay(Display):
             if value == 0:
                 axis.set_title(f"row {rows[row]}", fontsize="medium")
             if panel % across == 0:
-                axis.set_ylabel(f"{names[feature]}, {self.units}" if n_values > 1 else f"value, {self.units}")
+                name = shortened([str(names[feature])])[0] if n_values > 1 else "value"
+                axis.set_ylabel(f"{name}, {self.units}")
             if panel + across >= several.size:
                 axis.set_xlabel("step")
         # Below the picture: curves may be anywhere in it.

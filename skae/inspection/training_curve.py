@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, inside, one_axes
+from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, as_text, inside, one_axes
 from skae.inspection._rows import fitted_model
 
 __all__ = ["TrainingCurveDisplay"]
@@ -159,7 +159,7 @@ class TrainingCurveDisplay(Display):
                 fontsize="small",
             )
         n_epochs = max(len(self.loss_curve), len(self.validation_scores or ()) - 1)
-        self.ax_.set(xlabel="epoch", title=self.name or "", xlim=inside(0, n_epochs))
+        self.ax_.set(xlabel="epoch", title=as_text(self.name or ""), xlim=inside(0, n_epochs))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         return self
 

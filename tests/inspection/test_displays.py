@@ -4,7 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -137,3 +139,42 @@ def test_names_of_components_are_the_estimators_own(pca, on_iris):
             return ["size", "age"]
 
     assert component_names(Named(), 2) == ["size", "age"]
+
+
+HOSTILE = ["$a_b^$", "_hidden $x$", "\\$", "$$"]
+
+
+@pytest.mark.parametrize("display", [*WITH_ROWS, *WITHOUT_ROWS])
+def test_names_of_columns_are_text_whatever_they_hold(display, iris):
+    X = iris.data.set_axis(HOSTILE, axis=1).set_axis([f"${row}^$ of $" for row in range(150)])
+    if display is DictionaryDisplay:
+        model = skae.SparseAutoencoderTransformer(12, n_active=3, max_iter=2, random_state=0).fit(X)
+    else:
+        model = skae.AutoencoderTransformer(2, ordered=True, max_iter=2, random_state=0).fit(X)
+    figure = draw(display, model, X).figure_
+    figure.draw_without_rendering()
+    # Ticks of logarithmic axes are formulas of matplotlib's own.
+    texts = [text.get_text() for text in figure.findobj(Text) if "mathdefault" not in text.get_text()]
+    assert not any(map(is_math_text, texts))
+
+
+def test_names_given_to_displays_are_text_as_well(iris):
+    y = np.array(["_a $", "$b^$", "c"])[iris.target]
+    shown = LatentSpaceDisplay(iris.data.to_numpy()[:, :2], y, component_names=HOSTILE[:2], color_name="$y^$")
+    legend = shown.plot().legend_
+    assert [text.get_text() for text in legend.get_texts()] == [r"\$b^\$", r"_a \$", "c"]
+    figures = [
+        shown.figure_,
+        LatentSpaceDisplay(iris.data.to_numpy(), iris.data.iloc[:, 0], color_name="$y^$").plot().figure_,
+        ExplainedVarianceDisplay([0.5, 0.9], name="_$name^$").plot().figure_,
+        TrainingCurveDisplay([2.0, 1.0], name="$name^$").plot().figure_,
+    ]
+    for figure in figures:
+        figure.draw_without_rendering()
+
+
+def test_columns_whose_names_begin_with_an_underscore_are_in_the_legend(iris):
+    X = iris.data.set_axis(["_a", "_b", "c", "d"], axis=1)
+    model = skae.AutoencoderTransformer(2, max_iter=2, random_state=0).fit(X)
+    legend = LatentTraversalDisplay.from_estimator(model, X).ax_.get_legend()
+    assert sorted(text.get_text().strip() for text in legend.get_texts()) == ["_a", "_b", "c", "d"]

@@ -5,7 +5,9 @@ import hashlib
 import html
 import importlib
 import json
+import os
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -16,12 +18,13 @@ import scipy.sparse
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, BinaryAutoencoderTransformer, SparseAutoencoderTransformer
 from skae.inspection._report import report, rows
-from skae.networks import Convolutional
+from skae.networks import Convolutional, Dense
 from skae.tasks import AutoencoderOutlierDetector
 
 pytest.importorskip("plotly")
@@ -398,6 +401,78 @@ def test_bad_input_is_told_before_anything_is_written(
     with pytest.raises(error, match=words):
         report(**given)
     assert not list(tmp_path.iterdir())
+
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="files of POSIX")
+
+
+@needs_posix
+def test_a_link_is_followed_and_stays_one(tmp_path, autoencoder, iris):
+    target, link = tmp_path / "folder" / "target.html", tmp_path / "link.html"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    assert report(autoencoder, iris[0], path=link) == link
+    assert link.is_symlink()
+    assert target.read_text().startswith("<!DOCTYPE html>")
+    assert list(target.parent.iterdir()) == [target]
+
+
+@needs_posix
+def test_what_is_no_file_is_refused_and_left_as_it_was(tmp_path, autoencoder, iris):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    (tmp_path / "to the pipe").symlink_to(tmp_path / "pipe")
+    kinds = {path.name: stat.S_IFMT(path.lstat().st_mode) for path in tmp_path.iterdir()}
+    for path in [*tmp_path.iterdir(), tmp_path / "zero\0byte"]:
+        with pytest.raises(ValueError, match="path"):
+            report(autoencoder, iris[0], path=path)
+    assert kinds == {path.name: stat.S_IFMT(path.lstat().st_mode) for path in tmp_path.iterdir()}
+
+
+@needs_posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_permissions_of_a_page_that_is_there_are_kept(tmp_path, autoencoder, iris, mode):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    path.chmod(mode)
+    report(autoencoder, iris[0], path=path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_a_page_may_have_the_longest_name_of_a_file(tmp_path, autoencoder, iris):
+    assert report(autoencoder, iris[0], path=tmp_path / (250 * "a" + ".html")).stat().st_size
+
+
+def test_long_names_and_texts_are_cut(tmp_path):
+    random = np.random.RandomState(0)
+    X = pd.DataFrame(
+        random.standard_normal((3000, 6)), columns=[f"{j} " + 10**5 * "\N{SNOWMAN}" for j in range(6)]
+    )
+    for name in "ab":
+        X[name] = [f"{row} " + 1000 * "\N{SNOWMAN}" for row in range(3000)]
+    X.index = [f"{row} " + 1000 * "\N{SNOWMAN}" for row in range(3000)]
+    y = pd.Series(random.standard_normal(3000), name=10**6 * "y")
+    network = type("Long" * 10**5, (Dense,), {"__module__": __name__})((4,))
+    model = AutoencoderTransformer(1, network=network, max_iter=1, random_state=0).fit(X.iloc[:40])
+    path = report(model, X, y, tmp_path / "long.html", title=10**6 * "t")
+    assert path.stat().st_size < 8e6
+
+
+def test_a_search_is_reported_on_by_what_it_found(tmp_path, iris):
+    model = AutoencoderTransformer(2, max_iter=2, random_state=0)
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=2).fit(iris[0])
+    inside = make_pipeline(StandardScaler(), search).fit(iris[0])
+    outside = GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=2).fit(iris[0])
+    for name, estimator in {"a": search, "b": inside, "c": outside}.items():
+        text, _ = read(report(estimator, iris[0], path=tmp_path / name))
+        assert "Report of an AutoencoderTransformer" in text
+        assert ("StandardScaler" in text) == (name != "a")
+    with pytest.raises(NotFittedError):
+        report(GridSearchCV(model, {}), iris[0], path=tmp_path / "d")
+    with pytest.raises(ValueError, match="refit=False, so that there is no fitted estimator"):
+        report(GridSearchCV(model, {}, cv=2, refit=False).fit(iris[0]), iris[0], path=tmp_path / "d")
 
 
 def test_without_plotly_a_sentence_says_what_to_install(tmp_path, autoencoder, iris, monkeypatch):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skae.estimators._cells import column_of, is_missing
-from skae.inspection._report.rows import Rows
+from skae.inspection._report.rows import Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
 
@@ -17,9 +17,9 @@ MOST_COLUMNS = 30
 MOST_CELLS = 400_000
 MOST_CLASSES = 12
 LONGEST_TEXT = 80
-# Texts that hardly repeat would make the page large.
-MANY_TEXTS = 300
-SHORT_TEXT = 40
+# Texts that hardly repeat would make the page large: characters of all columns, and of the names of all rows.
+MOST_TEXT = 1_000_000
+SHORTEST_TEXT = 12
 
 
 def as_json(drawn: Any) -> str:
@@ -33,10 +33,12 @@ def as_json(drawn: Any) -> str:
     Returns
     -------
     text : str
-        JSON in ASCII, without angle brackets and ampersands.
+        JSON without angle brackets, ampersands, and ends of lines of JavaScript.
     """
-    text = json.dumps(drawn, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = json.dumps(drawn, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
 
 
 def choose_points(n_rows: int, worst: np.ndarray, max_points: int, random: np.random.RandomState) -> Any:
@@ -110,12 +112,14 @@ def drawings(rows: Rows, statistics: Statistics, points: np.ndarray, columns: np
     shown = take(rows.shown, points)
     place = {int(row): number for number, row in enumerate(points)}
     parts = _components(statistics.codes[points])
+    in_label = _room(MOST_TEXT, len(points))
+    in_column = MOST_TEXT // (len(columns) + 1)
     return {
-        "rows": [_label(rows.labels[row]) for row in points],
+        "rows": [_label(rows.labels[row], in_label) for row in points],
         "errors": _numbers(statistics.errors[points]),
         "components": parts,
-        "columns": [_column(rows.names[j], column_of(shown, int(j))) for j in columns],
-        "y": None if rows.y is None else _column(rows.y_name, rows.y[points], may_be_classes=True),
+        "columns": [_column(rows.names[j], column_of(shown, int(j)), in_column) for j in columns],
+        "y": None if rows.y is None else _column(rows.y_name, rows.y[points], in_column, may_be_classes=True),
         "worst": [place[int(row)] for row in statistics.worst],
         "training": _training(rows.model),
         "cumulative": cumulative(rows.model),
@@ -172,7 +176,12 @@ def _components(codes: np.ndarray) -> list[dict[str, Any]]:
     return parts
 
 
-def _column(name: str, values: Any, may_be_classes: bool = False) -> dict[str, Any]:
+def _room(most_text: int, n_texts: int) -> int:
+    """Return how long each of some texts may be."""
+    return min(LONGEST_TEXT, max(SHORTEST_TEXT, most_text // max(n_texts, 1)))
+
+
+def _column(name: str, values: Any, most_text: int, may_be_classes: bool = False) -> dict[str, Any]:
     """Give a column as numbers, or as the places of its texts among those that occur."""
     numbers = _as_numbers(values)
     if numbers is not None and not (may_be_classes and _are_classes(numbers)):
@@ -183,8 +192,8 @@ def _column(name: str, values: Any, may_be_classes: bool = False) -> dict[str, A
     codes = []
     for value in np.asarray(values, dtype=object).tolist():
         codes.append(-1 if is_missing(value) else levels.setdefault(_text(value), len(levels)))
-    longest = LONGEST_TEXT if len(levels) <= MANY_TEXTS else SHORT_TEXT
-    texts = [_shortened(level, longest) for level in levels]
+    longest = _room(most_text, len(levels))
+    texts = [cut(level, longest) for level in levels]
     return {"name": _label(name), "kind": "category", "levels": texts, "codes": codes}
 
 
@@ -222,18 +231,14 @@ def _number(value: float) -> float | int | None:
     return float(f"{value:.4g}")
 
 
-def _label(value: Any) -> Any:
+def _label(value: Any, longest: int = LONGEST_TEXT) -> Any:
     """Give what a row or column is called."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    return _shortened(_text(value), LONGEST_TEXT)
+    return cut(_text(value), longest)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # classes that are counted in floats
     return str(value)
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,17 @@ def report(
 
     Parameters
     ----------
-    estimator : autoencoder of skae or Pipeline
-        Fitted; a Pipeline must end in an autoencoder. Its earlier steps are applied to X.
+    estimator : autoencoder of skae, Pipeline or search
+        Fitted; a Pipeline must end in an autoencoder, and its earlier steps are applied to X. Of a search,
+        such as GridSearchCV, the page is about ``best_estimator_``.
     X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         Rows to report on, at least 2: those of training or, better, others. Everything that the estimator
         takes, gaps, text and images among it. Sparse rows are made dense, and so must be few.
     y : array-like of shape (n_samples,), default=None
         A value for each row, to colour by: classes or numbers. The estimator does not see it.
     path : path-like, default="report.html"
-        Where to write the page; a file that is there is replaced.
+        Where to write the page. A file that is there is replaced, and keeps its permissions; a link is
+        followed.
     title : str, default=None
         Title of the page. None names the estimator.
     max_points : int, default=5000
@@ -152,10 +155,15 @@ def _write(path: Path, page: str) -> None:
     """Write all or nothing: a reader never meets half a page."""
     # Halves of surrogate pairs, which names of columns may hold, cannot be encoded.
     content = page.encode("utf-8", errors="replace")
+    # A link stays one: what it points to is written.
+    path = Path(os.path.realpath(path))
     # Beside it, since files are not moved at once from one disk to another.
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(beside, "xb") as file:
+            if path.exists():
+                # Whoever may not read the old page may not read the new one, from the first byte on.
+                os.chmod(beside, stat.S_IMODE(path.stat().st_mode))
             file.write(content)
         os.replace(beside, path)
     except BaseException:

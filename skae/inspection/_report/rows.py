@@ -15,13 +15,15 @@ from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
 from skae.inspection._rows import take
 
-__all__ = ["Rows", "check_path", "check_points", "names_of", "read_rows"]
+__all__ = ["Rows", "check_path", "check_points", "cut", "names_of", "read_rows"]
 
 MOST_ROWS = 100_000
 # Tables of errors and of what came back are as large as the rows: 160 MB each.
 MOST_CELLS = 20_000_000
 # Each is an element of the page; beyond, pointing at them is slow.
 MOST_POINTS = 10_000
+# Names stand in many places of the page.
+LONGEST_NAME = 120
 
 
 class Rows(NamedTuple):
@@ -39,6 +41,11 @@ class Rows(NamedTuple):
     n_given: int
 
 
+def cut(text: str, longest: int) -> str:
+    """Return a text, without its end where it is too long for a page."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def check_path(path: Any) -> Path:
     """Give the path of the page.
 
@@ -54,17 +61,26 @@ def check_path(path: Any) -> Path:
     Raises
     ------
     ValueError
-        If its folder is not there, or if it is a folder.
+        If its folder is not there, or if it is anything but a file or a link to one.
     """
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ValueError(f"path must name a file, e.g. 'report.html'; got {path!r}.")
     found = Path(os.fsdecode(path))
+    if "\0" in str(found):
+        raise ValueError(f"path must name a file; got a zero byte in {str(found)!r}.")
     if not found.parent.is_dir():
         raise ValueError(
             f"The folder {str(found.parent)!r} of path={str(found)!r} does not exist. Create it first."
         )
     if found.is_dir():
         raise ValueError(f"path={str(found)!r} is a folder. Name a file in it, e.g. 'report.html'.")
+    if found.exists() and not found.is_file():
+        raise ValueError(
+            f"path={str(found)!r} is no file but a device, pipe or socket, which a page cannot replace. Name "
+            "a file, e.g. 'report.html'."
+        )
+    if found.is_symlink() and not found.exists():
+        raise ValueError(f"path={str(found)!r} is a link that leads nowhere. Remove it, or name a file.")
     return found
 
 
@@ -96,7 +112,7 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
 
     Parameters
     ----------
-    estimator : BaseAutoencoder or Pipeline
+    estimator : BaseAutoencoder, Pipeline or search
         Fitted.
     X : array-like or DataFrame
         Rows.
@@ -116,6 +132,7 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
     TypeError
         If the estimator is no autoencoder.
     """
+    estimator = _best(estimator)
     model, steps = _model_and_steps(estimator)
     X = _as_table(X)
     n_given = X.shape[0]
@@ -138,10 +155,10 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
         inner,
         shown,
         is_own,
-        names,
+        [cut(name, LONGEST_NAME) for name in names],
         list(labels),
         None if values is None else values[chosen],
-        str(getattr(y, "name", None) or "y"),
+        cut(str(getattr(y, "name", None) or "y"), LONGEST_NAME),
         n_given,
     )
 
@@ -174,16 +191,29 @@ def names_of(table: Any, model: Any, n_columns: int) -> list[str]:
     return [f"column {j}" for j in range(n_columns)]
 
 
+def _best(estimator: Any) -> Any:
+    """Return what a search found, anything else as it is."""
+    if hasattr(estimator, "best_estimator_"):
+        return _best(estimator.best_estimator_)
+    if hasattr(estimator, "refit"):
+        check_is_fitted(estimator)
+        raise ValueError(
+            f"This {type(estimator).__name__} has refit=False, so that there is no fitted estimator to "
+            "report on. Search with refit=True, or fit its estimator with best_params_."
+        )
+    return estimator
+
+
 def _model_and_steps(estimator: Any) -> tuple[BaseAutoencoder, list[Any]]:
     steps: list[Any] = []
     model = estimator
     while isinstance(model, Pipeline):
         if len(model.steps) > 1:
             steps.append(model[:-1])
-        model = model.steps[-1][1]
+        model = _best(model.steps[-1][1])
     if not isinstance(model, BaseAutoencoder):
         raise TypeError(
-            "A report is about an autoencoder of skae, or a Pipeline that ends in one; "
+            "A report is about an autoencoder of skae, or a Pipeline or search that ends in one; "
             f"got {type(model).__name__}. Of an ensemble, pass one of its estimators_."
         )
     check_is_fitted(model, "network_")

@@ -11,7 +11,7 @@ import numpy as np
 
 from skae.estimators._cells import column_of, is_missing, missing_cells
 from skae.inspection._report.figures import MOST_COLUMNS, cumulative
-from skae.inspection._report.rows import Rows
+from skae.inspection._report.rows import LONGEST_NAME, Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
 
@@ -53,10 +53,10 @@ def all_parts(
         HTML.
     """
     model: Any = rows.model
-    name = type(model).__name__
+    name = cut(type(model).__name__, LONGEST_NAME)
     explained = cumulative(model)
     return {
-        "title": escape(title if title is not None else f"Report of {_article(name)}"),
+        "title": escape(cut(title if title is not None else f"Report of {_article(name)}", _LONGEST)),
         "result": escape(_result(model, statistics.score)),
         "fitted": _fitted(rows, statistics),
         "against": _against(model, statistics.score),
@@ -90,8 +90,7 @@ def number(value: Any) -> str:
     if is_missing(value):
         return "missing"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        text = str(value)
-        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+        return cut(str(value), _LONGEST)
     value = float(value)
     if not np.isfinite(value):
         return str(value)
@@ -160,8 +159,8 @@ def _fitted(rows: Rows, statistics: Statistics) -> str:
     model: Any = rows.model
     of_all = f"of {rows.n_given:,} given, " if rows.n_given > len(statistics.errors) else ""
     facts = {
-        "Estimator": type(model).__name__,
-        "After": ", ".join(_step_names(rows)),
+        "Estimator": cut(type(model).__name__, LONGEST_NAME),
+        "After": cut(", ".join(_step_names(rows)), _LONGEST),
         "Rows": f"{len(statistics.errors):,} {of_all and '(' + of_all + 'chosen at random)'}",
         "Columns": f"{model.n_features_in_:,}{_inside(model)}",
         "Components": f"{model.n_components_:,}",
@@ -385,8 +384,7 @@ def _settings(rows: Rows) -> str:
 
 
 def _shortened(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return cut(" ".join(repr(value).split()), _LONGEST)
 
 
 def _versions() -> str:
