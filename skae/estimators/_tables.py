@@ -326,11 +326,16 @@ def needs_table(X: Any, column_types: Any, scaling: str) -> bool:
     """Tell whether X is more than numbers to be taken as they are."""
     if scaling not in ("auto", "none"):
         return True
-    if isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values()):
+    if declares_kinds(column_types):
         return True
     if hasattr(X, "iloc"):
         return any(not is_number(dtype) for dtype in X.dtypes)
     return getattr(X, "dtype", None) is not None and X.dtype.kind in "OUST" and holds_text(X)
+
+
+def declares_kinds(column_types: Any) -> bool:
+    """Whether the user has named columns that are no numbers."""
+    return isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values())
 
 
 def holds_text(X: Any) -> bool:
@@ -398,12 +403,18 @@ def _guess(values: np.ndarray, dtype: Any, levels: list | None) -> str:
 
 
 def new_scaler(scaling: str, n_rows: int) -> Any:
-    """Give scikit-learn's scaler for the name, None for none."""
-    if scaling == "quantile":
-        return QuantileTransformer(
+    """Return scikit-learn's scaler for the name, None for none."""
+    if scaling == "none":
+        return None
+    scalers = {
+        "standard": StandardScaler(),
+        "robust": RobustScaler(),
+        "quantile": QuantileTransformer(
             n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=0
-        )
-    return {"none": None, "standard": StandardScaler(), "robust": RobustScaler()}[scaling]
+        ),
+    }
+    # Arrays, whatever the user has told scikit-learn to give in general.
+    return scalers[scaling].set_output(transform="default")
 
 
 def cast_back(values: np.ndarray, dtype: Any) -> Any:

@@ -136,9 +136,7 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
             self._kept = np.flatnonzero(~missing.all(axis=0) | (table.shape[0] == 0))
             if not len(self._kept):
                 raise ValueError("X holds no value at all: every cell is missing.")
-            self.indicator_ = (
-                MissingIndicator(error_on_new=False).fit(as_cells(missing)) if self.add_indicator else None
-            )
+            self.indicator_ = new_indicator().fit(as_cells(missing)) if self.add_indicator else None
             rows = take_columns(table, self._kept)
             model = self._default(*rows.shape) if self.estimator is None else self.estimator
             model = cast(BaseAutoencoder, clone(model))
@@ -322,6 +320,11 @@ def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
     if known is not None:
         return known
     return np.array([f"x{j}" for j in range(estimator.n_features_in_)], dtype=object)
+
+
+def new_indicator() -> MissingIndicator:
+    """Return scikit-learn's indicator of gaps, which gives arrays whatever it was told to give in general."""
+    return MissingIndicator(error_on_new=False).set_output(transform="default")
 
 
 def as_cells(missing: np.ndarray) -> np.ndarray:

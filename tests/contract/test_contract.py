@@ -4,7 +4,11 @@ import inspect
 
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_global_output_transform_pandas,
+    check_global_set_output_transform_polars,
+    parametrize_with_checks,
+)
 
 import skae
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
@@ -175,6 +179,34 @@ def test_scikit_learn_checks_of_further_settings(estimator, check):
 )
 def test_scikit_learn_checks_of_defaults(estimator, check):
     check(estimator)
+
+
+# scikit-learn leaves these two out of its list, since they are about what users set for all estimators at once.
+OUTPUTS = [check_global_output_transform_pandas, check_global_set_output_transform_polars]
+
+
+def with_outputs(listed):
+    return [
+        pytest.param(estimator, check, id=f"{check.__name__}-{estimator!r}")
+        for estimator in listed
+        for check in OUTPUTS
+        if hasattr(estimator, "transform")
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:X .*feature names")
+@pytest.mark.parametrize(("estimator", "check"), with_outputs(estimators(quick=True)))
+def test_a_container_for_all_outputs_is_given_by_each(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:X .*feature names")
+@pytest.mark.parametrize(("estimator", "check"), with_outputs(estimators(quick=False)))
+def test_a_container_for_all_outputs_is_given_in_each_setting(estimator, check):
+    check(type(estimator).__name__, estimator)
 
 
 def test_every_public_estimator_is_listed():

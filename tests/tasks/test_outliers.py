@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.metrics import roc_auc_score
 
 import skae
@@ -152,3 +153,12 @@ def test_the_same_seed_gives_the_same_scores(rows):
 def test_units_that_are_not_known_are_refused(detector, rows):
     with pytest.raises(ValueError, match="units must be"):
         detector.feature_contributions(rows, units="metres")
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_a_container_for_all_outputs_changes_no_score(rows, container):
+    detector = AutoencoderOutlierDetector(n_estimators=1, n_refits=0, random_state=0)
+    usual = detector.fit(rows[:100]).score_samples(rows[:10])
+    with config_context(transform_output=container):
+        found = detector.fit(rows[:100]).score_samples(rows[:10])
+    np.testing.assert_array_equal(found, usual)
