@@ -24,10 +24,11 @@ class Kind(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The columns of one kind; categorical ones are one group."""
+    """The columns of one kind; categorical ones of one width of groups, the first of each group first."""
 
     kind: Kind
     columns: torch.Tensor
+    width: int = 1  # columns of a group
 
 
 class ByColumn(Reconstruction):
@@ -48,6 +49,8 @@ class ByColumn(Reconstruction):
     """
 
     is_scaled: torch.Tensor
+    order: torch.Tensor
+    back: torch.Tensor
 
     def __init__(
         self,
@@ -60,7 +63,13 @@ class ByColumn(Reconstruction):
     ) -> None:
         super().__init__(_not_by_cell, link, False, centre, scale)
         self.kinds = tuple(kinds)
-        self.parts = [Part(known[kind], columns) for kind, columns in _by_kind(kinds, groups)]
+        self.parts = [Part(known[kind], *rest) for kind, *rest in _by_kind(kinds, groups)]
+        self.sizes = [len(part.columns) for part in self.parts]
+        # Columns are put in the order of the parts and back, once each, whatever the number of parts.
+        order = torch.cat([part.columns for part in self.parts])
+        self.is_in_order = bool((order == torch.arange(len(kinds))).all())
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("back", order.argsort(), persistent=False)
         # An identity link leaves means in the units of the inputs, any other in those of the data.
         is_scaled = torch.tensor([known[kind].is_scaled and link == "identity" for kind in kinds])
         self.register_buffer("is_scaled", is_scaled, persistent=False)
@@ -83,12 +92,12 @@ class ByColumn(Reconstruction):
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """Apply the link of each column."""
-        return self._by_part(lambda part, columns: part.kind.mean(self, output[:, columns], part), output)
+        return self._by_part(lambda part, columns: part.kind.mean(self, columns, part), output)
 
     def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Give the loss of each cell, (n, n_features)."""
         return self._by_part(
-            lambda part, columns: part.kind.cells(self, output[:, columns], target[:, columns], part), output
+            lambda part, columns, wanted: part.kind.cells(self, columns, wanted, part), output, target
         )
 
     def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -98,16 +107,16 @@ class ByColumn(Reconstruction):
 
     def sample(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draw cells for means, both in the units of the target."""
-        return self._by_part(
-            lambda part, columns: part.kind.sample(self, mean[:, columns], part, generator), mean
-        )
+        return self._by_part(lambda part, columns: part.kind.sample(self, columns, part, generator), mean)
 
-    def _by_part(self, function: Callable[[Part, Any], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
-        if len(self.parts) == 1:
-            return function(self.parts[0], slice(None))
-        results = [function(part, part.columns) for part in self.parts]
-        order = torch.cat([part.columns for part in self.parts]).argsort()
-        return torch.cat(results, dim=1)[:, order.to(like.device)]
+    def _by_part(self, function: Callable[..., torch.Tensor], *tables: torch.Tensor) -> torch.Tensor:
+        """Apply a function to the columns of each part of tables, all (n, n_features)."""
+        if not self.is_in_order:
+            tables = tuple(table.index_select(1, self.order) for table in tables)
+        pieces = zip(*(table.split(self.sizes, dim=1) for table in tables), strict=True)
+        results = [function(part, *columns) for part, columns in zip(self.parts, pieces, strict=True)]
+        whole = results[0] if len(results) == 1 else torch.cat(results, dim=1)
+        return whole if self.is_in_order else whole.index_select(1, self.back)
 
 
 class Mixed(ByColumn):
@@ -151,12 +160,25 @@ def _not_by_cell(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError("These losses go by column.")
 
 
-def _by_kind(kinds: Sequence[str], groups: Sequence[int]) -> list[tuple[str, torch.Tensor]]:
-    """Collect columns: all of a kind together, categorical ones by group."""
+def _by_kind(kinds: Sequence[str], groups: Sequence[int]) -> list[tuple[str, torch.Tensor, int]]:
+    """Return the columns of each kind; of categorical ones those of each width of groups, and the width.
+
+    Of a handful of parts, each is a few operations, and there are as many as there are kinds and widths: an
+    operation a group takes a time that is quadratic in the groups.
+    """
     members: dict[tuple[str, int], list[int]] = {}
     for column, (kind, group) in enumerate(zip(kinds, groups, strict=True)):
         members.setdefault((kind, int(group) if kind == "categorical" else -1), []).append(column)
-    return [(kind, torch.tensor(columns)) for (kind, _), columns in members.items()]
+    parts: dict[tuple[str, int], list[list[int]]] = {}
+    for (kind, _), columns in members.items():
+        parts.setdefault((kind, len(columns) if kind == "categorical" else 1), []).append(columns)
+    # All first columns of the groups lie side by side, then all second ones: softmax is fastest like that.
+    return [(kind, torch.tensor(columns).T.flatten(), width) for (kind, width), columns in parts.items()]
+
+
+def _groups(columns: torch.Tensor, part: Part) -> torch.Tensor:
+    """Return the columns of a part as (n, width of a group, number of groups)."""
+    return columns.unflatten(1, (part.width, -1))
 
 
 def _numeric_mean(whole: Mixed, output: torch.Tensor, part: Part) -> torch.Tensor:
@@ -189,23 +211,25 @@ def binary_sample(
 
 
 def categorical_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
-    """Give probabilities of the columns of a group."""
-    return output.softmax(1)
+    """Give probabilities of the columns of each group."""
+    return _groups(output, part).softmax(1).flatten(1)
 
 
 def categorical_cells(
     whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part
 ) -> torch.Tensor:
     """Give the negative log-likelihood, at the cell that holds the one."""
-    return -target * output.log_softmax(1)
+    return -target * _groups(output, part).log_softmax(1).flatten(1)
 
 
 def categorical_sample(
     whole: ByColumn, mean: torch.Tensor, part: Part, generator: torch.Generator
 ) -> torch.Tensor:
-    """Draw one of the columns of a group."""
-    chosen = torch.multinomial(mean, 1, generator=generator)
-    return torch.zeros_like(mean).scatter(1, chosen, 1.0)
+    """Draw one of the columns of each group."""
+    shares = _groups(mean, part)
+    chosen = torch.multinomial(shares.mT.reshape(-1, part.width), 1, generator=generator)
+    chosen = chosen.view(len(mean), 1, -1)
+    return torch.zeros_like(shares).scatter(1, chosen, 1.0).flatten(1)
 
 
 # Counts lie in tables as log(1 + count), which networks read more easily; the output is the logarithm of
