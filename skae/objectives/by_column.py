@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
@@ -112,11 +112,11 @@ class ByColumn(Reconstruction):
     def _by_part(self, function: Callable[..., torch.Tensor], *tables: torch.Tensor) -> torch.Tensor:
         """Apply a function to the columns of each part of tables, all (n, n_features)."""
         if not self.is_in_order:
-            tables = tuple(table.index_select(1, self.order) for table in tables)
+            tables = tuple(_taken(table, self.order) for table in tables)
         pieces = zip(*(table.split(self.sizes, dim=1) for table in tables), strict=True)
         results = [function(part, *columns) for part, columns in zip(self.parts, pieces, strict=True)]
         whole = results[0] if len(results) == 1 else torch.cat(results, dim=1)
-        return whole if self.is_in_order else whole.index_select(1, self.back)
+        return whole if self.is_in_order else _taken(whole, self.back)
 
 
 class Mixed(ByColumn):
@@ -158,6 +158,11 @@ class Mixed(ByColumn):
 
 def _not_by_cell(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError("These losses go by column.")
+
+
+def _taken(table: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    # Backwards, `gather` takes half the time of `index_select`, and a third of that of `table[:, columns]`.
+    return table.gather(1, columns.expand(len(table), -1))
 
 
 def _by_kind(kinds: Sequence[str], groups: Sequence[int]) -> list[tuple[str, torch.Tensor, int]]:
