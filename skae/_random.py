@@ -5,8 +5,6 @@ A stream a purpose, so that using more of one (a new kind of noise) leaves the o
 are never touched.
 """
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -41,11 +39,3 @@ class Streams:
     def numpy(self, name: str, index: int = 0) -> np.random.RandomState:
         """Give a numpy generator at the start of a stream, for scikit-learn's functions."""
         return np.random.RandomState(self.seed(name, index) % 2**32)
-
-
-@contextlib.contextmanager
-def forked(seed: int, device: torch.device) -> Iterator[None]:
-    """Give what is done inside a global state of torch's own, from a seed."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from sklearn.model_selection import KFold
 
-from skae._random import Streams, forked
+from skae._computing import global_randomness
+from skae._random import Streams
 from skae.estimators import _defaults
+from skae.estimators._building import build, row_work
 from skae.estimators._fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
 from skae.estimators._rows import Layout, Rows
-from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.autoencoder import Autoencoder
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
 from skae.networks.gaps import Gaps
@@ -98,6 +100,11 @@ class Fitting:
         return min(self.estimator.batch_size, self.n_rows)
 
     @property
+    def work(self) -> int:
+        """Multiply-adds of the largest operation of a step."""
+        return self.batch_size * row_work(self.estimator, self.rows.target.shape[1])
+
+    @property
     def n_epochs(self) -> int:
         """Epochs at most."""
         if self.estimator.max_iter == "auto":
@@ -136,7 +143,7 @@ class Fitting:
             return network.requires_grad_(True), objective, axes
         if gaps is not None and not self.has_gaps:
             gaps.set_to(axes, weighted)
-        network = self._build(generator, gaps).to(rows).eval()
+        network = build(self.estimator, self.rows.target.shape[1], generator, gaps).to(rows).eval()
         if hasattr(network.encoder, "start_at"):
             network.encoder.start_at(drawn, network.bottleneck, generator)  # type: ignore[operator]
         if self.estimator.pretrain is not None:
@@ -181,31 +188,6 @@ class Fitting:
             make_step=lambda layer, terms, number: self.step(layer, terms, numbered(number)),
             make_order=lambda number: self.streams.torch("rows", numbered(number)),
         )
-
-    def _build(self, generator: torch.Generator, gaps: Gaps | None) -> Autoencoder:
-        estimator = self.estimator
-        specification = estimator._specification()
-        bottleneck = estimator._bottleneck()
-        n_features = self.rows.target.shape[1]
-        code_in, code_out = bottleneck.width(estimator._size), estimator._size
-        flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
-        ordered: dict[str, Any] = {}
-        if estimator._is_ordered():
-            told = getattr(specification, "takes_code_flags", False) and estimator.pretrain is None
-            flags |= {"n_code_flags": code_out} if told else {}
-            ordered = {"n_components": code_out, "told": told}
-        encoder, decoder = specification.build(n_features, code_in, code_out, generator, **flags)
-        if not estimator.linear_path:
-            encoder.start_random(generator)
-            decoder.start_random(generator)
-            return Autoencoder(encoder, decoder, bottleneck, gaps=gaps, **ordered)
-        tied = getattr(specification, "tied_weights", False)
-        path = linear_path(n_features, code_in, code_out, tied)
-        if estimator.init == "random":
-            torch.nn.init.xavier_normal_(path[0].weight, generator=generator)
-            if isinstance(path[1], torch.nn.Linear):
-                torch.nn.init.xavier_normal_(path[1].weight, generator=generator)
-        return Autoencoder(encoder, decoder, bottleneck, *path, gaps, **ordered)
 
     def step(
         self,
@@ -382,5 +364,5 @@ class Fitting:
     def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
         """Give the user's own modules a global state of their own: their dropout draws from it."""
         if isinstance(self.estimator._specification(), Custom):
-            return forked(self.streams.seed("modules"), self.rows.target.device)
+            return global_randomness(self.streams.seed("modules"), self.rows.target.device)
         return contextlib.nullcontext()

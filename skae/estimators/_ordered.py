@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from skae._computing import threads
 from skae.estimators import _checks, _scores, _tensors
 from skae.estimators._fitted import Fitted
 from skae.estimators._rows import Rows
@@ -45,7 +46,8 @@ def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) ->
     share, most = (_KNEE_SHARE, _MOST_FOR_KNEE) if isinstance(wanted, str) else (wanted, _MOST)
     table = _tensors.to_rows(X, _tensors.measure(X, weight), torch.device("cpu")).nan_to_num()
     rows = Rows(table, weight=None if weight is None else _tensors.weights_to(weight, table)).scaled()
-    axes = principal_axes(rows, most, torch.Generator().manual_seed(0))
+    with threads(len(rows) * rows.shape[1] * min(rows.shape)):
+        axes = principal_axes(rows, most, torch.Generator().manual_seed(0))
     total = float(rows.square().sum(dtype=torch.float64)) / len(rows)
     if not len(axes.deviations) or total == 0:
         return 1

@@ -7,13 +7,13 @@ large unit costs no digits. Knows no training.
 import copy
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from skae._forks import settle
+from skae._computing import threads
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.dropout import Dropout, use_generator
 from skae.objectives.reconstruction import Reconstruction
@@ -129,7 +129,6 @@ def to_rows(
     rows : tensor of shape (n_samples, n_features)
         The only copy of the data that training makes.
     """
-    settle()
     rows = torch.empty(X.shape, dtype=torch.float64 if is_small(X, device) else torch.float32)
     view = rows.numpy()
     for part in chunks(X):
@@ -175,29 +174,26 @@ class Codec:
         self, X: np.ndarray, function: Callable[[Autoencoder, torch.Tensor], torch.Tensor]
     ) -> np.ndarray:
         """Give what a function of the network and centred and scaled rows says of data (n, n_features)."""
-        network = self._network(X.dtype)
 
-        def read(part: np.ndarray) -> torch.Tensor:
+        def read(network: Autoencoder, part: np.ndarray) -> np.ndarray:
             rows = torch.from_numpy(self.frame.to_network(part))
             # A network that has seen gaps in training fills them itself.
             if network.gaps is not None and not network.gaps.always and np.isnan(part).any():
                 rows = network.complete(rows)
-            return function(network, rows)
+            return function(network, rows).numpy()
 
-        return self._apply(X, read)
+        return self._by_chunks(X, read)
 
     def decode(self, Z: np.ndarray, draw: Callable[[torch.Tensor], torch.Tensor] | None = None) -> np.ndarray:
         """Map codes (n, n_components) to data (n, n_features), drawn about their means if asked to."""
-        network = self._network(Z.dtype)
 
-        def back(part: np.ndarray) -> torch.Tensor:
+        def back(network: Autoencoder, part: np.ndarray) -> np.ndarray:
             # torch warns of arrays it could not write to, e.g. memory maps.
             part = part if part.flags.writeable else part.copy()
             mean = self.reconstruction.mean(network.decode(torch.from_numpy(part)))
-            return mean if draw is None else draw(mean)
+            return self.frame.to_data((mean if draw is None else draw(mean)).numpy(), self.centred)
 
-        X = self._apply(Z, back)
-        return self.frame.to_data(X, self.centred)
+        return self._by_chunks(Z, back)
 
     def loose(self, generator: torch.Generator, dtype: np.dtype) -> "Codec":
         """Give a copy whose dropout goes on in use, by a generator; itself where there is none."""
@@ -210,19 +206,24 @@ class Codec:
                 module.train()
         return Codec(network, self.reconstruction, self.frame)
 
-    @staticmethod
-    def _apply(X: np.ndarray, function: Any) -> np.ndarray:
-        settle()
-        with torch.inference_mode():
-            results = [function(X[part]).numpy() for part in chunks(X)]
-        result = results[0] if len(results) == 1 else np.concatenate(results)
-        if not np.isfinite(result).all():
-            raise ValueError(
-                f"The network's output overflowed {X.dtype}: some input values are too far from those "
-                f"seen in training (largest magnitude here: {np.nanmax(np.abs(X)):.3g}). "
-                "Remove or clip such rows, or pass float64."
-            )
-        return result
+    def _by_chunks(
+        self, X: np.ndarray, function: Callable[[Autoencoder, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Give what a function of the network and some rows says of all rows, (n, ...)."""
+        parts = chunks(X)
+        work = min(len(X), parts[0].stop) * self.network.row_work
+        with threads(work), torch.inference_mode():
+            # Within: a copy in another dtype computes as well.
+            network = self._network(X.dtype)
+            result = _finite(function(network, X[parts[0]]), X)
+            if len(parts) == 1:
+                return result
+            # One output: small ones would be kept beside it until the last one is there.
+            whole = np.empty((len(X), *result.shape[1:]), dtype=result.dtype)
+            whole[parts[0]] = result
+            for part in parts[1:]:
+                whole[part] = _finite(function(network, X[part]), X)
+        return whole
 
     def _network(self, dtype: np.dtype) -> Autoencoder:
         wanted = torch.float32 if dtype == np.float32 else torch.float64
@@ -236,6 +237,17 @@ class Codec:
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_copies": {}}
+
+
+def _finite(result: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Refuse results that are not finite."""
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f"The network's output overflowed {X.dtype}: some input values are too far from those "
+            f"seen in training (largest magnitude here: {np.nanmax(np.abs(X)):.3g}). "
+            "Remove or clip such rows, or pass float64."
+        )
+    return result
 
 
 class Encoder(nn.Module):

@@ -1,7 +1,7 @@
 """What every estimator shares: scikit-learn's methods around a network, an objective and the loop.
 
-Knows no variant by name. A variant fills seats (`_bottleneck`, `_objective`, `_constrain`)
-and adds read-outs of its own; it never overrides `fit`, `transform` or `inverse_transform`.
+Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of its own; it never overrides
+`fit`, `transform` or `inverse_transform`.
 """
 
 import copy
@@ -12,53 +12,28 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from torch import nn
 
+from skae import _computing
 from skae._random import Streams
 from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tensors
-from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
 from skae.estimators._notebook import NotebookFigures
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
-from skae.estimators._sparse import Directions
-from skae.estimators._tables import Table
+from skae.estimators._seats import Seats
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.bottlenecks import Bottleneck
-from skae.networks.pca_start import fit_affine_decoder
-from skae.networks.principal_axes import PrincipalAxes
-from skae.objectives import LOSSES, Objective, Reconstruction
-from skae.objectives.by_column import Mixed
-from skae.objectives.nested import Nested
-from skae.objectives.penalties import WeightL1
+from skae.objectives import LOSSES, Objective
 from skae.training import History
 
 
-class _FittedAttributes:
-    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
-
-    network_: Autoencoder
-    objective_: Objective
-    n_components_: int
-    n_features_in_: int
-    mean_: np.ndarray
-    loss_curve_: list[float]
-    _codec: _tensors.Codec
-    _row_shape: tuple[int, ...] | None
-    _table: Table | Directions | None
-    _largest_size: int
-
-
 class BaseAutoencoder(
-    AutoencoderParameters,
-    _ordered.OrderedComponents,
+    Seats,
     NotebookFigures,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
-    _FittedAttributes,
 ):
     """Base class of all autoencoders.
 
@@ -107,8 +82,6 @@ class BaseAutoencoder(
         The same for PCA, on the same rows. Only with `ordered`.
     """
 
-    # Whether a fit that explains less than PCA deserves a warning.
-    _rivals_pca: ClassVar[bool] = True
     # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
     _n_steps: ClassVar[int] = 3400
     # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
@@ -126,48 +99,6 @@ class BaseAutoencoder(
         "lbfgs": 1.0,
         "recirculation": 0.1,
     }
-
-    # ------------------------------------------------------------------ seats
-    # All that a variant may override, beside read-outs of its own.
-
-    def _bottleneck(self) -> Bottleneck:
-        """Give what happens to the code."""
-        return Bottleneck()
-
-    def _objective(self, reconstruction: Reconstruction) -> Objective:
-        """Give what is minimised."""
-        penalties: dict[str, nn.Module] = {}
-        if self.l1_weights:
-            penalties["l1_weights"] = WeightL1(self.l1_weights)
-        if self._is_ordered():
-            guarded = self._rivals_pca and self._starts_as_pca()
-            alike = not _checks.is_integer(self.n_components)
-            return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
-        return Objective(reconstruction, penalties)
-
-    def _constrain(self, network: Autoencoder) -> None:
-        """Restore constraints on the weights after each update."""
-
-    def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
-        """Give the loss by cell."""
-        loss = LOSSES[self.loss]
-        centre = torch.from_numpy(frame.centre)
-        if self._is_mixed():
-            table = cast(Table, self._table)
-            weights = torch.from_numpy(table.weights / frame.scale**2)
-            # Losses of numeric columns are in squared units of scaled rows, and the others relative to them.
-            weights[torch.from_numpy(table.numeric)] = 1.0
-            return Mixed(table.inside.kinds, table.inside.groups, weights, self.loss, centre, frame.scale)
-        return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
-
-    def _complaints(self) -> list[str]:
-        """Give what a user should be warned of after a fit."""
-        return []
-
-    def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
-        """Go on from a linear path that is PCA to what is best to start from."""
-        if not self._starts_as_pca():
-            fit_affine_decoder(network, rows.target, objective.reconstruction, rows.seen, rows.weight)
 
     # ------------------------------------------------------- scikit-learn's methods
 
@@ -205,13 +136,13 @@ class BaseAutoencoder(
     ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
         given: Any = X
-        with _checks.unchanged_on_failure(self):
+        with _checks.unchanged_on_failure(self), _computing.learning():
             start = self._warm_start()
             X = _data.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
             given = X if self._table is None else given
             wanted = X if target is None else _data.check_target(self, target, X)
             weight = self._weights(sample_weight, X)
-            if weight is not None:
+            if weight is not None and not weight.all():
                 wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
             link = self._check(wanted, weight)
             streams = Streams(self.random_state)
@@ -231,21 +162,28 @@ class BaseAutoencoder(
                 layout,
                 start,
             )
-            context = self._init_callback_context(max_subtasks=fitting.n_epochs)
-            context.call_on_fit_task_begin(estimator=self, X=given, y=y)
-            reports = EpochReports(self, context, frame, given, y, fitting.n_epochs)
-            fitted = fitting.run(reports)
-            reports.close()
-            vars(self).update(self._fitted_attributes(fitted, frame) | {"_training_state": None})
-            _ordered.choose(self)
-            context.call_on_fit_task_end(
-                estimator=self,
-                X=given,
-                y=y,
-                reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
-            )
+            fitted = self._train(fitting, frame, given, y)
         warn(self, fitted)
         return self
+
+    def _train(self, fitting: Fitting, frame: _tensors.Frame, X: Any, y: Any) -> Fitted:
+        """Train, with callbacks around it, and take over what was found."""
+        context = self._init_callback_context(max_subtasks=fitting.n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        reports = EpochReports(self, context, frame, X, y, fitting.n_epochs)
+        with _computing.threads(fitting.work):
+            fitted = fitting.run(reports)
+            attributes = self._fitted_attributes(fitted, frame)
+        reports.close()
+        vars(self).update(attributes | {"_training_state": None})
+        _ordered.choose(self)
+        context.call_on_fit_task_end(
+            estimator=self,
+            X=X,
+            y=y,
+            reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
+        )
+        return fitted
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Go once over further rows, from the weights and the optimiser's state as they are.
@@ -279,7 +217,7 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "network_")
         _ordered.check_whole(self)
-        with _checks.unchanged_on_failure(self):
+        with _checks.unchanged_on_failure(self), _computing.learning():
             X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
             weight = self._weights(sample_weight, X)
             link = self._check(X, weight)
@@ -300,9 +238,11 @@ class BaseAutoencoder(
                 Layout("none", len(X), None),
                 None if first else self._copies(device),
             )
-            fitted, step_state, rows_state = fitting.one_epoch(state)
+            with _computing.threads(fitting.work):
+                fitted, step_state, rows_state = fitting.one_epoch(state)
+                attributes = self._fitted_attributes(fitted, frame)
             previous = [] if first else self.loss_curve_
-            vars(self).update(self._fitted_attributes(fitted, frame))
+            vars(self).update(attributes)
             self.loss_curve_ = [*previous, *self.loss_curve_]
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
@@ -460,10 +400,6 @@ class BaseAutoencoder(
     def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
         return _checks.check_weights(sample_weight, X, np.float64)
 
-    def _is_mixed(self) -> bool:
-        """Tell whether columns are of several kinds."""
-        return getattr(self, "_table", None) is not None and cast(Table, self._table).is_mixed
-
     def _n_columns(self) -> int:
         """Give the number of columns inside."""
         return self.n_features_in_ if self._table is None else len(self._table.numeric)
@@ -501,18 +437,9 @@ class BaseAutoencoder(
         more = _defaults.ordered_decay(self._size, n_rows) if is_more else 1.0
         return more * self._weight_decays[self.solver]
 
-    def _starts_as_pca(self) -> bool:
-        """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
-        is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
-        is_squared = is_squared and not self._is_mixed()
-        return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
-
     def _n_pca_components(self) -> int:
         """Give the components of the PCA that `pca_score_` belongs to."""
         return self._size
-
-    def _is_warm(self) -> bool:
-        return self.warm_start and hasattr(self, "network_")
 
     def _warm_start(self) -> tuple[Autoencoder, Objective] | None:
         if not self._is_warm():

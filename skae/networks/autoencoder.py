@@ -3,12 +3,13 @@
 Knows no loss, no training and no units of the data: rows come in centred and scaled.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from skae._computing import settle
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Layers, Transposed, empty_linear
 from skae.networks.gaps import Gaps
@@ -32,6 +33,8 @@ class Autoencoder(nn.Module):
     told : bool, default=False
         Whether the decoder has further inputs, after those of the code, that say which components are
         cut: 0 for one that is there, -1 for one that is not.
+    row_work : int, default=0
+        Multiply-adds of the largest operation on one row, see `Specification.row_work`.
 
     Attributes
     ----------
@@ -49,8 +52,11 @@ class Autoencoder(nn.Module):
         gaps: Gaps | None = None,
         n_components: int | None = None,
         told: bool = False,
+        row_work: int = 0,
     ) -> None:
         super().__init__()
+        # Also a network that is only loaded may be used in a forked child.
+        settle()
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
@@ -59,7 +65,12 @@ class Autoencoder(nn.Module):
         self.gaps = gaps
         self.n_components = n_components
         self.told = told
+        self.row_work = row_work
         self.n_kept: int | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        settle()
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""

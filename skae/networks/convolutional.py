@@ -97,6 +97,19 @@ class Convolutional(Specification):
             self, shape, code_out, generator
         )
 
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        self._check()
+        plan = _Plan(self, self._shape(n_features))
+        hidden = itertools.pairwise((*plan.hidden, max(code_in, code_out)))
+        convolutions = (
+            n_in * n_out * math.prod(kernel) * math.prod(size)
+            for n_in, n_out, kernel, size in zip(
+                plan.channels, plan.channels[1:], plan.kernels, plan.sizes[1:], strict=False
+            )
+        )
+        layers = (int(n_in) * int(n_out) for n_in, n_out in hidden)
+        return max(*convolutions, *layers)
+
     def to_rows(self, X: np.ndarray) -> np.ndarray:
         """Flatten images, (n, channels, height, width) or (n, height, width), to rows.
 

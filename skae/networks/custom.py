@@ -66,6 +66,11 @@ class Custom(Specification):
         decoder = _checked(self.decoder, "decoder", code_out, n_features)
         return Faded(encoder, code_in), Faded(decoder, n_features)
 
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        # Weights of the largest parameter: what most modules multiply each row by.
+        modules = [module for module in (self.encoder, self.decoder) if isinstance(module, nn.Module)]
+        return max((p.numel() for module in modules for p in module.parameters()), default=0)
+
 
 def _checked(module: nn.Module, role: str, n_in: int, n_out: int) -> nn.Module:
     if not isinstance(module, nn.Module):

@@ -107,6 +107,11 @@ class Dense(Specification):
         mirrored = encoder.linear_layers()[::-1] if self.tied_weights else None
         return encoder, Layers(decoder_sizes, self, generator, mirrored)
 
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        self._check(code_in, code_out)
+        widths = (n_features, *self.hidden_layer_sizes, max(code_in, code_out))
+        return max(int(n_in) * int(n_out) for n_in, n_out in pairwise(widths))
+
     def _check(self, code_in: int, code_out: int) -> None:
         sizes = self.hidden_layer_sizes
         if not all(isinstance(size, int) or hasattr(size, "__index__") for size in sizes) or any(

@@ -63,10 +63,15 @@ class Dictionary(Specification):
         ValueError
             If a size or the activation is not valid.
         """
-        dense = Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]
-        layers, _ = dense.build(n_features, code_in, code_out, generator)
+        layers, _ = self._readers().build(n_features, code_in, code_out, generator)
         atoms = Atoms(functional.normalize(torch.randn(n_features, code_out, generator=generator), dim=0))
         return Readers(layers, atoms), atoms  # type: ignore[arg-type]
+
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        return self._readers()._row_work(n_features, code_in, code_out)
+
+    def _readers(self) -> Dense:
+        return Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]
 
 
 class Atoms(nn.Module):

@@ -96,6 +96,11 @@ class Recurrent(SequenceSpecification):
         encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
         return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
 
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        _, n_values = self._shape(n_features)
+        # A step of the cell is one operation; four gates are the most that a cell has.
+        return 4 * self.hidden_size * (self.hidden_size + n_values)
+
     def check_gaps(self, rows: np.ndarray) -> None:
         """Refuse NaN that is not a sequence's end.
 

@@ -88,6 +88,11 @@ class Recursive(SequenceSpecification):
         encoder = RecursiveEncoder(self, steps, n_values, code_in, split, generator)
         return encoder, RecursiveDecoder(self, steps, n_values, code_out, split, generator)
 
+    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
+        steps, _ = self._shape(n_features)
+        # All pairs of a level are merged at once.
+        return steps * self.hidden_size**2
+
 
 def _layer(specification: Recursive, n_in: int, n_out: int, generator: torch.Generator) -> nn.Sequential:
     activation = ACTIVATIONS[specification.activation]

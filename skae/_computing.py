@@ -1,0 +1,206 @@
+"""What torch is set to while skae computes, and is given back afterwards.
+
+Threads, gradients, the default dtype, the default device and autocast belong to the process of the user.
+Nothing else in skae sets them. Knows no network and no estimator.
+"""
+
+import contextlib
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+# Multiply-adds of the largest operation of a step from which a second thread shortens it. Measured on two
+# quiet cores (`benchmarks/beside.py --steps`): 8.4 million take 0.97 to 1.2 times as long on one thread as on
+# two, 17 million 1.7 times. Beside other work, small steps on several threads take a hundred times as long:
+# OpenMP's threads wait for each other at every operation.
+ONE_THREAD_BELOW = 12_000_000
+
+
+class _Native(NamedTuple):
+    """Setters of the number of threads of the calling thread alone."""
+
+    openmp: Callable[[int], None]
+    mkl: Callable[[int], int] | None  # gives the number before, 0 where none was set
+
+
+def _find_native() -> _Native | None:
+    """Return what torch itself calls in `torch.set_num_threads`, for the calling thread alone.
+
+    `torch.set_num_threads` also sets what threads begin with that have not computed yet, so that two fits in
+    two threads would leave each other's number behind. None where the libraries hide their names (Windows).
+    """
+    folder = Path(torch.__file__).parent / "lib"
+    for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(folder / name))
+            # Not every build of torch has MKL.
+            mkl = getattr(library, "MKL_Set_Num_Threads_Local", None)
+            return _Native(library.omp_set_num_threads, mkl)
+    return None
+
+
+_native = _find_native()
+# Held for moments: by whoever changes what all threads share.
+_settings = threading.RLock()
+# Held as long as a fit takes that draws from torch's global generator.
+_generator = threading.RLock()
+# Whether there may be threads of OpenMP's in this process, and whether it was forked before that was known.
+_has_computed = False
+_is_forked = False
+_n_forks = 0
+
+
+def _after_fork() -> None:
+    global _settings, _generator, _is_forked, _n_forks
+    # Another thread of the parent may have held them.
+    _settings, _generator = threading.RLock(), threading.RLock()
+    _is_forked = True
+    _n_forks += 1
+    _dtype.reset()
+    if _has_computed:
+        settle()
+
+
+def settle() -> None:
+    """Compute with one thread from now on if this process was forked from one with skae in it.
+
+    The threads that OpenMP keeps do not survive a fork, but it waits for them: the first parallel loop in the
+    child would hang for ever. Children of a process that has trained or loaded a network are settled when
+    they are born, whatever they do with it; others when they train or load their first one, so that
+    children that do not use skae keep their threads.
+    """
+    global _has_computed, _is_forked
+    _has_computed = True
+    if _is_forked:
+        torch.set_num_threads(1)
+        _is_forked = False
+
+
+class threads:
+    """Compute with one thread where several would not be quicker, else with as many as torch is set to.
+
+    Only the calling thread is concerned, and has its number back afterwards.
+
+    Parameters
+    ----------
+    work : int
+        Multiply-adds of the largest operation: rows of a batch times inputs times outputs of a layer.
+    """
+
+    __slots__ = ("before", "mkl_before", "n_forks", "work")
+
+    def __init__(self, work: int) -> None:
+        self.work = work
+        self.before = self.mkl_before = 0
+
+    def __enter__(self) -> None:
+        settle()
+        n_threads = torch.get_num_threads()
+        if n_threads == 1 or self.work >= ONE_THREAD_BELOW:
+            return
+        # Noted before it is changed: an interrupt in between must find what to go back to.
+        self.before, self.n_forks = n_threads, _n_forks
+        try:
+            self._set(1, others=n_threads)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        # A child that was forked inside has one thread, and keeps it.
+        if self.before and self.n_forks == _n_forks:
+            self._set(self.before, others=self.before)
+
+    def _set(self, n_threads: int, others: int) -> None:
+        if _native is None:
+            _set_by_torch(n_threads, others)
+            return
+        _native.openmp(n_threads)
+        if _native.mkl is not None:
+            before = _native.mkl(1 if n_threads == 1 else self.mkl_before)
+            self.mkl_before = before if n_threads == 1 else 0
+
+
+def _set_by_torch(n_threads: int, others: int) -> None:
+    """Set the number of threads of the calling thread, and what threads begin with that have not computed."""
+    with _settings:
+        torch.set_num_threads(n_threads)
+        if n_threads != others:
+            # What a call sets for threads to come can only be put right by a call in another thread.
+            keeper = threading.Thread(target=torch.set_num_threads, args=(others,))
+            keeper.start()
+            keeper.join()
+
+
+class _DefaultDtype:
+    """Keep torch's default dtype at float32 while any thread of the process needs it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.n_users = 0
+        self.before = torch.float32
+
+    def __enter__(self) -> None:
+        with _settings:
+            if not self.n_users:
+                self.before = torch.get_default_dtype()
+            self.n_users += 1
+            if self.before != torch.float32:
+                torch.set_default_dtype(torch.float32)
+
+    def __exit__(self, *exception: object) -> None:
+        with _settings:
+            self.n_users -= 1
+            if not self.n_users and self.before != torch.float32:
+                torch.set_default_dtype(self.before)
+
+
+_dtype = _DefaultDtype()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextlib.contextmanager
+def defaults() -> Iterator[None]:
+    """Make new tensors what they are by torch's own defaults: float32, on the CPU, without autocast."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_dtype)
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if torch.is_autocast_enabled("cpu"):
+            stack.enter_context(torch.autocast("cpu", enabled=False))
+        yield
+
+
+@contextlib.contextmanager
+def learning() -> Iterator[None]:
+    """Let gradients be computed, by torch's own defaults, wherever the caller has turned them off."""
+    settle()
+    with torch.inference_mode(False), torch.enable_grad(), defaults():
+        yield
+
+
+@contextlib.contextmanager
+def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Give what is done inside a global state of torch's own, from a seed.
+
+    Modules of the user's own draw from torch's global generator, which all threads share: fits with
+    such modules take turns.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+        Whose generator is seeded beside that of the CPU.
+    """
+    with _generator, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

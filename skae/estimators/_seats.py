@@ -1,0 +1,98 @@
+"""The seats of an estimator: all that a variant may override, beside read-outs of its own."""
+
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from skae.estimators import _checks, _tensors
+from skae.estimators._declaration import AutoencoderParameters
+from skae.estimators._ordered import OrderedComponents
+from skae.estimators._rows import Rows
+from skae.estimators._sparse import Directions
+from skae.estimators._tables import Table
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Bottleneck
+from skae.networks.pca_start import fit_affine_decoder
+from skae.networks.principal_axes import PrincipalAxes
+from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.objectives.by_column import Mixed
+from skae.objectives.nested import Nested
+from skae.objectives.penalties import WeightL1
+
+
+class FittedAttributes:
+    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
+
+    network_: Autoencoder
+    objective_: Objective
+    n_components_: int
+    n_features_in_: int
+    mean_: np.ndarray
+    loss_curve_: list[float]
+    _codec: _tensors.Codec
+    _row_shape: tuple[int, ...] | None
+    _table: Table | Directions | None
+    _largest_size: int
+
+
+class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
+    """What is trained, by the parameters of an estimator."""
+
+    # Whether a fit that explains less than PCA deserves a warning.
+    _rivals_pca: ClassVar[bool] = True
+
+    def _bottleneck(self) -> Bottleneck:
+        """Give what happens to the code."""
+        return Bottleneck()
+
+    def _objective(self, reconstruction: Reconstruction) -> Objective:
+        """Give what is minimised."""
+        penalties: dict[str, nn.Module] = {}
+        if self.l1_weights:
+            penalties["l1_weights"] = WeightL1(self.l1_weights)
+        if self._is_ordered():
+            guarded = self._rivals_pca and self._starts_as_pca()
+            alike = not _checks.is_integer(self.n_components)
+            return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
+        return Objective(reconstruction, penalties)
+
+    def _constrain(self, network: Autoencoder) -> None:
+        """Restore constraints on the weights after each update."""
+
+    def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
+        """Give the loss by cell."""
+        loss = LOSSES[self.loss]
+        centre = torch.from_numpy(frame.centre)
+        if self._is_mixed():
+            table = cast(Table, self._table)
+            weights = torch.from_numpy(table.weights / frame.scale**2)
+            # Losses of numeric columns are in squared units of scaled rows, and the others relative to them.
+            weights[torch.from_numpy(table.numeric)] = 1.0
+            return Mixed(table.inside.kinds, table.inside.groups, weights, self.loss, centre, frame.scale)
+        return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
+
+    def _complaints(self) -> list[str]:
+        """Give what a user should be warned of after a fit."""
+        return []
+
+    def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
+        """Go on from a linear path that is PCA to what is best to start from."""
+        if not self._starts_as_pca():
+            fit_affine_decoder(network, rows.target, objective.reconstruction, rows.seen, rows.weight)
+
+    # ------------------------------------------------------------------ what seats ask
+
+    def _is_mixed(self) -> bool:
+        """Tell whether columns are of several kinds."""
+        return getattr(self, "_table", None) is not None and cast(Table, self._table).is_mixed
+
+    def _starts_as_pca(self) -> bool:
+        """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
+        is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
+        is_squared = is_squared and not self._is_mixed()
+        return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
+
+    def _is_warm(self) -> bool:
+        return self.warm_start and hasattr(self, "network_")
