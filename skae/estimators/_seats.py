@@ -64,12 +64,12 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
     def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
         """Give the loss by cell."""
         loss = LOSSES[self.loss]
-        centre = torch.from_numpy(frame.centre)
+        centre = torch.tensor(frame.centre)
         if self._is_mixed():
             table = cast(Table, self._table)
             weights = torch.from_numpy(table.weights / frame.scale**2)
             # Losses of numeric columns are in squared units of scaled rows, and the others relative to them.
-            weights[torch.from_numpy(table.numeric)] = 1.0
+            weights[torch.tensor(table.numeric)] = 1.0
             return Mixed(table.inside.kinds, table.inside.groups, weights, self.loss, centre, frame.scale)
         return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
 

@@ -22,12 +22,14 @@ from skae.estimators._notebook import NotebookFigures
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
 from skae.estimators._seats import Seats
+from skae.estimators._state import AutoencoderState
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import LOSSES, Objective
 from skae.training import History
 
 
 class BaseAutoencoder(
+    AutoencoderState,
     Seats,
     NotebookFigures,
     CallbackSupportMixin,

@@ -322,7 +322,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             link,
             fixed,
             self.variance == "per_feature",
-            torch.from_numpy(frame.centre),
+            torch.tensor(frame.centre),
             frame.scale,
         )
 

@@ -22,6 +22,7 @@ from skae.estimators._checks import (
 )
 from skae.estimators._data import check_table
 from skae.estimators._defaults import batch_size, n_epochs
+from skae.estimators._state import PlainState
 
 __all__ = ["AutoencoderImputer"]
 
@@ -31,7 +32,7 @@ _HIDDEN = 0.1
 _N_STEPS = 1500
 
 
-class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
+class AutoencoderImputer(PlainState, Declared, TransformerMixin, BaseEstimator):
     """Fill missing cells, of rows that need not have been seen, with what the other cells of the row tell.
 
     By default, a denoising autoencoder learns to give back cells that are hidden from it. DataFrames may hold
@@ -113,6 +114,8 @@ class AutoencoderImputer(Declared, TransformerMixin, BaseEstimator):
         "keep_empty_features": ["boolean"],
         "random_state": ["random_state"],
     }
+
+    _learnt_together: ClassVar[tuple[str, ...]] = ("estimator_", "indicator_", "residuals_")
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn the rows.

@@ -20,6 +20,7 @@ from skae.estimators._checks import (
     unchanged_on_failure,
 )
 from skae.estimators._data import check_table
+from skae.estimators._state import PlainState
 
 __all__ = ["AutoencoderOutlierDetector"]
 
@@ -60,7 +61,7 @@ class Member(NamedTuple):
         return (squared.sum(axis=1) * share + distances) / n_terms
 
 
-class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimator):
     """Find rows that a model of the others gives back badly, or whose codes lie far out.
 
     An ensemble of small autoencoders, each of a subsample of the rows and with a code of another size.
@@ -159,6 +160,9 @@ class AutoencoderOutlierDetector(Declared, OutlierMixin, BaseEstimator):
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "random_state": ["random_state"],
     }
+
+    _further_classes: ClassVar[dict[str, type]] = {"tasks.Member": Member}
+    _learnt_together: ClassVar[tuple[str, ...]] = ("estimators_", "offset_", "calibration_scores_")
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn the rows.

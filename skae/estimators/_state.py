@@ -1,0 +1,215 @@
+"""The state of estimators: parameters, specifications and numpy arrays. Torch modules are made again of it.
+
+It is what pickle, joblib, copy, skops and mlflow keep. Which classes may be made stands here.
+"""
+
+import importlib
+import sys
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
+from torch import nn
+
+from skae import networks
+from skae._plain import Catalogue, Value
+from skae._random import Streams
+from skae.estimators import _sparse, _tables, _tensors
+from skae.networks import (
+    autoencoder,
+    bottlenecks,
+    convolutional,
+    custom,
+    dense,
+    dictionary,
+    dropout,
+    gaps,
+    jacobian,
+    recurrent,
+    recursive,
+)
+from skae.objectives import (
+    LOSSES,
+    Objective,
+    Reconstruction,
+    by_column,
+    corruption,
+    importance,
+    likelihood,
+    nested,
+    penalties,
+    priors,
+)
+
+# The next one belongs to a change, of the layout or of what the classes keep, that older states do not fit.
+_VERSION = 1
+_KEY = "_skae_state"
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "torch": (
+        *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.GRU, nn.LSTM),
+        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.Dropout, nn.Flatten, nn.Unflatten),
+        *(nn.Identity, nn.Sigmoid, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus),
+        *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
+    ),
+    "networks": (
+        *(networks.Convolutional, networks.Custom, networks.Dense, networks.Dictionary),
+        *(networks.Recurrent, networks.Recursive),
+        *(autoencoder.Autoencoder, dense.Layers, dense.Transposed, dropout.Dropout, gaps.Gaps, custom.Faded),
+        *(convolutional.ConvolutionalEncoder, convolutional.ConvolutionalDecoder, convolutional._Plan),
+        *(recurrent.RecurrentEncoder, recurrent.RecurrentDecoder),
+        *(recursive.RecursiveEncoder, recursive.RecursiveDecoder, dictionary.Atoms, dictionary.Readers),
+    ),
+    "bottlenecks": (
+        *(bottlenecks.Bottleneck, bottlenecks.Binary, bottlenecks.Gated, bottlenecks.Gaussian),
+        *(bottlenecks.JumpReLU, bottlenecks.Logistic, bottlenecks.Rectified),
+        *(bottlenecks.BatchTopK, bottlenecks.TopK),
+    ),
+    "objectives": (
+        *(Objective, nested.Nested, importance.ImportanceWeighted, Reconstruction, by_column.Mixed),
+        *(likelihood.Likelihood, by_column.Part, priors.UserPrior),
+    ),
+    "corruption": (
+        *(corruption.Gaussian, corruption.Masking, corruption.Missing, corruption.SaltAndPepper),
+        *(corruption.Swap, corruption.UserCorruption),
+    ),
+    "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
+    "estimators": (
+        *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
+        *(_tables.Table, _tables.Numbers, _tables.Categories, _tables.Owned, _sparse.Directions),
+    ),
+    "sklearn": (StandardScaler, RobustScaler, QuantileTransformer),
+}
+
+_CONSTANTS: dict[str, Any] = {
+    **{f"losses.{name}": loss.cell for name, loss in LOSSES.items()},
+    "losses.by_column": by_column._not_by_cell,
+    **{f"columns.{name}": kind for name, kind in by_column.COLUMN_KINDS.items()},
+    **{f"likelihoods.{name}": kind for name, kind in likelihood.KINDS.items()},
+    **{f"priors.{name}": prior for name, prior in priors.PRIORS.items()},
+    "norms.exact": jacobian.squared_norms,
+    "norms.projected": jacobian.projected_squared_norms,
+}
+
+
+# ---------------------------------------------------------------------- dtypes of columns
+
+
+def _is_dtype(value: Any) -> bool:
+    if isinstance(value, np.dtype):
+        return True
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.api.extensions.ExtensionDtype)
+
+
+def _tell_dtype(dtype: Any) -> Any:
+    """Return plain values that a dtype of numpy or pandas can be made of; None where there are none."""
+    if isinstance(dtype, np.dtype):
+        told = {"numpy": dtype.str}
+    elif hasattr(dtype, "categories"):
+        levels: Any = getattr(dtype, "categories", None)
+        if levels is None or not all(type(level) in (str, int, float, bool) for level in levels):
+            return None
+        told = {"levels": levels.tolist(), "of": levels.dtype, "ordered": dtype.ordered}
+    else:
+        told = {"pandas": str(dtype)}
+        if hasattr(dtype, "pyarrow_dtype"):
+            told = {"arrow": str(dtype.pyarrow_dtype)}
+    try:
+        again = _make_dtype(told)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return told if type(again) is type(dtype) and again == dtype else None
+
+
+def _make_dtype(told: dict[str, Any]) -> Any:
+    if "numpy" in told:
+        return np.dtype(told["numpy"])
+    import pandas
+
+    if "levels" in told:
+        return pandas.CategoricalDtype(pandas.Index(told["levels"], dtype=told["of"]), told["ordered"])
+    if "arrow" in told:
+        pyarrow = importlib.import_module("pyarrow")
+        return pandas.ArrowDtype(pyarrow.type_for_alias(told["arrow"]))
+    return pandas.api.types.pandas_dtype(told["pandas"])
+
+
+_CATALOGUE = Catalogue(
+    {f"{room}.{cls.__name__}": cls for room, classes in _CLASSES.items() for cls in classes},
+    _CONSTANTS,
+    {"dtype": Value(_is_dtype, _tell_dtype, _make_dtype)},
+)
+
+
+class PlainState:
+    """Keep what is learnt as plain data wherever an estimator is copied, pickled or saved.
+
+    Attributes
+    ----------
+    _further_classes : dict of str to type
+        What may be made of the state beyond what every estimator holds.
+    _learnt_together : tuple of str
+        Attributes of which a state has all or none.
+    _learnt_before : tuple of str
+        Attributes that those need, and that callbacks see without them while a fit is under way.
+    """
+
+    _further_classes: ClassVar[dict[str, type]] = {}
+    _learnt_together: ClassVar[tuple[str, ...]] = ()
+    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_",)
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes: Any = super().__getstate__()
+        plain, objects = _CATALOGUE.with_classes(self._further_classes).describe(attributes)
+        return {**plain, _KEY: {"version": _VERSION, "objects": objects}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_state(type(self), state)
+        catalogue = _CATALOGUE.with_classes(self._further_classes)
+        plain = {name: value for name, value in state.items() if name != _KEY}
+        attributes = catalogue.make(plain, state[_KEY]["objects"])
+        super().__setstate__(attributes)  # type: ignore[misc]
+
+
+class AutoencoderState(PlainState):
+    """What a fitted autoencoder holds."""
+
+    _learnt_together: ClassVar[tuple[str, ...]] = (
+        *("network_", "objective_", "encoder_", "decoder_", "n_components_", "mean_", "scale_", "_codec"),
+    )
+    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_row_shape", "_table")
+
+
+def check_state(cls: Any, state: Any) -> None:
+    """Check that a state is whole, and one that this version of skae reads.
+
+    Parameters
+    ----------
+    cls : type
+        The estimator's class.
+    state : dict
+        What its `__getstate__` gave.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    header: Any = state.get(_KEY) if isinstance(state, dict) else None
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != _VERSION or not isinstance(header.get("objects"), list):
+        found = "a state that names no version" if version is None else f"a state of version {version}"
+        raise ValueError(
+            f"This is {found} of {cls.__name__}, and this version of skae reads version {_VERSION}. Load it "
+            "with the version of skae that wrote it, or fit anew."
+        )
+    lacking = [name for name in cls._get_param_names() if name not in state]
+    if any(name in state for name in cls._learnt_together):
+        needed = (*cls._learnt_together, *cls._learnt_before)
+        lacking += [name for name in needed if name not in state]
+    if lacking:
+        raise ValueError(
+            f"The state of this {cls.__name__} lacks {lacking}: it is damaged, or another version of skae "
+            "wrote it. Load it with that version, or fit anew."
+        )
