@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
@@ -43,8 +44,8 @@ def variance_explained_score(
 
     Parameters
     ----------
-    X, X_back : array-like of shape (n_samples, n_features)
-        Rows and what came back of them. Cells of X that are NaN do not count.
+    X, X_back : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows and what came back of them. Cells of X that are NaN do not count. Sparse ones are made dense.
     mean : array-like of shape (n_features,), default=None
         What the deviations are taken from, as a rule the mean of the training rows. None
         takes that of X.
@@ -69,6 +70,7 @@ def variance_explained_score(
     0.875
     """
     allow_nan: Any = "allow-nan"
+    X, X_back = _dense(X), _dense(X_back)
     rows = np.asarray(check_array(X, ensure_all_finite=allow_nan), dtype=np.float64)
     back = np.asarray(check_array(X_back), dtype=np.float64)
     if rows.shape != back.shape:
@@ -90,6 +92,11 @@ def variance_explained_score(
     return float(1 - missed.sum() / total.sum())
 
 
+def _dense(table: Any) -> Any:
+    """Return a table that is not sparse."""
+    return table.toarray() if issparse(table) else table
+
+
 def _means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Give the mean of each column over its cells that are there."""
     if weight is None:
@@ -98,7 +105,9 @@ def _means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     return weight @ np.where(there, rows, 0.0) / (weight @ there)
 
 
-def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+def variance_explained(
+    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Score any fitted reducer by the variance that its reconstruction explains.
 
     It has the signature of a scorer, so that it can be passed as ``scoring=`` to
@@ -107,13 +116,16 @@ def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     Parameters
     ----------
     estimator : object
-        Fitted, with `transform` and `inverse_transform`: PCA, an autoencoder, or a Pipeline
-        that ends in one. In a Pipeline the variance is that of the rows that reach the last
-        step, as in ``Pipeline.score``: behind a StandardScaler all columns count alike.
+        Fitted, with `transform` and `inverse_transform`: PCA, an autoencoder, a Pipeline
+        that ends in one, or a search whose best estimator is one. In a Pipeline the variance is that of
+        the rows that reach the last step, as in ``Pipeline.score``: behind a StandardScaler all columns count
+        alike. Samplers of imbalanced-learn are left out, as they are there.
     X : array-like of shape (n_samples, n_features)
         Rows, as a rule held out.
     y : Ignored
         Present for the convention of scorers.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of rows. None weighs all alike.
 
     Returns
     -------
@@ -126,6 +138,16 @@ def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     TypeError
         If the estimator cannot map codes back.
 
+    Notes
+    -----
+    The units are those of X, whatever an estimator does to columns inside, so that a search over `scaling`
+    compares like with like. Only for tables of several kinds, which have no unit, is it about the columns
+    inside, as `score` of the autoencoders.
+
+    `mean_` is taken to be in the units of X, as that of PCA is. An estimator that is for more than tables of
+    numbers says itself what it explains of them, in a method ``__variance_explained__(X, sample_weight)``.
+    All of skae have it.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -135,10 +157,16 @@ def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     >>> round(variance_explained(PCA(2).fit(X), X), 3)
     0.978
     """
+    if hasattr(estimator, "best_estimator_"):
+        return variance_explained(estimator.best_estimator_, X, y, sample_weight)
     if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps[:-1]:
-            X = X if step is None or isinstance(step, str) else step.transform(X)
-        estimator = estimator.steps[-1][1]
+        *before, last = [step for _, step in estimator.steps if step not in (None, "passthrough")] or [None]
+        for step in before:
+            # Samplers have no transform: they are for training rows alone.
+            X = step.transform(X) if hasattr(step, "transform") else X
+        return variance_explained(last, X, y, sample_weight)
+    if hasattr(estimator, "__variance_explained__"):
+        return estimator.__variance_explained__(X, sample_weight)
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(
             f"{type(estimator).__name__} has no inverse_transform, so its codes cannot be turned back into "
@@ -146,4 +174,4 @@ def variance_explained(estimator: Any, X: ArrayLike, y: Any = None) -> float:
         )
     X_back = estimator.inverse_transform(estimator.transform(X))
     mean = getattr(estimator, "mean_", None)
-    return variance_explained_score(X, X_back, mean=mean)
+    return variance_explained_score(X, X_back, mean=mean, sample_weight=sample_weight)

@@ -1,12 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.decomposition import PCA, KernelPCA
+from scipy.sparse import csr_matrix, random_array
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
 from sklearn.manifold import TSNE
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
@@ -93,3 +97,78 @@ def test_reducers_without_an_inverse_are_refused(wine):
 def test_as_a_scorer_of_a_search(wine):
     search = GridSearchCV(PCA(), {"n_components": [1, 4]}, scoring=variance_explained).fit(wine)
     assert search.best_params_ == {"n_components": 4}
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard", "robust", "quantile"])
+def test_scaling_inside_changes_no_units(scaling):
+    X = load_iris().data * [1, 100, 0.01, 1] + 5
+    model = AutoencoderTransformer(2, scaling=scaling, max_iter=2, random_state=0).fit(X)
+    expected = 1 - ((X - model.reconstruct(X)) ** 2).sum() / ((X - X.mean(0)) ** 2).sum()
+    assert variance_explained(model, X) == pytest.approx(expected)
+    np.testing.assert_allclose(model.mean_, X.mean(0))
+
+
+def test_a_search_over_scaling_compares_like_with_like():
+    X = load_iris().data * [1, 100, 1, 1] + 1000
+    model = AutoencoderTransformer(1, max_iter=2, random_state=0)
+    search = GridSearchCV(model, {"scaling": ["none", "standard"]}, scoring=variance_explained, cv=3).fit(X)
+    # One column is nearly all of the variance, and only without scaling the one component is about it.
+    assert search.best_params_ == {"scaling": "none"}
+    assert variance_explained(search, X) == variance_explained(search.best_estimator_, X)
+
+
+def test_scaled_columns_with_gaps_and_weights():
+    X = load_iris().data * [1, 100, 1, 1]
+    X[::7, 1] = np.nan
+    weight = np.arange(len(X)) % 3
+    model = AutoencoderTransformer(2, scaling="standard", max_iter=2, random_state=0)
+    model.fit(X, sample_weight=weight)
+    repeated = np.repeat(X, weight, axis=0)
+    np.testing.assert_allclose(model.mean_, np.nanmean(repeated, axis=0))
+    explained = variance_explained(model, X, sample_weight=weight)
+    assert explained == pytest.approx(variance_explained(model, repeated))
+    missed = np.nansum((repeated - model.reconstruct(repeated)) ** 2)
+    assert explained == pytest.approx(1 - missed / np.nansum((repeated - model.mean_) ** 2))
+
+
+def test_tables_of_several_kinds_have_the_score_of_their_estimator():
+    frame = pd.DataFrame({"a": np.arange(30.0), "b": list("xyz") * 10, "c": np.arange(30.0)[::-1] ** 2})
+    model = AutoencoderTransformer(2, max_iter=2, random_state=0).fit(frame)
+    assert variance_explained(model, frame) == model.score(frame)
+
+
+def test_wide_sparse_rows():
+    X = csr_matrix(random_array((60, 300), density=0.05, rng=np.random.default_rng(0)))
+    model = AutoencoderTransformer(2, max_iter=2, random_state=0).fit(X)
+    assert variance_explained(model, X) == model.score(X)
+    np.testing.assert_allclose(model.mean_, X.toarray().mean(axis=0), atol=1e-12)
+    svd = TruncatedSVD(2, random_state=0).fit(X)
+    assert variance_explained(svd, X) == pytest.approx(variance_explained(svd, X.toarray()))
+
+
+class Sampler:
+    """What imbalanced-learn puts into its pipelines: a step for training rows alone."""
+
+    def fit_resample(self, X, y):
+        raise AssertionError("only rows of a fit are sampled")
+
+
+def test_samplers_within_a_pipeline_are_left_out(wine):
+    pipe = make_pipeline(StandardScaler(), None, PCA(3)).fit(wine)
+    expected = variance_explained(pipe, wine)
+    pipe.steps.insert(1, ("sampler", Sampler()))
+    assert variance_explained(pipe, wine) == expected
+
+
+def test_pipelines_of_all_kinds(wine):
+    frame = pd.DataFrame(wine).rename(columns=str)
+    union = make_union(StandardScaler(), make_column_transformer((PCA(2), ["0", "1", "2"])))
+    inner = make_pipeline(StandardScaler(), AutoencoderTransformer(2, scaling="standard", max_iter=2))
+    pipe = make_pipeline(union, inner, "passthrough").fit(frame)
+    rows = inner[0].transform(union.transform(frame))
+    assert variance_explained(pipe, frame) == pytest.approx(variance_explained(inner[-1], rows))
+
+
+def test_a_pipeline_without_a_way_back_is_refused(wine):
+    with pytest.raises(TypeError, match="TSNE has no inverse_transform"):
+        variance_explained(make_pipeline(StandardScaler(), TSNE()).fit(wine[:40]), wine)

@@ -6,8 +6,8 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._param_validation import (
-    Interval,
     MissingValues,
     Options,
     RealNotInt,
@@ -37,6 +37,14 @@ __all__ = [
     "check_weights",
     "unchanged_on_failure",
 ]
+
+
+class Interval(_Interval):
+    """scikit-learn's interval of numbers, which truth values are none of: ``True`` is no size and no rate."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value is a number in the interval."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 def check_parameter(estimator: Any, name: str) -> None:
@@ -197,6 +205,11 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before | callbacks)
         raise
+
+
+def is_sought(n_components: Any) -> bool:
+    """Return whether the number of components is to be found: for a share of the variance or the knee."""
+    return n_components is not None and not is_integer(n_components)
 
 
 def is_integer(value: Any) -> bool:

@@ -22,8 +22,10 @@ class AutoencoderParameters(Declared):
 
     Parameters
     ----------
-    n_components : int, float or "elbow", default=2
-        Number of components of the code, at least 1; it may exceed the number of columns. A float in (0, 1)
+    n_components : int, float, "elbow" or None, default=2
+        Number of components of the code, at least 1; it may exceed the number of columns. None keeps as many
+        as PCA has: the smaller of the numbers of rows, held-out ones counted in, and columns (those inside,
+        where text becomes several; of wide sparse tables, their 256 directions). A float in (0, 1)
         keeps the fewest ordered components that explain this share of the variance of held-out rows, "elbow"
         those up to the knee of the curve of what they explain (Satopää et al. 2011). A tenth
         more are trained than PCA needs for the share, 100 at most (for the knee: for 0.99, 32 at most).
@@ -31,7 +33,7 @@ class AutoencoderParameters(Declared):
         Whether the first components alone give rows back, as those of PCA do, for every number of them: the
         decoder is trained on codes that are cut after a component that is drawn for each row anew (nested
         dropout, Rippel et al. 2014; Kusupati et al. 2022). One fit then serves every size, see `truncated`,
-        and takes two to three times as long. Always so where `n_components` is not an int.
+        and takes two to three times as long. Always so where `n_components` is a share or "elbow".
     hidden_layer_sizes : tuple of int or int, default=(128, 64)
         Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
         is one layer.
@@ -138,7 +140,7 @@ default="one_cycle"
         Whether to print a line an epoch.
     """
 
-    n_components: int | float | Literal["elbow"] = dataclasses.field(default=2, kw_only=False)
+    n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=2, kw_only=False)
     ordered: bool = False
     hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
@@ -178,6 +180,7 @@ default="one_cycle"
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
             StrOptions({"elbow"}),
+            None,
         ],
         "ordered": ["boolean"],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

@@ -19,12 +19,20 @@ from skae.networks.principal_axes import principal_axes
 _MOST = 100
 _MOST_FOR_KNEE = 32
 _KNEE_SHARE = 0.99
+# What users read of components, by their number.
+_BY_SIZE = (
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "cumulative_explained_variance_",
+    "pca_cumulative_explained_variance_",
+)
 
 
 def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) -> int:
-    """Give how many components to train, at most.
+    """Return how many components to train, at most.
 
-    Where `n_components` is a share of the variance, a tenth more than PCA needs for it, since of new rows a
+    For None as many as PCA has, held-out rows counted in; a warm start keeps those it has. Where
+    `n_components` is a share of the variance, a tenth more than PCA needs for it, since of new rows a
     little less is explained than of those it was fitted to; for the knee, the same for a share of 0.99.
 
     Parameters
@@ -41,8 +49,10 @@ def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) ->
         For a share 100 at most, for the knee 32.
     """
     wanted = estimator.n_components
+    if wanted is None:
+        return estimator.n_components_ if estimator._is_warm() else min(X.shape)
     if _checks.is_integer(wanted):
-        return wanted
+        return int(wanted)
     share, most = (_KNEE_SHARE, _MOST_FOR_KNEE) if isinstance(wanted, str) else (wanted, _MOST)
     table = _tensors.to_rows(X, _tensors.measure(X, weight), torch.device("cpu")).nan_to_num()
     rows = Rows(table, weight=None if weight is None else _tensors.weights_to(weight, table)).scaled()
@@ -56,9 +66,30 @@ def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) ->
     return min(most, rows.shape[1], 1 + math.ceil(1.1 * needed))
 
 
+def finish(estimator: Any, fitted: Fitted, rows: torch.Tensor) -> None:
+    """Add or take away what is known by number of components after a fit to rows (n_rows, n_features)."""
+    if fitted.by_size is None:
+        # Of an earlier fit.
+        for name in (*_BY_SIZE, "_validations_by_size"):
+            vars(estimator).pop(name, None)
+        return
+    estimator.explained_variance_ = estimator.explained_variance_ratio_ * total_variance(
+        rows, estimator._codec.frame.scale
+    )
+    choose(estimator)
+
+
+def total_variance(rows: torch.Tensor, scale: float) -> float:
+    """Compute the variance of all columns together, as PCA does, from their root mean square, the scale."""
+    n_rows, n_features = rows.shape
+    # A scale of one may also stand for rows of which nothing varies.
+    varies = scale != 1.0 or bool((rows.abs() > 0.5).any())
+    return varies * scale**2 * n_features * n_rows / (n_rows - 1)
+
+
 def choose(estimator: Any) -> None:
     """Cut a fitted estimator after the components that its `n_components` asks for, if that is no number."""
-    if not _checks.is_integer(estimator.n_components):
+    if _checks.is_sought(estimator.n_components):
         keep(estimator, chosen_size(estimator.n_components, estimator.cumulative_explained_variance_))
 
 
@@ -68,7 +99,7 @@ def shares(estimator: Any, X: Any, sample_weight: Any) -> np.ndarray:
     inside = estimator._validated(X)
     weight, codes = estimator._weights(sample_weight, inside), estimator._codes(inside)
     backs = (estimator._codec.decode(codes[:, : size + 1]) for size in range(estimator.n_components_))
-    table, mean = estimator._table, estimator.mean_
+    table, mean = estimator._table, estimator._codec.frame.centre
     return np.array([_scores.explained(table, X, inside, back, mean, weight) for back in backs])
 
 
@@ -130,11 +161,7 @@ def keep(estimator: Any, n_components: int) -> None:
     estimator._keep(n_components)
     if not hasattr(estimator, "cumulative_explained_variance_"):
         return
-    for name in (
-        "explained_variance_ratio_",
-        "cumulative_explained_variance_",
-        "pca_cumulative_explained_variance_",
-    ):
+    for name in _BY_SIZE:
         setattr(estimator, name, getattr(estimator, name)[:n_components])
     if estimator.validation_score_ is not None:
         scores = estimator._validations_by_size.get(n_components)
@@ -171,7 +198,7 @@ def check_whole(estimator: Any) -> None:
     network = getattr(estimator, "network_", None)
     if network is None or network.n_kept is None:
         return
-    if estimator.warm_start or _checks.is_integer(estimator.n_components):
+    if estimator.warm_start or not _checks.is_sought(estimator.n_components):
         raise ValueError(
             f"This {type(estimator).__name__} was cut after {network.n_kept} of its {network.n_components} "
             "components, and cannot be trained further. Fit anew with an int for n_components, "
@@ -257,12 +284,12 @@ class OrderedComponents:
 
     def _is_ordered(self) -> bool:
         """Tell whether the first components alone give rows back."""
-        return bool(self.ordered) or not _checks.is_integer(self.n_components)
+        return bool(self.ordered) or _checks.is_sought(self.n_components)
 
     @property
     def _size(self) -> int:
         """Number of components that are trained: for a share or the knee, as many as may be needed."""
-        return self.n_components if _checks.is_integer(self.n_components) else self._largest_size
+        return int(self.n_components) if _checks.is_integer(self.n_components) else self._largest_size
 
     def _keep(self, n_components: int) -> None:
         """Forget what further attributes say of all but the first components."""

@@ -43,6 +43,27 @@ def explained(
     return float(1 - weight @ missed / (weight @ table.deviations(X)))
 
 
+def explained_in_own_units(X: Any, back: np.ndarray, table: Table, weight: np.ndarray | None) -> float:
+    """Compute the share of the variance of rows that came back, in the units of X rather than scaled ones.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows as the user has them, numbers alone.
+    back : ndarray of shape (n_samples, n_features)
+        What came back of them inside.
+    table : Table
+        What scales them.
+    weight : ndarray of shape (n_samples,), optional
+        Weights of rows.
+
+    Returns
+    -------
+    score : float
+    """
+    return variance_explained_score(X, table.unscale(back), mean=table.mean, sample_weight=weight)
+
+
 def errors_by_cell(
     table: Table | Directions | None, X: Any, inside: np.ndarray, back: np.ndarray
 ) -> np.ndarray:

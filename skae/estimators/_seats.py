@@ -29,6 +29,7 @@ class FittedAttributes:
     objective_: Objective
     n_components_: int
     n_features_in_: int
+    n_samples_: int
     mean_: np.ndarray
     loss_curve_: list[float]
     _codec: _tensors.Codec
@@ -54,7 +55,7 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self._is_ordered():
             guarded = self._rivals_pca and self._starts_as_pca()
-            alike = not _checks.is_integer(self.n_components)
+            alike = _checks.is_sought(self.n_components)
             return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
         return Objective(reconstruction, penalties)
 

@@ -30,6 +30,8 @@ class Directions:
     """
 
     is_mixed = False
+    # Squared errors along the directions, with what lies outside of them, are those of the columns.
+    is_scaled = False
 
     def __init__(self, X: Any, n_components: int, weight: np.ndarray | None) -> None:
         n_directions = min(max(MOST_DENSE_COLUMNS, 2 * n_components), *X.shape)

@@ -20,6 +20,8 @@ SCALINGS = ("auto", "none", "standard", "robust", "quantile")
 _MOST_CATEGORIES = 255
 # Columns that hardly vary would count without limit, were their loss divided by what little there is.
 _LEAST_BASELINE = 0.05
+# Rows of which the mean is taken at once: copies of them are small beside the table.
+_MEAN_ROWS = 8192
 
 
 class Numbers:
@@ -221,6 +223,8 @@ class Table:
                 warnings.simplefilter("ignore", RuntimeWarning)
                 weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
                 self.scaler.fit(raw[:, self.numeric], **weights)
+        # (n_features,) in the units of X; columns of several kinds have no such mean.
+        self.mean = None if self.is_mixed else means(raw, weight)
         # What `encode` would give of these rows, for whoever made the table.
         self.rows: np.ndarray | None = self._scaled(raw)
         self.weights = self._weights(self.rows, np.ones(len(raw)) if weight is None else weight)
@@ -229,6 +233,11 @@ class Table:
     def is_mixed(self) -> bool:
         """Whether there is anything but numbers."""
         return not self.numeric.all()
+
+    @property
+    def is_scaled(self) -> bool:
+        """Return whether rows inside are numbers in other units than those of X."""
+        return self.scaler is not None and not self.is_mixed
 
     def take_rows(self) -> np.ndarray:
         """Give the numeric columns of the rows that the table was made of, once."""
@@ -306,6 +315,17 @@ class Table:
                     _LEAST_BASELINE, baseline(column.kind, inside[:, own], means[own], weight)
                 )
         return weights
+
+
+def means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Compute the mean of each column over its cells that are there, (n_features,); 0 where none is."""
+    total, count = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    for start in range(0, len(rows), _MEAN_ROWS):
+        part = rows[start : start + _MEAN_ROWS]
+        share = np.ones(len(part)) if weight is None else weight[start : start + _MEAN_ROWS]
+        total += share @ np.nan_to_num(part.astype(np.float64, copy=False))
+        count += share @ ~np.isnan(part)
+    return total / np.maximum(count, np.finfo(float).tiny)
 
 
 def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarray) -> float:

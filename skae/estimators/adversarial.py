@@ -10,6 +10,7 @@ import torch
 from skae._random import Streams
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._fitted import Fitted
+from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
@@ -79,6 +80,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
     _rivals_pca: ClassVar[bool] = False
+    noise_variance_ = Elsewhere("fit sets it")
 
     def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
         """Draw new rows: codes from the prior, decoded.

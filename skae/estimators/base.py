@@ -19,6 +19,7 @@ from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tenso
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
 from skae.estimators._notebook import NotebookFigures
+from skae.estimators._pca_names import PCANames
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._rows import Layout, Rows, lay_out
 from skae.estimators._seats import Seats
@@ -29,6 +30,7 @@ from skae.training import History
 
 
 class BaseAutoencoder(
+    PCANames,
     AutoencoderState,
     Seats,
     NotebookFigures,
@@ -54,10 +56,13 @@ class BaseAutoencoder(
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has names that are all strings.
     mean_ : ndarray of shape (n_features,)
-        Mean of each column over its cells that are there, in the units of X. With `scaling` or columns of
-        several kinds, that of each column inside.
+        Mean of each column over its cells that are there, in the units of X whatever the `scaling`. With
+        columns of several kinds, that of each column inside.
     scale_ : float
-        The one number that centred data is divided by: its root mean square over all cells.
+        The one number that centred (and scaled) data is divided by: its root mean square over all cells.
+    n_samples_ : int
+        Number of rows with a positive weight in `fit`, held-out ones counted in; those of all calls of
+        `partial_fit` together.
     n_iter_ : int
         Number of epochs run; in cross-validation, by each fold.
     best_iter_ : int
@@ -78,6 +83,9 @@ class BaseAutoencoder(
         Share of the variance of held-out rows that each further component explains (of the training rows
         where none are held out). Only with `ordered`. Below 1,000 rows and beyond 32 components, what lies
         between 32 sizes is interpolated.
+    explained_variance_ : ndarray of shape (n_components,)
+        The same in squared units of X (with `scaling`, of the columns inside): the ratio times the variance
+        of all columns together. Only with `ordered`.
     cumulative_explained_variance_ : ndarray of shape (n_components,)
         What the components up to each explain together. Only with `ordered`.
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
@@ -152,6 +160,9 @@ class BaseAutoencoder(
             frame = self._codec.frame if start is not None else _tensors.measure(wanted, weight)
             device = _defaults.device(self.device)
             rows = _tensors.to_rows(wanted, frame, device, layout.order)
+            if start is not None:
+                # Small tables are trained in another dtype than large ones, and the one before may have been.
+                start = start[0].to(rows), start[1].to(rows)
             fitting = Fitting(
                 self,
                 Rows(
@@ -177,8 +188,8 @@ class BaseAutoencoder(
             fitted = fitting.run(reports)
             attributes = self._fitted_attributes(fitted, frame)
         reports.close()
-        vars(self).update(attributes | {"_training_state": None})
-        _ordered.choose(self)
+        vars(self).update(attributes | {"_training_state": None, "n_samples_": fitting.n_rows})
+        _ordered.finish(self, fitted, fitting.rows.target)
         context.call_on_fit_task_end(
             estimator=self,
             X=X,
@@ -246,6 +257,7 @@ class BaseAutoencoder(
             previous = [] if first else self.loss_curve_
             vars(self).update(attributes)
             self.loss_curve_ = [*previous, *self.loss_curve_]
+            self.n_samples_ = len(X) + (0 if first else self.n_samples_)
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
             _ordered.close(self, kept)
@@ -331,7 +343,16 @@ class BaseAutoencoder(
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
         weight = self._weights(sample_weight, inside)
-        return _scores.explained(self._table, X, inside, back, self.mean_, weight)
+        return _scores.explained(self._table, X, inside, back, self._codec.frame.centre, weight)
+
+    def __variance_explained__(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute `skae.metrics.variance_explained`: `score`, in the units of X whatever the `scaling`."""
+        _checks.check_is_fitted(self, "network_")
+        if self._table is None or not self._table.is_scaled:
+            return self.score(X, sample_weight=sample_weight)
+        inside, back = self._reconstructed(X)
+        weight = self._weights(sample_weight, inside)
+        return _scores.explained_in_own_units(X, back, cast(Any, self._table), weight)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give the negative reconstruction error of each row: higher is more usual.
@@ -447,7 +468,7 @@ class BaseAutoencoder(
         if not self._is_warm():
             return None
         _ordered.check_whole(self)
-        if self.n_components != self.n_components_:
+        if self.n_components not in (None, self.n_components_):
             raise ValueError(
                 f"warm_start=True goes on with the {self.n_components_} components of the previous fit, but "
                 f"n_components={self.n_components}. Set warm_start=False to start anew."
@@ -470,7 +491,7 @@ class BaseAutoencoder(
             "decoder_": _tensors.Decoder(network, objective.reconstruction, frame).eval(),
             "_codec": _tensors.Codec(network, objective.reconstruction, frame),
             "n_components_": self._size,
-            "mean_": frame.centre,
+            "mean_": frame.centre if self._table is None or self._table.is_mixed else self._table.mean,
             "scale_": frame.scale,
             "n_iter_": history.n_epochs,
             "best_iter_": fitted.best_epoch,

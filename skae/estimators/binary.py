@@ -28,7 +28,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=16
+    n_components : int or None, default=16
         Number of bits, at least 1.
     hidden_layer_sizes : tuple of int or int, default=()
         Number of units of each hidden layer of the encoder; the decoder mirrors them. Without any,
@@ -88,7 +88,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     (500, 4)
     """
 
-    n_components: int | float | Literal["elbow"] = dataclasses.field(default=16, kw_only=False)
+    n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=16, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] | int = ()
     balance: float = 0.1
     decorrelation: float = 0.1
@@ -96,7 +96,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseAutoencoder._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "balance": [Interval(Real, 0, None, closed="left")],
         "decorrelation": [Interval(Real, 0, None, closed="left")],
         "packed": ["boolean"],

@@ -14,6 +14,7 @@ from torch import nn
 from skae._parameters import Specification
 from skae.estimators._checks import Interval, StrOptions, check_is_fitted
 from skae.estimators._fitted import Fitted
+from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
@@ -70,9 +71,10 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=64
-        Number of atoms, at least 1; usually more than the columns have dimensions. Only an int: what a
-        dictionary explains depends on how many atoms a row may use.
+    n_components : int or None, default=64
+        Number of atoms, at least 1; usually more than the columns have dimensions. None is the smaller of
+        the numbers of rows and columns. No share of the variance: what a dictionary explains depends on how
+        many atoms a row may use.
     hidden_layer_sizes : tuple of int or int, default=()
         Number of units of each hidden layer of the encoder. The decoder is one linear layer, the
         dictionary.
@@ -170,7 +172,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     (100, 64)
     """
 
-    n_components: int | float | Literal["elbow"] = dataclasses.field(default=64, kw_only=False)
+    n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=64, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] | int = ()
     linear_path: bool = False
     penalty: Literal["topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"] = "topk"
@@ -184,7 +186,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseAutoencoder._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "penalty": [StrOptions(set(_KINDS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "n_active": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -195,6 +197,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         "sparse_output": ["boolean"],
     }
     _rivals_pca: ClassVar[bool] = False
+    components_ = Elsewhere("fit sets it")
     _n_steps: ClassVar[int] = 1000
 
     def top_activating(self, X: ArrayLike, component: int, n: int = 10) -> np.ndarray:

@@ -15,6 +15,7 @@ from skae.estimators._cells import fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
 from skae.estimators._fitted import Fitted
+from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import Rows, average
 from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
@@ -148,6 +149,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         "n_importance": [Interval(Integral, 1, None, closed="left")],
     }
     _rivals_pca: ClassVar[bool] = False
+    noise_variance_ = Elsewhere("fit sets it")
     # return_std is for callers, not for a Pipeline to route.
     __metadata_request__transform: ClassVar[dict[str, str]] = {"return_std": metadata_routing.UNUSED}
     # A tenth of the others': decay makes decoders small, and codes larger than the prior is.

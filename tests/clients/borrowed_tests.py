@@ -30,8 +30,8 @@ def borrow(module: str, replacements: Mapping[str, Any], left_out: Mapping[str, 
     module : str
         Name of a test module that can be imported.
     replacements : mapping of str to class
-        Where a name is imported from, ``"sklearn.decomposition.PCA"``, and what takes its place. The module is
-        executed while it does, so that parametrisations of the tests see it too.
+        Where a name is imported from, ``"sklearn.decomposition.PCA"``, and what takes its place. The module
+        is executed while it does, so that parametrisations of the tests see it too.
     left_out : mapping of str to str
         Names of tests, with a pattern in brackets where only some of their parameters are meant, and why
         they are left out.

@@ -51,7 +51,7 @@ def measure(rows: Rows) -> Statistics:
     worst = np.argsort(-errors, kind="stable")[:N_WORST]
     given, worst_back, is_own = _worst(rows, worst, back[worst])
     return Statistics(
-        _scores.explained(table, rows.inner, inside, back, model.mean_, None),
+        _scores.explained(table, rows.inner, inside, back, model._codec.frame.centre, None),
         np.asarray(codes, dtype=np.float64),
         errors,
         np.nansum(cells, axis=0),
@@ -69,7 +69,7 @@ def _deviations(model: Any, rows: Any, inside: np.ndarray) -> np.ndarray:
     table = model._table
     if isinstance(table, Directions):
         return np.square(np.asarray(rows, dtype=np.float64) - table.mean)
-    squared = np.square(np.subtract(inside, model.mean_, dtype=np.float64))
+    squared = np.square(np.subtract(inside, model._codec.frame.centre, dtype=np.float64))
     return squared if table is None else table.by_owner(squared)
 
 
