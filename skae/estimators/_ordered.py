@@ -62,7 +62,7 @@ def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) ->
     if not len(axes.deviations) or total == 0:
         return 1
     reached = axes.deviations.square().cumsum(0) / total
-    needed = 1 + int((reached < share).sum())
+    needed = 1 + int((reached <= share).sum())
     return min(most, rows.shape[1], 1 + math.ceil(1.1 * needed))
 
 
@@ -119,7 +119,8 @@ def chosen_size(n_components: float | str, by_size: np.ndarray) -> int:
     """
     if isinstance(n_components, str):
         return knee(by_size)
-    reached = by_size >= n_components
+    # More than the share, as PCA has it.
+    reached = by_size > n_components
     if not reached.any():
         # What is said of it, is said once the fit is done.
         return len(by_size)

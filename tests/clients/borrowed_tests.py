@@ -22,7 +22,9 @@ import pytest
 REASONS = "LEFT_OUT"
 
 
-def borrow(module: str, replacements: Mapping[str, Any], left_out: Mapping[str, str]) -> dict[str, Any]:
+def borrow(
+    module: str, replacements: Mapping[str, Any], left_out: Mapping[str, str], **helpers: Any
+) -> dict[str, Any]:
     """Return the tests of a module, made anew with our classes in place of theirs.
 
     Parameters
@@ -35,6 +37,8 @@ def borrow(module: str, replacements: Mapping[str, Any], left_out: Mapping[str, 
     left_out : mapping of str to str
         Names of tests, with a pattern in brackets where only some of their parameters are meant, and why
         they are left out.
+    **helpers : object
+        What takes the place of functions and constants of the module that its tests use.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def borrow(module: str, replacements: Mapping[str, Any], left_out: Mapping[str, 
     Raises
     ------
     ValueError
-        If a test that is left out does not exist, or is left out without a reason.
+        If a test that is left out or a helper does not exist, or a test is left out without a reason.
     """
     spec: Any = importlib.util.find_spec(module)
     copied = importlib.util.module_from_spec(spec)
@@ -57,10 +61,13 @@ def borrow(module: str, replacements: Mapping[str, Any], left_out: Mapping[str, 
         spec.loader.exec_module(copied)
     tests = {name: value for name, value in vars(copied).items() if name.startswith("test_")}
     unknown = [name for name in left_out if name.partition("[")[0] not in tests]
+    unknown += [name for name in helpers if not hasattr(copied, name)]
     if unknown or not all(left_out.values()):
         raise ValueError(
-            f"Each test that is left out must exist in {module} and have a reason; got {unknown}."
+            f"Each helper and each test that is left out must exist in {module}, the latter with a reason; "
+            f"got {unknown}."
         )
+    vars(copied).update(helpers)
     for test in tests.values():
         test.pytestmark = [_listed(mark) for mark in getattr(test, "pytestmark", [])]
     return tests
