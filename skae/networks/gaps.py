@@ -7,7 +7,8 @@ network that starts at PCA starts at a PCA that copes with gaps. It is measured 
 import torch
 from torch import nn
 
-from skae.networks.principal_axes import PrincipalAxes
+from skae.networks import wide_gaps
+from skae.networks.principal_axes import EXACT_SIZE, PrincipalAxes
 
 # Solving for the codes of a batch of 1,024 rows takes 0.5 ms with 8 components, and 5.8 ms with 16.
 _MAX_RANK = 8
@@ -94,12 +95,18 @@ class Gaps(nn.Module):
             Weights of rows.
         """
         self.known.copy_((~rows.isnan()).any(0))
-        there = self.there(rows[:_START_ROWS]).double()
-        cells = rows[:_START_ROWS].nan_to_num().double() * there
-        weights = torch.ones_like(cells[:, :1]) if weight is None else weight[:_START_ROWS].double()
         rank = self.loadings.shape[1]
         if not rank:
             return
+        if rows.shape[1] > EXACT_SIZE:
+            # An eigendecomposition of all columns would take longer than the fit.
+            loadings, noise = wide_gaps.learn(rows, weight, self.known, rank, _LEAST_NOISE)
+            self.loadings.copy_(loadings)
+            self.noise.copy_(noise)
+            return
+        there = self.there(rows[:_START_ROWS]).double()
+        cells = rows[:_START_ROWS].nan_to_num().double() * there
+        weights = torch.ones_like(cells[:, :1]) if weight is None else weight[:_START_ROWS].double()
         # From the covariances of filled rows, which gaps make too small.
         variances, vectors = torch.linalg.eigh((weights * cells).T @ cells / weights.sum())
         loadings = vectors[:, -rank:] * variances[-rank:].clamp_min(0).sqrt()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 # Up to this many columns (or rows), an exact eigendecomposition costs less than a second.
-_EXACT_SIZE = 512
+EXACT_SIZE = 512
 # A deviation this much smaller than the first one is rounding of float32 rows, not signal.
 _RANK_TOLERANCE = 1e-6
 _CHUNK = 8192
@@ -52,33 +52,53 @@ def principal_axes(rows: torch.Tensor, n_components: int, generator: torch.Gener
     """
     n_rows, n_features = rows.shape
     wanted = min(n_components, n_rows, n_features)
-    if n_features <= _EXACT_SIZE:
+    if n_features <= EXACT_SIZE:
         variances, vectors = torch.linalg.eigh(_sum_over_chunks(rows, lambda part: part.T @ part))
         axes = vectors.T.flip(0)[:wanted]
-    elif n_rows <= _EXACT_SIZE:
+    elif n_rows <= EXACT_SIZE:
         double = rows.double()
         variances, vectors = torch.linalg.eigh(double @ double.T)
         axes = vectors.T.flip(0)[:wanted] @ double
         axes /= axes.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
     else:
-        variances, axes = _randomised(rows, wanted, generator)
+        variances, axes = randomised_axes(rows, wanted, generator)
     deviations = (variances.flip(0)[:wanted].clamp_min(0) / n_rows).sqrt()
     rank = int((deviations > _RANK_TOLERANCE * deviations[0]).sum()) if deviations.numel() else 0
     return PrincipalAxes(_signed(axes[:rank]), deviations[:rank])
 
 
-def _randomised(
-    rows: torch.Tensor, wanted: int, generator: torch.Generator
+def randomised_axes(
+    rows: torch.Tensor, wanted: int, generator: torch.Generator, n_passes: int = 7
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find leading axes by randomised subspace iteration.
+
+    Parameters
+    ----------
+    rows : tensor of shape (n_rows, n_features)
+        Centred rows.
+    wanted : int
+        How many axes.
+    generator : torch.Generator
+        Source of the random directions, on the CPU.
+    n_passes : int, default=7
+        How often the rows are gone over; seven is the setting of scikit-learn's PCA.
+
+    Returns
+    -------
+    squares : tensor, float64
+        Sums of squares along the axes, ascending; those of a few further directions among them.
+    axes : tensor of shape (wanted, n_features), float64
+        Descending.
+    """
     n_features = rows.shape[1]
-    # Ten more directions than wanted and seven passes: the settings of scikit-learn's PCA.
+    # Ten more directions than wanted, as in scikit-learn's PCA.
     width = min(wanted + 10, *rows.shape)
     basis = torch.randn(n_features, width, generator=generator).to(rows)
 
     def towards(basis: torch.Tensor) -> torch.Tensor:
         return _sum_over_chunks(rows, lambda part: part.T @ (part @ basis))
 
-    for _ in range(7):
+    for _ in range(n_passes):
         basis = torch.linalg.qr(towards(basis)).Q.to(rows)
     variances, vectors = torch.linalg.eigh(
         _sum_over_chunks(rows, lambda part: (part @ basis).T @ (part @ basis))
@@ -88,7 +108,7 @@ def _randomised(
 
 def _sum_over_chunks(rows: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """Sum a product over chunks of rows in float64, where the chunks fit the exact case."""
-    exact = rows.shape[1] <= _EXACT_SIZE
+    exact = rows.shape[1] <= EXACT_SIZE
     return sum(
         (product(part.double() if exact else part).double() for part in rows.split(_CHUNK)),
         start=torch.zeros((), dtype=torch.float64, device=rows.device),
