@@ -65,6 +65,26 @@ class Specification(Declared):
         """
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of the network that `build` would make, after a check of its sizes.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+            About how many; 0 where modules exist already.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        return 0
+
     def set_params(self, **params: Any) -> "Specification":
         """Set parameters of this specification.
 

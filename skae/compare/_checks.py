@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from skae._counts import check_count, is_integer
 from skae.inspection._rows import n_rows
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -184,7 +185,7 @@ def checked_splits(cv: Any, X: Any, y: Any, is_classes: bool, random: Any) -> li
         If there are too few rows, or positions that are not there.
     """
     n = n_rows(X)
-    if cv is None or (isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)):
+    if cv is None or is_integer(cv):
         pairs = list(_folds(5 if cv is None else int(cv), n, y if is_classes else None, random).split(X, y))
     elif not isinstance(cv, (str, bool)) and hasattr(cv, "split"):
         pairs = list(cv.split(X, y))
@@ -258,9 +259,8 @@ def check_neighbours(n_neighbors: Any, max_rows: Any, splits: list[Split]) -> No
         If they are not whole numbers, or the rows too few.
     """
     for name, value in (("n_neighbors", n_neighbors), ("max_rows", max_rows)):
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not (is_whole and value >= 1) and not (value is None and name == "n_neighbors"):
-            raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+        if value is not None or name != "n_neighbors":
+            check_count(value, name)
     fewest = min(len(held_out) for _, held_out in splits)
     n = min(fewest, int(max_rows))
     if n_neighbors is not None and 2 * n_neighbors >= n:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skae._counts import check_count, check_weights_fit, is_integer
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 
@@ -33,8 +33,10 @@ __all__ = [
     "check_n_components",
     "check_parameter",
     "check_parameters",
+    "check_size",
     "check_training",
     "check_weights",
+    "is_integer",
     "unchanged_on_failure",
 ]
 
@@ -132,10 +134,12 @@ def check_mixed(estimator: Any) -> None:
         )
 
 
-def check_count(count: int, name: str) -> None:
-    """Refuse numbers of draws below 1."""
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1; got {count!r}.")
+def check_size(estimator: Any, n_features: int) -> None:
+    """Check the sizes of all layers, and that the network would fit into memory, before it is built."""
+    code_in, code_out = estimator._bottleneck().width(estimator._size), estimator._size
+    n_weights = estimator._specification().n_weights(n_features, code_in, code_out)
+    path = n_features * (code_in + code_out) if estimator.linear_path else 0
+    check_weights_fit(n_weights + path)
 
 
 def check_code_activation(code_activation: str, linear_path: bool) -> None:
@@ -210,8 +214,3 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
 def is_sought(n_components: Any) -> bool:
     """Return whether the number of components is to be found: for a share of the variance or the knee."""
     return n_components is not None and not is_integer(n_components)
-
-
-def is_integer(value: Any) -> bool:
-    """Tell whether a value is a whole number and no bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool)

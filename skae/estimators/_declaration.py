@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import nn
 
+from skae._counts import check_sizes
 from skae._parameters import Declared, Specification
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
 from skae.estimators._tables import SCALINGS
@@ -218,9 +219,8 @@ default="one_cycle"
     def _specification(self) -> Specification:
         """Give the architecture."""
         if self.network is None:
-            sizes = self.hidden_layer_sizes
             return Dense(
-                (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes),
+                self._layer_sizes(),
                 activation=self.activation,
                 dropout=self.dropout,
                 batch_norm=self.batch_norm,
@@ -234,3 +234,8 @@ default="one_cycle"
                 f"got {len(self.network)} items."
             )
         return Custom(*self.network)
+
+    def _layer_sizes(self) -> tuple[int, ...]:
+        """Give the sizes of the hidden layers; one may stand alone."""
+        sizes = self.hidden_layer_sizes
+        return check_sizes((sizes,) if np.isscalar(sizes) else sizes, "hidden_layer_sizes")

@@ -183,6 +183,7 @@ class Fitting:
             network,
             objective,
             rows,
+            n_components=self.estimator._size,
             batch_size=self.batch_size,
             n_epochs=max(1, round(_PRETRAINING * self.n_epochs)),
             make_step=lambda layer, terms, number: self.step(layer, terms, numbered(number)),

@@ -184,13 +184,9 @@ def check_ordered(estimator: Any) -> None:
 def truncated(estimator: Any, n_components: int) -> Any:
     """Give a copy of a fitted estimator that has only the first components."""
     check_ordered(estimator)
-    if not _checks.is_integer(n_components) or not 1 <= n_components <= estimator.n_components_:
-        raise ValueError(
-            f"n_components must be a whole number between 1 and the {estimator.n_components_} components "
-            f"there are; got {n_components!r}."
-        )
-    shorter = copy.deepcopy(estimator).set_params(n_components=int(n_components), ordered=True)
-    keep(shorter, int(n_components))
+    n_components = _checks.check_count(n_components, "n_components", 1, estimator.n_components_)
+    shorter = copy.deepcopy(estimator).set_params(n_components=n_components, ordered=True)
+    keep(shorter, n_components)
     return shorter
 
 

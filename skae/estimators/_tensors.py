@@ -93,6 +93,17 @@ def _measure_weighted(X: np.ndarray, weight: np.ndarray) -> Frame:
     return Frame(centre, scale if scale > rounding else 1.0)
 
 
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """Return an array as a tensor, copied only where torch cannot share its memory.
+
+    It knows no strides below zero, those of reversed arrays, or in between cells, those of fields of records,
+    and warns of arrays that it could not write to, e.g. memory maps.
+    """
+    is_even = all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
+    is_shared = array.flags.writeable and array.flags.aligned and is_even
+    return torch.from_numpy(array if is_shared else array.copy())
+
+
 def weights_to(weight: np.ndarray, like: torch.Tensor, order: np.ndarray | None = None) -> torch.Tensor:
     """Put weights of rows on the device in the dtype of rows, (n_samples, 1).
 
@@ -188,9 +199,7 @@ class Codec:
         """Map codes (n, n_components) to data (n, n_features), drawn about their means if asked to."""
 
         def back(network: Autoencoder, part: np.ndarray) -> np.ndarray:
-            # torch warns of arrays it could not write to, e.g. memory maps.
-            part = part if part.flags.writeable else part.copy()
-            mean = self.reconstruction.mean(network.decode(torch.from_numpy(part)))
+            mean = self.reconstruction.mean(network.decode(as_tensor(part)))
             return self.frame.to_data((mean if draw is None else draw(mean)).numpy(), self.centred)
 
         return self._by_chunks(Z, back)

@@ -432,6 +432,7 @@ class BaseAutoencoder(
         _checks.check_parameters(self)
         self._largest_size = _ordered.most_components(self, X, weight)
         _checks.check_n_components(self._size, X.shape[1])
+        _checks.check_size(self, X.shape[1])
         _defaults.device(self.device)
         if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
             raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")

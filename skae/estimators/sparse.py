@@ -1,6 +1,7 @@
 """The sparse autoencoder: a dictionary, a bottleneck or a penalty that keeps codes few, and its read-outs."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, cast
@@ -9,10 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import sparse_encode
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso
 from torch import nn
 
 from skae._parameters import Specification
-from skae.estimators._checks import Interval, StrOptions, check_is_fitted
+from skae._quiet import collected
+from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import average
@@ -218,8 +222,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             Positions in X, the most excited first.
         """
         check_is_fitted(self, "network_")
-        if not 0 <= component < self.n_components_:
-            raise ValueError(f"component must be in 0 to {self.n_components_ - 1}; got {component!r}.")
+        component = check_count(component, "component", 0, self.n_components_ - 1)
+        n = check_count(n, "n")
         codes = self._codes(self._validated(X))[:, component]
         order = np.argsort(-codes, kind="stable")[:n]
         return order[codes[order] > _KINDS[self.penalty].on_above]
@@ -246,11 +250,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     def _specification(self) -> Specification:
         if self.network is not None:
             return super()._specification()
-        sizes = self.hidden_layer_sizes
-        return Dictionary(
-            (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes),
-            activation=self.activation,
-        )
+        return Dictionary(self._layer_sizes(), activation=self.activation)
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         link = super()._check(X, weight)
@@ -332,14 +332,16 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _searched(self, X: np.ndarray) -> np.ndarray:
         rows, atoms = self._about_offset(X)
-        if self.inference == "omp":
-            # As many atoms as columns give every row back.
-            n_active = min(self._n_active(), X.shape[1])
-            found = sparse_encode(rows, atoms, algorithm="omp", n_nonzero_coefs=n_active)
-        else:
-            # The lasso of scikit-learn halves the squared error and does not divide by the columns.
-            found = sparse_encode(
-                rows, atoms, algorithm="lasso_cd", alpha=self.alpha * X.shape[1] ** 0.5 / 2, max_iter=10_000
+        with collected() as messages:
+            found = _SEARCHES[self.inference](self, rows, atoms)
+        if messages:
+            remedy = "Lower n_active" if self.inference == "omp" else "Raise alpha"
+            warnings.warn(
+                f"inference={self.inference!r} ended early for {len(messages)} of {len(X)} rows, with the "
+                f"codes found so far. {remedy}, or fit with fewer components, which are less alike. The "
+                f"first case: {str(messages[0].message).strip()}",
+                ConvergenceWarning,
+                stacklevel=2,
             )
         return found.astype(X.dtype, copy=False)
 
@@ -351,6 +353,32 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             active = np.flatnonzero(code)
             refitted[number, active] = np.linalg.lstsq(atoms[active].T, row, rcond=None)[0]
         return refitted
+
+
+def _by_omp(estimator: Any, rows: np.ndarray, atoms: np.ndarray) -> np.ndarray:
+    """Return codes by orthogonal matching pursuit."""
+    # As many atoms as columns give every row back.
+    n_active = min(estimator._n_active(), rows.shape[1])
+    return sparse_encode(rows, atoms, algorithm="omp", n_nonzero_coefs=n_active)
+
+
+def _by_lasso(estimator: Any, rows: np.ndarray, atoms: np.ndarray) -> np.ndarray:
+    """Return codes by the lasso."""
+    n_columns = rows.shape[1]
+    # That of scikit-learn halves the squared error, and means it over the columns. All is as `sparse_encode`
+    # has it, but for the seeds, which it draws from the global generator, one a row.
+    lasso = Lasso(
+        estimator.alpha * n_columns**0.5 / 2 / n_columns,
+        fit_intercept=False,
+        precompute=cast(Any, atoms @ atoms.T),
+        max_iter=10_000,
+        tol=1e-8,
+        random_state=np.random.RandomState(0),
+    )
+    return lasso.fit(atoms.T, rows.T, check_input=False).coef_.reshape(len(rows), len(atoms))
+
+
+_SEARCHES = {"omp": _by_omp, "lasso": _by_lasso}
 
 
 def _counts(frequency: np.ndarray) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skae._counts import check_count, is_integer
 from skae.estimators._cells import as_frame, as_numbers, column_of, is_number, values_of
 from skae.networks import Convolutional, Recurrent, Recursive
 
@@ -175,10 +176,8 @@ def chosen(n: int, rows: Any, most: int) -> np.ndarray:
     """Give positions of rows that were asked for: a number of them, a list, or None for `most`."""
     if rows is None:
         return spread_out(n, most)
-    if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
-        if rows < 1:
-            raise ValueError(f"rows must be at least 1, or a list of positions; got {rows!r}.")
-        return spread_out(n, int(rows))
+    if is_integer(rows):
+        return spread_out(n, check_count(rows, "rows", beside=", or a list of positions"))
     given = np.atleast_1d(np.asarray(rows))
     wanted = np.flatnonzero(given) if given.dtype == bool and len(given) == n else given
     if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or len(wanted) == 0:
@@ -300,10 +299,7 @@ def in_deviations(table: np.ndarray, means: np.ndarray, spread: np.ndarray) -> n
 
 def check_component(component: Any, n_components: int) -> int:
     """Check the number of a component."""
-    is_whole = isinstance(component, (int, np.integer)) and not isinstance(component, bool)
-    if not is_whole or not 0 <= component < n_components:
-        raise ValueError(f"component must be a whole number in 0 to {n_components - 1}; got {component!r}.")
-    return int(component)
+    return check_count(component, "component", 0, n_components - 1)
 
 
 def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:

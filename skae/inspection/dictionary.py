@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._counts import check_count
 from skae.inspection._drawing import (
     BLUE,
     ORANGE,
@@ -188,8 +189,7 @@ class DictionaryDisplay(Display):
         most = self.n_components
         if most is None:
             most = _MOST_PANELS if self.image_shape is None else _MOST_PICTURES
-        if not isinstance(most, (int, np.integer)) or most < 1:
-            raise ValueError(f"n_components must be a whole number of at least 1, or None; got {most!r}.")
+        most = check_count(most, "n_components", beside=", or None")
         order = np.arange(len(atoms))
         if self.frequency is not None:
             order = np.argsort(-np.asarray(self.frequency, dtype=float), kind="stable")

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._counts import check_count, is_integer
 from skae.inspection._drawing import (
     BLUE,
     GREY,
@@ -157,7 +158,7 @@ class FeatureErrorDisplay(Display):
             If there is no such row.
         """
         X = X if hasattr(X, "shape") else np.asarray(X)
-        kept = drawn(n_rows(X), _checked_count(max_samples, "max_samples"))
+        kept = drawn(n_rows(X), check_count(max_samples, "max_samples"))
         wanted = kept if row is None else np.r_[kept, _checked_row(row, n_rows(X))]
         reached = reach(estimator, take(X, wanted), cls.__name__)
         back = reconstruct(reached.model, reached.X, cls.__name__)
@@ -252,7 +253,7 @@ class FeatureErrorDisplay(Display):
             raise ValueError("No column of X varies, so that none has an error to show.")
         # Chosen by the row, if there is one, and sorted by all rows.
         key = np.where(np.isnan(errors), -np.inf, errors if row is None else np.nan_to_num(row))
-        most = min(_checked_count(self.max_features, "max_features"), n_varying)
+        most = min(check_count(self.max_features, "max_features"), n_varying)
         largest = np.argsort(-key, kind="stable")[:most]
         self.features_ = largest[np.argsort(-errors[largest], kind="stable")]
         height = 1.3 + 0.22 * most
@@ -341,13 +342,7 @@ def _base(table: np.ndarray, is_number: np.ndarray) -> np.ndarray:
     return base
 
 
-def _checked_count(count: Any, name: str) -> int:
-    if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {count!r}.")
-    return int(count)
-
-
 def _checked_row(row: Any, n: int) -> int:
-    if not isinstance(row, (int, np.integer)) or not -n <= row < n:
+    if not is_integer(row) or not -n <= row < n:
         raise ValueError(f"row must be a position in 0 to {n - 1}; got {row!r}.")
     return int(row) % n

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from skae._counts import check_count
 from skae.inspection._drawing import Display, one_axes, set_title, shortened, shown
 from skae.inspection._rows import (
     Reached,
@@ -103,9 +104,8 @@ def _importances(
     """Give importances, what they are of, and the number of rows used."""
     if method not in _METHODS:
         raise ValueError(f"method must be 'permutation' or 'gradient'; got {method!r}.")
-    for name, value, least in (("n_repeats", n_repeats, 1), ("max_samples", max_samples, 2)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    n_repeats = check_count(n_repeats, "n_repeats")
+    max_samples = check_count(max_samples, "max_samples", 2)
     random = check_random_state(random_state)
     X = X if hasattr(X, "shape") else np.asarray(X)
     rows = take(X, drawn(n_rows(X), max_samples, random))

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._counts import check_count
 from skae.inspection._drawing import (
     PALETTE,
     Display,
@@ -172,14 +173,13 @@ class LatentTraversalDisplay(Display):
         ValueError
             If there is no such component, or its codes are all the same.
         """
-        if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
-            raise ValueError(f"n_steps must be a whole number of at least 2; got {n_steps!r}.")
+        n_steps = check_count(n_steps, "n_steps", 2)
         reached = reach(estimator, X, cls.__name__, _MOST_ROWS)
         model = reached.model
         decode = decoder(model, cls.__name__)
         Z = codes(model, reached.X)
         component = check_component(component, Z.shape[1])
-        values = _values(Z[:, component], component, int(n_steps))
+        values = _values(Z[:, component], component, n_steps)
         path = np.tile(np.median(Z, axis=0), (len(values), 1))
         path[:, component] = values
         back = decode(path)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
+from skae._counts import check_count, check_sizes, is_integer
 from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
-from skae.networks.dense import empty_linear
+from skae.networks.dense import empty_linear, n_between
 from skae.networks.dropout import Dropout
 
 
@@ -169,8 +171,9 @@ class Convolutional(Specification):
 
     def _shape(self, n_features: int) -> tuple[int, int, int]:
         """Give height, width and channels."""
-        given = (n_features,) if self.image_shape is None else tuple(self.image_shape)
-        if not 1 <= len(given) <= 3 or any(int(size) != size or size < 1 for size in given):
+        shape: Any = self.image_shape
+        given = (n_features,) if shape is None else tuple(shape) if isinstance(shape, Iterable) else ()
+        if not 1 <= len(given) <= 3 or not all(is_integer(size) and size >= 1 for size in given):
             raise ValueError(
                 "image_shape must be (height, width), (height, width, channels) or (length,), whole numbers "
                 f"of at least 1; got {self.image_shape!r}."
@@ -184,15 +187,37 @@ class Convolutional(Specification):
         full = {1: (1, *given, 1), 2: (*given, 1), 3: given}[len(given)]
         return cast(tuple[int, int, int], full)
 
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of encoder and decoder, after a check of the parameters.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        shape = self._shape(n_features)
+        self._check()
+        plan = _Plan(self, shape)
+        stages = sum(
+            n_in * n_out * math.prod(kernel)
+            for n_in, n_out, kernel in zip(plan.channels, plan.channels[1:], plan.kernels, strict=False)
+        )
+        return 2 * (stages + n_between((*plan.hidden, max(code_in, code_out))))
+
     def _check(self) -> None:
-        sizes = (*self.channels, *self.hidden_layer_sizes)
-        if not self.channels or any(int(size) != size or size < 1 for size in sizes):
-            raise ValueError(
-                "channels and hidden_layer_sizes must hold whole numbers of at least 1, and channels at "
-                "least one; "
-                f"got {self.channels!r} and {self.hidden_layer_sizes!r}."
-            )
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+        check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+        if not check_sizes(self.channels, "channels"):
+            raise ValueError(f"channels must hold at least one number; got {self.channels!r}.")
+        if check_count(self.kernel_size, "kernel_size") % 2 == 0:
             raise ValueError(f"kernel_size must be an odd number of at least 1; got {self.kernel_size!r}.")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")

@@ -1,6 +1,7 @@
 """Fully connected encoders and decoders."""
 
 import dataclasses
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal, cast
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
+from skae._counts import check_sizes
 from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.dropout import Dropout
@@ -112,12 +114,29 @@ class Dense(Specification):
         widths = (n_features, *self.hidden_layer_sizes, max(code_in, code_out))
         return max(int(n_in) * int(n_out) for n_in, n_out in pairwise(widths))
 
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of encoder and decoder, after a check of the parameters.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        self._check(code_in, code_out)
+        into, out_of = ((n_features, *self.hidden_layer_sizes, code) for code in (code_in, code_out))
+        return n_between(into) + (0 if self.tied_weights else n_between(out_of))
+
     def _check(self, code_in: int, code_out: int) -> None:
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, int) or hasattr(size, "__index__") for size in sizes) or any(
-            size < 1 for size in sizes
-        ):
-            raise ValueError(f"hidden_layer_sizes must hold whole numbers of at least 1; got {sizes!r}.")
+        check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")
         if not 0 <= self.dropout < 1:
@@ -127,6 +146,11 @@ class Dense(Specification):
                 "tied_weights=True needs a code that leaves the encoder as wide as it enters "
                 f"the decoder; here the encoder gives {code_in} outputs for {code_out} components."
             )
+
+
+def n_between(sizes: Iterable[int]) -> int:
+    """Return the number of weights between fully connected layers of some sizes."""
+    return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
 
 def empty_linear(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
@@ -216,7 +240,7 @@ class Layers(nn.Sequential):
         self.eval()
         n_in = cast(Transposed, self[0]).linear.out_features
         bias = cast(Transposed, self[-1]).bias
-        bias -= self(torch.zeros(1, n_in, device=bias.device))[0]
+        bias -= self(torch.zeros(1, n_in, dtype=bias.dtype, device=bias.device))[0]
         self.train(was_training)
 
 

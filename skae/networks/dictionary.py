@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from skae._parameters import Specification
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.dense import Dense, Layers
+from skae.networks.dense import Dense, Layers, n_between
 
 _START_ROWS = 2048
 
@@ -69,6 +69,26 @@ class Dictionary(Specification):
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         return self._readers()._row_work(n_features, code_in, code_out)
+
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of the encoder and the atoms, after a check of the parameters.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        self._readers()._check(code_in, code_out)
+        return n_between((n_features, *self.hidden_layer_sizes, code_in)) + n_features * code_out
 
     def _readers(self) -> Dense:
         return Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import rnn
 
+from skae._counts import MOST_UNITS, check_count
 from skae.networks.dense import empty_linear
 from skae.networks.sequences import SequenceSpecification
 
@@ -87,14 +88,43 @@ class Recurrent(SequenceSpecification):
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
         steps, n_values = self._shape(n_features)
+        self._check()
+        encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
+        return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
+
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of encoder and decoder, after a check of the parameters.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        n_values = self._shape(n_features)[1]
+        self._check()
+        n_gates = 4 if self.cell == "lstm" else 3
+        n_ways = 2 if self.bidirectional else 1
+        deeper = (self.n_layers - 1) * self.hidden_size * self.hidden_size
+        read = n_ways * (n_gates * (self.hidden_size * (n_values + self.hidden_size) + (n_ways + 1) * deeper))
+        written = n_gates * (self.hidden_size * (code_out + self.hidden_size) + 2 * deeper)
+        ends = n_ways * self.n_layers * code_in + self.n_layers * code_out + n_values
+        return read + written + self.hidden_size * ends
+
+    def _check(self) -> None:
         self._check_dropout()
         if self.cell not in _CELLS:
             raise ValueError(f"cell must be one of {sorted(_CELLS)}; got {self.cell!r}.")
-        for name in ("hidden_size", "n_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
-        encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
-        return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
+        check_count(self.hidden_size, "hidden_size", 1, MOST_UNITS)
+        check_count(self.n_layers, "n_layers", 1, MOST_UNITS)
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         _, n_values = self._shape(n_features)

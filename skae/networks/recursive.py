@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from skae._counts import MOST_UNITS, check_count
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.dense import empty_linear
 from skae.networks.sequences import SequenceSpecification
@@ -77,16 +78,39 @@ class Recursive(SequenceSpecification):
             If a parameter is not valid, or rows cannot be cut into so many steps.
         """
         steps, n_values = self._shape(n_features)
+        self._check()
+        split = _layer(self, self.hidden_size, 2 * self.hidden_size, generator)
+        encoder = RecursiveEncoder(self, steps, n_values, code_in, split, generator)
+        return encoder, RecursiveDecoder(self, steps, n_values, code_out, split, generator)
+
+    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
+        """Count the weights of encoder and decoder, after a check of the parameters.
+
+        Parameters
+        ----------
+        n_features, code_in, code_out : int
+            As for `build`.
+
+        Returns
+        -------
+        n_weights : int
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid.
+        """
+        n_values = self._shape(n_features)[1]
+        self._check()
+        return self.hidden_size * (4 * self.hidden_size + 2 * n_values + code_in + code_out)
+
+    def _check(self) -> None:
         self._check_dropout()
-        if self.hidden_size < 1:
-            raise ValueError(f"hidden_size must be at least 1; got {self.hidden_size!r}.")
+        check_count(self.hidden_size, "hidden_size", 1, MOST_UNITS)
         if self.merging not in ("balanced", "greedy"):
             raise ValueError(f"merging must be 'balanced' or 'greedy'; got {self.merging!r}.")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")
-        split = _layer(self, self.hidden_size, 2 * self.hidden_size, generator)
-        encoder = RecursiveEncoder(self, steps, n_values, code_in, split, generator)
-        return encoder, RecursiveDecoder(self, steps, n_values, code_out, split, generator)
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         steps, _ = self._shape(n_features)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from torch import nn
 
+from skae._counts import is_integer
 from skae._parameters import Specification
 from skae.networks.dropout import Dropout
 
@@ -79,10 +80,10 @@ class SequenceSpecification(Specification):
     def _shape(self, n_features: int) -> tuple[int, int]:
         """Give the number of time steps of a row and the values of each."""
         steps = n_features if self.n_timesteps is None else self.n_timesteps
-        if int(steps) != steps or steps < 1 or n_features % int(steps):
+        if not is_integer(steps) or steps < 1 or n_features % steps:
             raise ValueError(
                 f"n_timesteps={self.n_timesteps!r} does not cut rows of {n_features} values into equal "
                 "steps: "
                 "rows must be sequences flattened step by step, n_timesteps times the values of a step."
             )
-        return int(steps), n_features // int(steps)
+        return int(steps), int(n_features // steps)

@@ -57,7 +57,7 @@ class _Table(NamedTuple):
         """Return the weighted sum of squares of the cells."""
         return self.weights[:, 0] @ torch.linalg.vector_norm(self.cells, dim=1, dtype=torch.float64).square()
 
-    def count(self) -> torch.Tensor:
+    def n_there(self) -> torch.Tensor:
         """Return the weighted number of cells that are there."""
         every = self.weights.sum() * self.cells.shape[1]
         return (every - (self.missing.T @ self.weights[self.rows]).sum()).clamp_min(1)
@@ -90,7 +90,7 @@ def learn(
     rows = rows[:n_rows] if known.all() else rows[:n_rows, known]
     table = _table(rows, None if weight is None else weight[:n_rows])
     loadings, noise = _start(table, rank, least_noise)
-    squares, count, before = table.squares(), table.count(), noise
+    squares, count, before = table.squares(), table.n_there(), noise
     eye = torch.eye(rank, dtype=torch.float64, device=rows.device)
     read, products = (table.cells @ loadings.to(table.cells)).double(), table.products(loadings)
     for _ in range(_N_ROUNDS):

@@ -22,6 +22,7 @@ def pretrain(
     objective: Objective,
     rows: torch.Tensor,
     *,
+    n_components: int,
     batch_size: int,
     n_epochs: int,
     make_step: Callable[[Autoencoder, Objective, int], Step],
@@ -42,6 +43,8 @@ def pretrain(
         Has measured the rows.
     rows : tensor of shape (n_rows, n_features)
         Centred and scaled.
+    n_components : int
+        Width of the code.
     batch_size, n_epochs : int
         For each layer.
     make_step : callable
@@ -51,11 +54,12 @@ def pretrain(
     """
     encoder, decoder = cast(Any, network.encoder), cast(Any, network.decoder)
     stages = list(zip(encoder.parts(), reversed(decoder.parts()), strict=True))
+    last = len(stages) - 1
     if network.linear_encoder is not None:
         stages.pop()
     first = objective
     for index, (into, out_of) in enumerate(stages):
-        layer = Autoencoder(into, out_of, Bottleneck())
+        layer = Autoencoder(into, out_of, _Leading(n_components) if index == last else Bottleneck())
         if index == 0:
             objective = Objective(first.reconstruction, {}, first.corruption, first.emphasis)
             # The last layer of the decoder starts at zero beside a linear path, which is not here now.
@@ -75,6 +79,24 @@ def pretrain(
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
     if network.linear_encoder is not None:
         decoder.start_at_zero()
+
+
+class _Leading(Bottleneck):
+    """The first outputs of an encoder alone: where it says how sure it is of a code as well, the code.
+
+    Parameters
+    ----------
+    n_components : int
+        How many.
+    """
+
+    def __init__(self, n_components: int) -> None:
+        super().__init__()
+        self.n_components = n_components
+
+    def read(self, pre: torch.Tensor) -> torch.Tensor:
+        """Cut what the encoder put out."""
+        return pre[:, : self.n_components]
 
 
 def _for_hidden(rows: torch.Tensor, first: Objective) -> Objective:

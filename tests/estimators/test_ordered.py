@@ -270,7 +270,7 @@ def test_what_has_no_order_says_so():
 
 @pytest.mark.parametrize("size", [0, 7, 2.0, "2", True])
 def test_sizes_that_are_not_there_are_refused(model, size):
-    with pytest.raises(ValueError, match="between 1 and the 6"):
+    with pytest.raises(ValueError, match="n_components must be a whole number in 1 to 6"):
         model.truncated(size)
     with pytest.raises(ValueError, match="7 columns"):
         model.inverse_transform(np.zeros((2, 7)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -162,7 +163,7 @@ def test_the_most_excited_rows_come_first(mixtures):
     rows = model.top_activating(X, component, n=5)
     codes = model.transform(X)[:, component]
     np.testing.assert_array_equal(codes[rows], np.sort(codes)[::-1][:5])
-    with pytest.raises(ValueError, match="component must be in 0 to 39"):
+    with pytest.raises(ValueError, match="component must be a whole number in 0 to 39"):
         model.top_activating(X, 40)
 
 
@@ -249,3 +250,22 @@ def test_partial_fit_pushes_with_the_whole_penalty(mixtures):
             model.partial_fit(X[:300])
         sizes.append(np.abs(model.transform(X)).sum())
     assert sizes[1] < 0.7 * sizes[0]
+
+
+@pytest.mark.parametrize(("inference", "settings"), [("lasso", {"alpha": 1e-6}), ("omp", {"n_active": 8})])
+def test_searches_warn_once_and_leave_the_global_generator_alone(inference, settings):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 2)) @ random.normal(size=(2, 8))
+    settings = {"inference": inference, "max_iter": 3, "random_state": 0, **settings}
+    model = SparseAutoencoderTransformer(30, **settings).fit(X)
+    if inference == "omp":
+        # Collinear atoms: after the first one nothing can be added.
+        model.network_.decoder.directions[:, 1:] = model.network_.decoder.directions[:, :1]
+    before = np.random.get_state()
+    with pytest.warns(ConvergenceWarning, match=f"inference='{inference}' ended early for") as caught:
+        codes = model.transform(X)
+    assert len(caught) == 1
+    assert np.isfinite(codes).all()
+    after = np.random.get_state()
+    assert before[2] == after[2]
+    np.testing.assert_array_equal(before[1], after[1])

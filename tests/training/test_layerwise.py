@@ -9,8 +9,9 @@ from skae import (
     ContractiveAutoencoderTransformer,
     DenoisingAutoencoderTransformer,
     SparseAutoencoderTransformer,
+    VariationalAutoencoderTransformer,
 )
-from skae.networks import Convolutional, Recurrent
+from skae.networks import Convolutional, Dense, Recurrent
 
 DEEP = {"hidden_layer_sizes": (32, 16, 12), "max_iter": 5, "random_state": 0}
 
@@ -106,3 +107,29 @@ def test_recirculation_goes_on_over_parts(digits):
         model.partial_fit(part)
     assert model.n_iter_ == 4
     assert torch.isfinite(model.network_.encoder[-1].weight).all()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Dense((8, 4)),
+        Dense((8, 4), tied_weights=True),
+        Dense((8, 4), tied_weights=True, batch_norm=True, dropout=0.2),
+        Convolutional((2, 2), channels=(3,), hidden_layer_sizes=(4,)),
+    ],
+)
+@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_layers_of_small_tables_are_trained_in_float64(wine, network, linear_path, solver):
+    settings = {"network": network, "linear_path": linear_path, "solver": solver, "max_iter": 1}
+    model = AutoencoderTransformer(2, pretrain="layerwise", early_stopping=False, random_state=0, **settings)
+    assert np.isfinite(model.fit_transform(wine[:150, :4])).all()
+    assert next(model.network_.parameters()).dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("network", [Dense((8, 4)), Convolutional((2, 2), channels=(3,))])
+def test_the_layer_next_to_a_code_with_variances_learns_means(wine, network):
+    settings = {"pretrain": "layerwise", "linear_path": False, "network": network, "max_iter": 5}
+    model = VariationalAutoencoderTransformer(2, early_stopping=False, random_state=0, **settings)
+    assert model.fit_transform(wine[:150, :4]).shape == (150, 2)

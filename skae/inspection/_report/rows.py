@@ -1,7 +1,6 @@
 """The rows of a report: checked, sampled, taken through a Pipeline, and as they are shown."""
 
 import os
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
+from skae._counts import is_integer
 from skae._extras import import_extra
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
@@ -101,8 +101,7 @@ def check_points(max_points: Any) -> int:
     ValueError
         If a browser could not draw as many, or if there are too few to see anything.
     """
-    is_whole = isinstance(max_points, Integral) and not isinstance(max_points, bool)
-    if not is_whole or not 10 <= int(max_points) <= MOST_POINTS:
+    if not is_integer(max_points) or not 10 <= int(max_points) <= MOST_POINTS:
         raise ValueError(f"max_points must be a whole number from 10 to {MOST_POINTS:,}; got {max_points!r}.")
     return int(max_points)
 
