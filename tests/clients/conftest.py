@@ -1,8 +1,22 @@
+"""skae inside other software, used as its own users do.
+
+Each module needs what it is named after; the extra `clients` has all but sktime, see `test_sktime.py`::
+
+    pip install -c constraints.txt -e ".[test,clients]" && pytest -m clients
+"""
+
 from fnmatch import fnmatchcase
 
 import numpy as np
+import pandas as pd
 import pytest
 from borrowed_tests import REASONS
+from sklearn.datasets import load_breast_cancer, load_iris
+
+
+def pytest_ignore_collect(config):
+    """Import no client in a run that leaves their tests out."""
+    return True if "not clients" in config.option.markexpr else None
 
 
 def pytest_configure(config):
@@ -33,3 +47,39 @@ def global_random_seed():
 @pytest.fixture
 def global_dtype():
     return np.float64
+
+
+# Tables of our own tests.
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """150 rows of 4 columns as a DataFrame, and the species."""
+    return load_iris(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(scope="session")
+def cancer():
+    """300 rows of 30 columns and whether a tumour is benign."""
+    X, y = load_breast_cancer(return_X_y=True)
+    return X[:300], y[:300]
+
+
+@pytest.fixture(scope="session")
+def mixed():
+    """A DataFrame of 200 rows with numbers, gaps, text and categories, and a target of two classes."""
+    random = np.random.RandomState(0)
+    latent = random.standard_normal(200)
+    height = latent + 0.3 * random.standard_normal(200)
+    height[random.uniform(size=200) < 0.1] = np.nan
+    colour = pd.cut(latent + 0.3 * random.standard_normal(200), 3, labels=["red", "green", "blue"])
+    X = pd.DataFrame(
+        {
+            "height": height,
+            "width": latent * 2 + random.standard_normal(200),
+            "rooms": random.randint(1, 6, 200).astype("int64"),
+            "colour": colour.astype(str),
+            "town": pd.Categorical(np.where(random.uniform(size=200) < 0.5, "Perth", "Cairns")),
+        }
+    )
+    return X, (latent > 0).astype(int)
