@@ -5,6 +5,7 @@ A stream a purpose, so that using more of one (a new kind of noise) leaves the o
 are never touched.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,15 @@ class Streams:
     def numpy(self, name: str, index: int = 0) -> np.random.RandomState:
         """Give a numpy generator at the start of a stream, for scikit-learn's functions."""
         return np.random.RandomState(self.seed(name, index) % 2**32)
+
+
+def normal(
+    shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Draw from the standard normal distribution, whatever torch's default dtype and device are."""
+    return torch.randn(tuple(shape), generator=generator, dtype=dtype, device=generator.device)
+
+
+def uniform(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Draw from [0, 1), whatever torch's default dtype and device are."""
+    return torch.rand(tuple(shape), generator=generator, dtype=torch.float32, device=generator.device)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 
-from skae._random import Streams
+from skae._random import Streams, normal
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
@@ -108,7 +108,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         draw = (lambda mean: cast(Any, reconstruction).sample(mean, generator)) if self._is_mixed() else None
         X = self._codec.decode(codes.numpy().astype(np.float64), draw if noise else None)
         if noise and np.any(self._codec.centred):
-            drawn = torch.randn(X.shape, generator=generator, dtype=torch.float64).numpy()
+            drawn = normal(X.shape, generator, torch.float64).numpy()
             X += np.where(self._codec.centred, np.sqrt(cast(Any, self).noise_variance_) * drawn, 0.0)
         return self._as_given(X)
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils import metadata_routing
 
-from skae._random import Streams
+from skae._random import Streams, normal
 from skae.estimators._cells import fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
@@ -199,7 +199,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
         generator = Streams(random_state).torch("noise")
-        codes = torch.randn(n_samples, self.n_components_, generator=generator, dtype=torch.float64)
+        codes = normal((n_samples, self.n_components_), generator, torch.float64)
         reconstruction = self._likelihood()
         draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
         return self._as_given(self._codec.decode(codes.numpy(), draw))
@@ -226,7 +226,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         X = self._validated(X)
         mean, deviation = self._codes(X), self._codec.measure(X, _deviations)
         generator = Streams(random_state).torch("noise")
-        noise = torch.randn((n_samples, *mean.shape), generator=generator).numpy()
+        noise = normal((n_samples, *mean.shape), generator).numpy()
         return mean + deviation * noise.astype(mean.dtype)
 
     def sample_missing(self, X: Any, n_samples: int = 1, random_state: Any = None) -> list[Any]:
@@ -259,11 +259,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
         def codes(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             pre, target = network.pre_code(rows), reconstruction.target(rows)
-            noise = torch.randn(_N_CANDIDATES * len(pre), self.n_components_, generator=generator).to(pre)
+            noise = normal((_N_CANDIDATES * len(pre), self.n_components_), generator).to(pre)
             weights = log_weights(network, reconstruction, pre, target, noise).softmax(0)
             chosen = torch.multinomial(weights.T, 1, generator=generator)[:, 0]
             drawn = network.bottleneck(pre, noise).reshape(_N_CANDIDATES, len(pre), -1)
-            return drawn[chosen, torch.arange(len(pre))]
+            return drawn[chosen, torch.arange(len(pre), device=pre.device)]
 
         tables = []
         for _ in range(n_samples):
@@ -294,7 +294,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         check_is_fitted(self, "network_")
         check_count(n_importance, "n_importance")
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
-        draws = torch.randn(n_draws, self.n_components_, generator=torch.Generator().manual_seed(0))
+        draws = normal((n_draws, self.n_components_), torch.Generator().manual_seed(0))
         if n_importance == 1:
             draws = torch.cat([draws, -draws])
         likelihood = self._likelihood()

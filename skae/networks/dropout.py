@@ -25,7 +25,7 @@ class Dropout(nn.Module):
         """Zero units while training; give `x` back otherwise."""
         if not self.training:
             return x
-        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.p
+        keep = torch.rand(x.shape, generator=self.generator, device=x.device, dtype=torch.float32) >= self.p
         return x * keep / (1 - self.p)
 
     def __getstate__(self) -> dict:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from skae._random import normal
 from skae.objectives.by_column import (
     LARGEST_EXPONENT,
     ByColumn,
@@ -112,7 +113,7 @@ def _gaussian_cells(
 def _gaussian_sample(
     whole: Likelihood, mean: torch.Tensor, part: Part, generator: torch.Generator
 ) -> torch.Tensor:
-    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+    noise = normal(mean.shape, generator, mean.dtype)
     return mean + whole.variance_of(part).sqrt() * noise
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from skae._random import normal, uniform
+
 Prior = Callable[[int, int, torch.Generator], torch.Tensor]
 
 _N_CLUSTERS = 10
@@ -15,11 +17,11 @@ _RADIUS, _SPREAD = 1.5, 0.18
 
 
 def _normal(n_rows: int, n_components: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(n_rows, n_components, generator=generator, device=generator.device)
+    return normal((n_rows, n_components), generator)
 
 
 def _uniform(n_rows: int, n_components: int, generator: torch.Generator) -> torch.Tensor:
-    return 2 * torch.rand(n_rows, n_components, generator=generator, device=generator.device) - 1
+    return 2 * uniform((n_rows, n_components), generator) - 1
 
 
 def _mixture(n_rows: int, n_components: int, generator: torch.Generator) -> torch.Tensor:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from skae._random import normal
 from skae.networks.bottlenecks.base import Bottleneck
 
 # Deviations of codes between e^-6 and e^3: what lies beyond is a step gone wrong.
@@ -56,7 +57,7 @@ class Gaussian(Bottleneck):
     def draw(self, n_rows: int, generator: torch.Generator) -> torch.Tensor:
         """Draw standard normal noise, (n_draws * n_rows, n_components)."""
         shape = (self.n_draws * n_rows, self.n_kept)
-        return torch.randn(shape, generator=generator, device=generator.device)
+        return normal(shape, generator)
 
     def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
         """Give one code for each row of noise: all rows by the first draw, then by the next."""
