@@ -4,6 +4,7 @@ Between the estimators, which know scikit-learn, and the loop, which knows neith
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from skae._random import Streams
 from skae.estimators import _defaults
 from skae.estimators._building import build, row_work
 from skae.estimators._fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
-from skae.estimators._rows import Layout, Rows
+from skae.estimators._rows import CHUNK, Layout, Rows
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
@@ -83,7 +84,7 @@ class Fitting:
         self.streams = streams
         self.layout = layout
         self.start = start
-        self.has_gaps = bool(rows.target.isnan().any() or rows.seen.isnan().any())
+        self.has_gaps = rows.has_gaps
 
     @property
     def n_rows(self) -> int:
@@ -128,14 +129,17 @@ class Fitting:
         objective = self.make_objective()
         objective.has_gaps = self.has_gaps
         gaps = self._gaps(objective, table)
-        rows = table.target
-        if self.has_gaps:
-            rows = rows.nan_to_num() if gaps is None else gaps(rows)[0]
+        rows = self._filled(table.target, gaps)
         weighted = table._replace(target=rows).scaled()
         axes = principal_axes(weighted, self.estimator._n_pca_components(), generator)
-        # What is measured or started at single rows sees as many, drawn by their weights.
-        drawn = table._replace(target=rows).drawn(self.streams.torch("split", index))
-        objective.measure(drawn)
+
+        @functools.cache
+        def drawn() -> torch.Tensor:
+            # What is measured or started at single rows sees as many, drawn by their weights.
+            return table._replace(target=rows).drawn(self.streams.torch("split", index))
+
+        if objective.measures:
+            objective.measure(drawn())
         if self.start is not None:
             network, previous = self.start
             # Parameters of the estimator may have changed since; what was learnt or measured stays.
@@ -145,7 +149,7 @@ class Fitting:
             gaps.set_to(axes, weighted)
         network = build(self.estimator, self.rows.target.shape[1], generator, gaps).to(rows).eval()
         if hasattr(network.encoder, "start_at"):
-            network.encoder.start_at(drawn, network.bottleneck, generator)  # type: ignore[operator]
+            network.encoder.start_at(drawn(), network.bottleneck, generator)  # type: ignore[operator]
         if self.estimator.pretrain is not None:
             self._pretrain(network, objective, rows, index)
         if self.estimator.init == "pca" and network.linear_encoder is not None:
@@ -155,6 +159,16 @@ class Fitting:
         if isinstance(objective, Nested):
             objective.start(network, table.target, rows)
         return network, objective, axes
+
+    def _filled(self, rows: torch.Tensor, gaps: Gaps | None) -> torch.Tensor:
+        """Return rows (n, n_features) without gaps; themselves where there are none."""
+        if not self.has_gaps:
+            return rows
+        fill = torch.nan_to_num if gaps is None else (lambda part: gaps(part)[0])
+        filled = torch.empty_like(rows)
+        for part, target in zip(rows.split(CHUNK), filled.split(CHUNK), strict=True):
+            target.copy_(fill(part))
+        return filled
 
     def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
         """Give what fills gaps, fitted if there are any; None where the encoder has a way of its own."""

@@ -11,6 +11,9 @@ from sklearn.model_selection import train_test_split
 from skae._random import Streams
 from skae.estimators import _defaults
 
+# Rows of a part, where what is computed of all rows would need a copy of them.
+CHUNK = 8192
+
 
 class Rows(NamedTuple):
     """Rows on the device, centred and scaled."""
@@ -23,6 +26,12 @@ class Rows(NamedTuple):
     def seen(self) -> torch.Tensor:
         """What the encoder sees."""
         return self.target if self.inputs is None else self.inputs
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any cell is NaN."""
+        tables = (self.target,) if self.inputs is None else (self.target, self.inputs)
+        return any(bool(part.isnan().any()) for table in tables for part in table.split(CHUNK))
 
     def take(self, index: Any) -> "Rows":
         """Select some."""
@@ -69,8 +78,8 @@ def average(rows: Rows, function: Callable[[torch.Tensor], torch.Tensor]) -> tor
     """
     total, count = torch.zeros((), dtype=torch.float64), 0.0
     with torch.inference_mode():
-        for start in range(0, len(rows.target), 8192):
-            part = rows.take(slice(start, start + 8192))
+        for start in range(0, len(rows.target), CHUNK):
+            part = rows.take(slice(start, start + CHUNK))
             values = function(part.seen.cpu()).double()
             weight = torch.ones(len(values), dtype=torch.float64)
             if part.weight is not None:

@@ -5,7 +5,6 @@ large unit costs no digits. Knows no training.
 """
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -71,26 +70,43 @@ def measure(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
     """
     if weight is not None:
         return _measure_weighted(X, weight)
-    has_gaps = bool(np.isnan(X.sum()))
-    mean, total = (np.nanmean, np.nansum) if has_gaps else (np.mean, np.sum)
-    # A column of NaN alone has no mean, and no cell that one could be taken from.
-    centre = np.nan_to_num(_quietly(mean, X))
-    squares = sum(float(total(np.square(X[part] - centre))) for part in chunks(X))
-    scale = float(np.sqrt(squares / (X.size - (np.isnan(X).sum() if has_gaps else 0))))
+    if np.isnan(X.sum()):
+        centre, n_cells = _means_of_known(X)
+        squares = sum(float(np.nansum(np.square(X[part] - centre))) for part in chunks(X))
+    else:
+        centre, n_cells = np.mean(X, axis=0, dtype=np.float64), X.size
+        squares = sum(float(np.sum(np.square(X[part] - centre))) for part in chunks(X))
+    return _framed(X, centre, squares / n_cells)
+
+
+def _means_of_known(X: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the mean of each column over its cells that are there, 0 where none is, and their number."""
+    total, counts = np.zeros((1, X.shape[1])), np.zeros(X.shape[1], dtype=np.int64)
+    for part in chunks(X):
+        gaps = np.isnan(X[part])
+        counts += len(gaps) - gaps.sum(axis=0)
+        # Row by row from where the last part ended: the sum is that of all rows at once, to the last bit.
+        total[0] = np.concatenate([total, np.where(gaps, 0.0, X[part])]).sum(axis=0)
+    return total[0] / np.maximum(counts, 1), int(counts.sum())
+
+
+def _framed(X: np.ndarray, centre: np.ndarray, mean_square: float) -> Frame:
     # What is left of constant columns after centring is rounding of their values.
     rounding = 10 * np.finfo(X.dtype).eps * float(np.abs(centre).max())
+    scale = float(np.sqrt(mean_square))
     return Frame(centre, scale if scale > rounding else 1.0)
 
 
 def _measure_weighted(X: np.ndarray, weight: np.ndarray) -> Frame:
-    there = ~np.isnan(X)
-    counts = weight @ there
-    known = np.where(there, X, 0.0)
-    centre = weight @ known / np.maximum(counts, np.finfo(float).tiny)
-    squares = float((weight @ np.where(there, known - centre, 0.0) ** 2).sum())
-    scale = float(np.sqrt(squares / max(counts.sum(), np.finfo(float).tiny)))
-    rounding = 10 * np.finfo(X.dtype).eps * float(np.abs(centre).max())
-    return Frame(centre, scale if scale > rounding else 1.0)
+    parts = chunks(X)
+    counts = sum(weight[part] @ ~np.isnan(X[part]) for part in parts)
+    totals = sum(weight[part] @ np.nan_to_num(X[part]) for part in parts)
+    centre = totals / np.maximum(counts, np.finfo(float).tiny)
+    squares = sum(
+        float((weight[part] @ np.where(np.isnan(X[part]), 0.0, X[part] - centre) ** 2).sum())
+        for part in parts
+    )
+    return _framed(X, centre, squares / max(float(np.sum(counts)), np.finfo(float).tiny))
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
@@ -114,12 +130,6 @@ def weights_to(weight: np.ndarray, like: torch.Tensor, order: np.ndarray | None 
         weight = weight / weight.mean()
     weight = weight[slice(None) if order is None else order]
     return torch.from_numpy(weight)[:, None].to(like)
-
-
-def _quietly(mean: Callable[..., np.ndarray], X: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return mean(X, axis=0, dtype=np.float64)
 
 
 def to_rows(

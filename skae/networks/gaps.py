@@ -14,6 +14,7 @@ from skae.networks.principal_axes import EXACT_SIZE, PrincipalAxes
 _MAX_RANK = 8
 _N_ROUNDS = 30
 _START_ROWS = 10_000
+_CHUNK = 8192
 _LEAST_NOISE = 1e-3
 
 
@@ -94,7 +95,7 @@ class Gaps(nn.Module):
         weight : tensor of shape (n, 1), optional
             Weights of rows.
         """
-        self.known.copy_((~rows.isnan()).any(0))
+        self.known.copy_(torch.stack([(~part.isnan()).any(0) for part in rows.split(_CHUNK)]).any(0))
         rank = self.loadings.shape[1]
         if not rank:
             return
@@ -121,7 +122,8 @@ class Gaps(nn.Module):
         """Take the linear model from the PCA of rows (n, n_features) without gaps."""
         rank = min(self.loadings.shape[1], len(axes.deviations))
         variances = axes.deviations[:rank].square()
-        left = float(rows.square().sum(dtype=torch.float64)) / len(rows) - float(variances.sum())
+        squares = sum(float(part.square().sum(dtype=torch.float64)) for part in rows.split(_CHUNK))
+        left = squares / len(rows) - float(variances.sum())
         noise = max(_LEAST_NOISE, left / max(1, rows.shape[1] - rank))
         lengths = (variances - noise).clamp_min(0).sqrt()
         self.loadings[:, :rank] = (axes.axes[:rank].T * lengths).to(self.loadings)

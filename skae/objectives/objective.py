@@ -67,6 +67,12 @@ class Objective(nn.Module):
         self.progress = 1.0
         self.warms_up = True
 
+    @property
+    def measures(self) -> bool:
+        """Whether any part takes something of the training rows."""
+        parts = (self.revival, self.corruption, *self.penalties.values())
+        return any(hasattr(part, "measure") for part in parts)
+
     def measure(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""
         for penalty in self.penalties.values():
