@@ -181,7 +181,7 @@ def test_scikit_learn_checks_of_defaults(estimator, check):
     check(estimator)
 
 
-# scikit-learn leaves these two out of its list, since they are about what users set for all estimators at once.
+# scikit-learn leaves these two out of its list: they are about what users set for all estimators at once.
 OUTPUTS = [check_global_output_transform_pandas, check_global_set_output_transform_polars]
 
 
