@@ -1,19 +1,32 @@
 """Cells and columns of tables as users have them: DataFrames, and arrays of numbers or of anything."""
 
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from skae._extras import import_extra
+from skae.estimators._dtypes import cast_back
+
+# numpy counts durations among its integers.
+_MOMENTS = (np.datetime64, np.timedelta64)
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a value stands for nothing: None, NaN, NaT or pandas' NA."""
-    return (
-        value is None
-        or type(value).__name__ in ("NAType", "NaTType")
-        or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
-    )
+    """Whether a value stands for nothing: None, NaN, NaT or pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, (float, np.floating)):
+        return bool(np.isnan(value))
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return isinstance(value, _MOMENTS) and bool(np.isnat(value))
+
+
+def is_real(kind: type) -> bool:
+    """Whether a type is of numbers or truth values, no dates among them."""
+    return issubclass(kind, (Real, Decimal, bool, np.bool_)) and not issubclass(kind, _MOMENTS)
 
 
 def column_of(X: Any, j: int) -> Any:
@@ -22,16 +35,29 @@ def column_of(X: Any, j: int) -> Any:
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray:
-    """Give numbers as float64, NaN where something is missing."""
-    if values.dtype == object:
-        values = np.array([np.nan if is_missing(value) else value for value in values], dtype=object)
-    return values.astype(np.float64)
+    """Return numbers as float64, NaN where something is missing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is anything that is no number: a date, say, for which numpy has one.
+    """
+    if values.dtype != object:
+        return values.astype(np.float64)
+    values = np.array([np.nan if is_missing(value) else value for value in values.tolist()], dtype=object)
+    odd = [kind for kind in set(map(type, values)) if not (is_real(kind) or issubclass(kind, str))]
+    if odd:
+        raise TypeError(f"{odd[0].__name__} is no number")
+    try:
+        return values.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError("a whole number is too large for float64") from error
 
 
 def values_of(column: Any) -> np.ndarray:
     """Give the values of a column as an array: numbers as they are, anything else as objects."""
     dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+    if is_plain(dtype):
         return np.asarray(column)
     if is_number(dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -39,31 +65,149 @@ def values_of(column: Any) -> np.ndarray:
 
 
 def missing_cells(table: Any) -> np.ndarray:
-    """Tell which cells of a DataFrame or array are missing."""
+    """Return which cells of a DataFrame or array are missing."""
     if hasattr(table, "iloc"):
-        return table.isna().to_numpy()
-    if table.dtype.kind in "US":
+        missing = table.isna().to_numpy()
+        for j, dtype in enumerate(table.dtypes):
+            if not isinstance(dtype, np.dtype) and is_number(dtype):
+                # Columns of pandas and Arrow tell NaN, as divisions leave it, from what is missing.
+                missing[:, j] |= np.isnan(values_of(column_of(table, j)))
+        return missing
+    if table.dtype.kind in "biuUS":
         return np.zeros(table.shape, dtype=bool)
     if table.dtype == object:
-        return np.array([[is_missing(value) for value in row] for row in table])
+        return np.array([is_missing(value) for value in table.ravel().tolist()], bool).reshape(table.shape)
     return np.isnan(table)
 
 
+def with_gaps(table: Any, value: Any) -> Any:
+    """Return a table in which cells that hold a value are missing, in columns that can hold what is missing.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray of shape (n_samples, n_features)
+        Left as it is. Arrays of text become arrays of objects, whole numbers of a DataFrame nullable ones.
+    value : object
+        What stands for a missing cell, beside what always does.
+
+    Returns
+    -------
+    table : DataFrame or ndarray of shape (n_samples, n_features)
+    """
+    if not hasattr(table, "iloc"):
+        table = table.astype(object) if table.dtype.kind in "UST" else table.copy()
+        if not is_missing(value):
+            table[_equal(table, value)] = np.nan
+        return table
+    columns = [column_of(table, j) for j in range(table.shape[1])]
+    if is_missing(value):
+        return table
+    for j, column in enumerate(columns):
+        marked = _equal(np.asarray(column) if is_plain(column.dtype) else np.asarray(column, object), value)
+        if marked.any():
+            columns[j] = _nullable(column).mask(marked)
+    return joined(columns, table)
+
+
+def _equal(values: np.ndarray, value: Any) -> np.ndarray:
+    """Return which of several values equal one, of whatever type."""
+    if values.dtype == object:
+        found = (not is_missing(one) and bool(one == value) for one in values.ravel().tolist())
+        return np.fromiter(found, bool, values.size).reshape(values.shape)
+    if not is_real(type(value)):
+        return np.zeros(values.shape, dtype=bool)
+    try:
+        return np.asarray(values == float(value))
+    except OverflowError:  # larger than any float
+        return np.zeros(values.shape, dtype=bool)
+
+
+def _nullable(column: Any) -> Any:
+    """Return a column of whole numbers or truth values in a dtype that may miss some; others as they are."""
+    dtype = column.dtype
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biu":
+        return column
+    return column.astype(
+        "boolean" if dtype.kind == "b" else dtype.name.replace("int", "Int").replace("u", "U")
+    )
+
+
+def joined(columns: list[Any], like: Any) -> Any:
+    """Return a DataFrame of columns with the labels of another one."""
+    import pandas
+
+    # By position: names may be there twice.
+    return pandas.DataFrame(dict(enumerate(columns)), index=like.index).set_axis(like.columns, axis=1)
+
+
+def with_index_of(rows: Any, back: Any) -> Any:
+    """Return a new DataFrame with the index of the rows it comes from, anything else as it is."""
+    return back.set_axis(rows.index) if hasattr(back, "iloc") and hasattr(rows, "iloc") else back
+
+
 def fill(table: Any, decoded: Any) -> Any:
-    """Give a table whose missing cells are taken from another one."""
+    """Return a table whose missing cells are taken from another one, in the dtypes of the table.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray of shape (n_samples, n_features)
+        Left as it is.
+    decoded : DataFrame or ndarray of shape (n_samples, n_features)
+        Rows without gaps, in the dtypes of training.
+
+    Returns
+    -------
+    filled : DataFrame or ndarray of shape (n_samples, n_features)
+        A DataFrame where both are.
+    """
     missing = missing_cells(table)
     if not hasattr(table, "iloc"):
         decoded = decoded.to_numpy() if hasattr(decoded, "iloc") else decoded
-        return np.where(missing, decoded, table).astype(table.dtype, copy=False)
+        # What is no number does not go into an array of numbers, even if that misses everything.
+        dtype = table.dtype if decoded.dtype != object else object
+        return np.where(missing, decoded, table).astype(dtype, copy=False)
     if not hasattr(decoded, "iloc"):
-        return np.where(missing, decoded, table.to_numpy(dtype=decoded.dtype))
-    filled = table.copy()
-    for j, name in enumerate(table.columns):
-        if missing[:, j].any():
-            column = column_of(table, j).copy()
-            column[missing[:, j]] = column_of(decoded, j).to_numpy()[missing[:, j]]
-            filled[name] = column
-    return filled
+        return np.where(missing, decoded, table.to_numpy(dtype=decoded.dtype, na_value=np.nan))
+    columns = [
+        _filled(column_of(table, j), column_of(decoded, j), missing[:, j])
+        if missing[:, j].any()
+        else column_of(table, j)
+        for j in range(table.shape[1])
+    ]
+    return joined(columns, table)
+
+
+def _filled(column: Any, decoded: Any, missing: np.ndarray) -> Any:
+    """Return a column whose missing cells come from another one, in its own dtype if they fit."""
+    dtype = column.dtype
+    if hasattr(dtype, "fill_value"):
+        # Sparse columns cannot be written to.
+        return _filled(column.sparse.to_dense(), decoded, missing).astype(dtype)
+    values = decoded[missing]
+    if hasattr(dtype, "categories"):
+        found = values.dropna().unique()
+        column = column.cat.add_categories([one for one in found if one not in dtype.categories])
+    elif is_number(dtype) and is_number(values.dtype):
+        if dtype != values.dtype:
+            values = cast_back(values_of(values).astype(np.float64), dtype)
+    elif dtype.kind != "O" and not (is_text(dtype) and all(isinstance(one, str) for one in values)):
+        if missing.all():
+            # A dtype of nothing but gaps, as of floats that are NaN.
+            return decoded.set_axis(column.index)
+        column = column.astype(object)
+    column = column.copy()
+    column[missing] = values.array if is_number(values.dtype) else np.asarray(values, dtype=object)
+    return column
+
+
+def is_text(dtype: Any) -> bool:
+    """Whether a column of a DataFrame has a dtype for text alone."""
+    return getattr(dtype, "kind", None) == "U" or issubclass(getattr(dtype, "type", object), str)
+
+
+def is_plain(dtype: Any) -> bool:
+    """Whether a dtype is one of numpy's of numbers."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
 def is_number(dtype: Any) -> bool:

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from skae.estimators._checks import is_integer
 
-def positions(columns: Sequence[Any], names: Sequence[str] | None, n_features: int, what: str) -> list[int]:
-    """Give the positions of columns that are named or numbered.
+
+def positions(columns: Sequence[Any], names: Sequence[Any] | None, n_features: int, what: str) -> list[int]:
+    """Return the positions of columns that are named or numbered.
 
     Parameters
     ----------
-    columns : sequence of str or int
-    names : sequence of str, optional
+    columns : sequence of names or int
+        Whole numbers are positions. Names are text as a rule, tuples where columns have several levels.
+    names : sequence, optional
         The names of all columns, where there are any.
     n_features : int
         Number of columns.
@@ -26,17 +29,36 @@ def positions(columns: Sequence[Any], names: Sequence[str] | None, n_features: i
     Raises
     ------
     ValueError
-        If a column is not there.
+        If a column is not there or named twice, or a number may mean two of them.
     """
-    known = {} if names is None else {name: index for index, name in enumerate(names)}
-    found = []
-    for column in columns:
-        index = known.get(column) if isinstance(column, str) else int(column)
-        if index is None or not 0 <= index < n_features:
-            listed = f"the columns {list(known)[:10]}" if known else f"columns 0 to {n_features - 1}, unnamed"
-            raise ValueError(f"{what} names column {column!r}, but X has {listed}.")
-        found.append(index)
+    places = {name: index for index, name in enumerate(() if names is None else names)}
+    found = [_position(column, places, n_features, what) for column in columns]
+    if len(set(found)) < len(found):
+        twice = next(column for k, column in enumerate(columns) if found[k] in found[:k])
+        raise ValueError(f"{what} has a column in two places: {twice!r}. Name each column once.")
     return found
+
+
+def _position(column: Any, places: dict[Any, int], n_features: int, what: str) -> int:
+    """Return the position of one column, given those of all names."""
+    is_number = is_integer(column)
+    try:
+        named = None if isinstance(column, bool) else places.get(column)
+    except TypeError:  # a list, say
+        named = None
+    if is_number and named is not None and named != column:
+        raise ValueError(
+            f"{what} names column {column!r}, which is the position of one column and the name of that at "
+            f"position {named}. Give X names that are text."
+        )
+    if named is not None:
+        return named
+    if is_number and 0 <= column < n_features:
+        return int(column)
+    listed = f"the columns {list(places)[:10]}" if places else f"columns 0 to {n_features - 1}, unnamed"
+    raise ValueError(
+        f"{what} names column {column!r}, but X has {listed}. Give names, or positions as whole numbers."
+    )
 
 
 def per_column(
@@ -107,11 +129,9 @@ def group_numbers(
         If a column is not there, or in two groups.
     """
     leader = np.arange(n_features)
-    seen: set[int] = set()
-    for group in groups or ():
-        members = positions(group, names, n_features, what)
-        if len(set(members)) < len(members) or seen & set(members):
-            raise ValueError(f"{what} has a column in two places: {group!r}.")
-        seen |= set(members)
-        leader[members] = members[0] if members else 0
+    members = [list(group) for group in groups or ()]
+    found = iter(positions([column for group in members for column in group], names, n_features, what))
+    for group in members:
+        places = [next(found) for _ in group]
+        leader[places] = places[0] if places else 0
     return np.unique(leader, return_inverse=True)[1].astype(np.int64)

@@ -14,7 +14,7 @@ from torch import nn
 from skae import networks
 from skae._plain import Catalogue, Value
 from skae._random import Streams
-from skae.estimators import _sparse, _tables, _tensors
+from skae.estimators import _kinds, _sparse, _tables, _tensors
 from skae.networks import (
     autoencoder,
     bottlenecks,
@@ -76,7 +76,14 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
     "estimators": (
         *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
-        *(_tables.Table, _tables.Numbers, _tables.Categories, _tables.Owned, _sparse.Directions),
+        *(
+            _tables.Table,
+            _kinds.Numbers,
+            _kinds.Categories,
+            _tables.Header,
+            _tables.Owned,
+            _sparse.Directions,
+        ),
     ),
     "sklearn": (StandardScaler, RobustScaler, QuantileTransformer),
 }

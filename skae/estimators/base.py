@@ -16,6 +16,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from skae import _computing
 from skae._random import Streams
 from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tensors
+from skae.estimators._cells import with_index_of
 from skae.estimators._fitted import Fitted
 from skae.estimators._fitting import Fitting
 from skae.estimators._notebook import NotebookFigures
@@ -291,12 +292,14 @@ class BaseAutoencoder(
         Returns
         -------
         X_back : ndarray of shape (n_samples, n_features)
-            Rows in the units of the data, in the dtype of the codes.
+            Rows in the units of the data, in the dtype of the codes. Where `fit` had a DataFrame that held
+            more than numbers, a DataFrame with its types, and with the index of the codes if they have one.
         """
         _checks.check_is_fitted(self, "network_")
         is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
         fewest = 1 if is_cut else self._n_features_out
-        return self._as_given(self._decode(_data.check_codes(X, self._n_features_out, self, fewest)))
+        codes = _data.check_codes(X, self._n_features_out, self, fewest)
+        return with_index_of(X, self._as_given(self._decode(codes)))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -312,10 +315,7 @@ class BaseAutoencoder(
             What the code keeps of them, in the units of the data.
         """
         _checks.check_is_fitted(self, "network_")
-        back: Any = self._as_given(self._reconstructed(X)[1])
-        if hasattr(back, "iloc") and hasattr(X, "index"):
-            back.index = cast(Any, X).index
-        return back
+        return with_index_of(X, self._as_given(self._reconstructed(X)[1]))
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Give the share of the variance of rows that their codes explain.

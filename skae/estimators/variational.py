@@ -362,8 +362,9 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         if isinstance(self.likelihood, str):
             kinds = [self.likelihood] * n_features
         elif isinstance(self.likelihood, Mapping):
-            for column, kind in self.likelihood.items():
-                kinds[positions([column], names, n_features, "likelihood")[0]] = kind
+            found = positions(list(self.likelihood), names, n_features, "likelihood")
+            for column, kind in zip(found, self.likelihood.values(), strict=True):
+                kinds[column] = kind
         elif len(self.likelihood) == n_features:
             kinds = [str(kind) for kind in self.likelihood]
         else:
@@ -393,6 +394,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         for kind in sorted(set(kinds)):
             part = X[:, [column for column, name in enumerate(kinds) if name == kind]]
             low, high = KINDS[kind].lowest, KINDS[kind].highest
+            if np.isnan(part).all():
+                continue
             if np.nanmin(part) < low or np.nanmax(part) > high:
                 negative = "Negative values in data passed to fit: " if np.nanmin(part) < low == 0 else ""
                 raise ValueError(
@@ -478,8 +481,10 @@ def _evidence(
 
 def _check_groups(X: np.ndarray, kinds: list[str], groups: list[int]) -> None:
     """Check that each group is of one kind, and that categorical ones hold one 1 a row."""
-    for group in sorted(set(groups)):
-        members = [column for column, number in enumerate(groups) if number == group]
+    columns: dict[int, list[int]] = {}
+    for column, group in enumerate(groups):
+        columns.setdefault(group, []).append(column)
+    for members in columns.values():
         found = {kinds[column] for column in members}
         if len(members) > 1 and found != {"categorical"}:
             raise ValueError(

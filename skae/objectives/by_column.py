@@ -63,7 +63,7 @@ class ByColumn(Reconstruction):
     ) -> None:
         super().__init__(_not_by_cell, link, False, centre, scale)
         self.kinds = tuple(kinds)
-        self.parts = [Part(known[kind], *rest) for kind, *rest in _by_kind(kinds, groups)]
+        self.parts = [Part(known[kind], columns, width) for kind, columns, width in _by_kind(kinds, groups)]
         self.sizes = [len(part.columns) for part in self.parts]
         # Columns are put in the order of the parts and back, once each, whatever the number of parts.
         order = torch.cat([part.columns for part in self.parts])
