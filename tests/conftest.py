@@ -6,9 +6,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skae.datasets import fetch_weather_aus
 
-# Networks of tests are small: a second thread gives them little, and beside other processes both wait.
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="session")
 def digits():
