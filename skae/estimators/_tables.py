@@ -182,7 +182,7 @@ class Table:
         weights = np.ones(inside.shape[1])
         there = ~np.isnan(inside)
         known = np.where(there, inside, 0.0)
-        counts = np.maximum(weight @ there, np.finfo(float).tiny)
+        counts = np.maximum(weight @ there.astype(np.float64), np.finfo(float).tiny)
         means = weight @ known / counts
         variances = weight @ np.where(there, known - means, 0.0) ** 2 / counts
         unit = float(variances[self.numeric].mean()) if self.numeric.any() else 1.0
