@@ -132,12 +132,13 @@ def _nullable(column: Any) -> Any:
     )
 
 
-def joined(columns: list[Any], like: Any) -> Any:
-    """Return a DataFrame of columns with the labels of another one."""
+def joined(columns: list[Any], like: Any, names: Any = ()) -> Any:
+    """Return a DataFrame of columns with the labels of another one, and names for those it has not."""
     import pandas
 
-    # By position: names may be there twice.
-    return pandas.DataFrame(dict(enumerate(columns)), index=like.index).set_axis(like.columns, axis=1)
+    # At once, since hundreds that are put in one by one take long.
+    labels = like.columns.append(pandas.Index(names)) if len(names) else like.columns
+    return pandas.DataFrame(dict(enumerate(columns)), index=like.index).set_axis(labels, axis=1)
 
 
 def with_index_of(rows: Any, back: Any) -> Any:

@@ -138,6 +138,10 @@ def _from_numbers(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.n
                 ensure_all_finite=cast(Any, "allow-nan"),
             )
         )
+    except OverflowError as error:
+        raise ValueError(
+            f"X holds whole numbers that are too large for float64 ({error}). Divide them."
+        ) from error
     except ValueError as error:
         if "infinity" in str(error):
             raise ValueError(f"{error}\n{_infinite_columns(X)}") from error

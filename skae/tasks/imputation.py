@@ -12,7 +12,7 @@ from sklearn.impute import MissingIndicator
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
-from skae.estimators._cells import fill, is_missing, missing_cells
+from skae.estimators._cells import column_of, fill, is_missing, joined, missing_cells, with_gaps
 from skae.estimators._checks import (
     MissingValues,
     check_count,
@@ -243,15 +243,7 @@ class AutoencoderImputer(PlainState, Declared, TransformerMixin, BaseEstimator):
 
     def _validated(self, X: Any, reset: bool) -> Any:
         """Give a DataFrame as it is or an array, with NaN for what is missing."""
-        X = check_table(self, X, reset)
-        value = self.missing_values
-        if is_missing(value):
-            return X
-        if hasattr(X, "iloc"):
-            return X.mask(X == value)
-        X = X.copy()
-        X[X == value] = np.nan
-        return X
+        return with_gaps(check_table(self, X, reset), self.missing_values)
 
     def _predicted(self, inside: np.ndarray) -> np.ndarray:
         model = self.estimator_
@@ -298,7 +290,7 @@ class AutoencoderImputer(PlainState, Declared, TransformerMixin, BaseEstimator):
         if not hasattr(filled, "iloc"):
             return np.hstack([filled, np.asarray(added, dtype=filled.dtype)])
         names = self.get_feature_names_out()[filled.shape[1] :]
-        return filled.assign(**{name: added[:, j] for j, name in enumerate(names)})
+        return joined([*(column_of(filled, j) for j in range(filled.shape[1])), *added.T], filled, names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

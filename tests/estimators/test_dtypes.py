@@ -264,6 +264,11 @@ def test_dates_in_arrays_are_no_numbers():
         model().fit(mixed)
 
 
+def test_whole_numbers_beyond_floats_are_refused_in_arrays():
+    with pytest.raises(ValueError, match="whole numbers that are too large for float64"):
+        model().fit(np.array([[10**400, 1], [2, 3]] * 6, dtype=object))
+
+
 def test_a_moment_that_is_none_is_missing():
     """NaT of numpy was read as -9e18."""
     cells = np.arange(24.0).reshape(12, 2).astype(object)

@@ -165,6 +165,36 @@ def test_text_with_empty_columns_and_indicators():
     assert list(imputer.get_feature_names_out(list(frame.columns))) == list(filled.columns)
 
 
+@pytest.mark.parametrize("value", ["?", 10**30, 10**400, "\ud800"])
+def test_what_stands_for_missing_may_be_of_another_type(value):
+    """A question mark became the letter n in text of one letter."""
+    cells = np.array([["a", "b"], ["c", "?"], ["?", "?"], ["a", "b"]] * 5)
+    filled = AutoencoderImputer(ESTIMATORS["plain"], missing_values=value).fit(cells).transform(cells)
+    assert set(filled.ravel()) == ({"a", "b", "c"} if value == "?" else {"a", "b", "c", "?"})
+    frame = pd.DataFrame({"t": cells[:, 1], "n": np.arange(20, dtype=np.int8), "x": np.arange(20.0)})
+    filled = AutoencoderImputer(ESTIMATORS["plain"], missing_values=value).fit(frame).transform(frame)
+    assert filled.dtypes.equals(frame.dtypes)
+    assert set(filled["t"]) == ({"b"} if value == "?" else {"b", "?"})
+
+
+def test_whole_numbers_that_stand_for_missing_are_filled_with_whole_numbers():
+    frame = pd.DataFrame({"t": ["a", "b"] * 10, "n": np.array([-1, 127, 127, 126] * 5, np.int8)})
+    imputer = AutoencoderImputer(ESTIMATORS["plain"], missing_values=-1).fit(frame)
+    for filled in [imputer.transform(frame), *imputer.sample_imputations(frame, 2)]:
+        assert filled["n"].dtype == "Int8"
+        assert filled["n"].between(126, 127).all()
+
+
+def test_many_indicators_are_put_in_at_once():
+    """pandas warns of tables to which a hundred columns are added one by one."""
+    frame = pd.DataFrame({f"c{j}": ["a", None, "b", "a"] * 5 for j in range(102)})
+    brief = skae.AutoencoderTransformer(2, max_iter=1, early_stopping=False)
+    filled = AutoencoderImputer(brief, add_indicator=True).fit(frame).transform(frame)
+    assert filled.shape == (20, 204)
+    assert list(filled.columns[101:103]) == ["c101", "missingindicator_c0"]
+    assert filled["missingindicator_c0"].sum() == 5
+
+
 def test_names_of_arrays(surface):
     imputer = AutoencoderImputer(ESTIMATORS["plain"]).fit(put_gaps(surface[0][:200]))
     assert list(imputer.get_feature_names_out()) == [f"x{j}" for j in range(6)]
