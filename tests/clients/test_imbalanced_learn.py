@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from imblearn import FunctionSampler
+from imblearn.ensemble import BalancedBaggingClassifier
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline, make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -11,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, DenoisingAutoencoderTransformer
 from skae.metrics import variance_explained
-from skae.tasks import AutoencoderImputer
+from skae.tasks import AutoencoderImputer, AutoencoderOutlierDetector
 
 pytestmark = [
     pytest.mark.clients,
@@ -102,3 +104,26 @@ def test_oversampling_of_filled_rows(rare):
         LogisticRegression(),
     )
     assert pipe.fit(X, y).score(X, y) > 0.8
+
+
+def without_outliers(X, y):
+    """Return the rows that a detector takes for usual ones, as their guide does by IsolationForest."""
+    model = AutoencoderTransformer(3, scaling="standard", max_iter=3)
+    kept = (
+        AutoencoderOutlierDetector(model, n_estimators=1, contamination=0.1, random_state=0).fit_predict(X)
+        == 1
+    )
+    return X[kept], y[kept]
+
+
+def test_outliers_left_out_of_training(rare):
+    X, y = rare
+    pipe = make_pipeline(FunctionSampler(func=without_outliers), StandardScaler(), LogisticRegression())
+    assert pipe.fit(X, y).score(X, y) > 0.8
+    assert 100 < len(pipe[0].fit_resample(X, y)[0]) < 150
+
+
+def test_a_balanced_ensemble_of_codes(rare):
+    pipe = make_pipeline(StandardScaler(), codes(), LogisticRegression())
+    model = BalancedBaggingClassifier(pipe, n_estimators=2, random_state=0).fit(*rare)
+    assert model.score(*rare) > 0.6
