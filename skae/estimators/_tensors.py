@@ -323,5 +323,8 @@ class Decoder(nn.Module):
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_components) to rows (n, n_features)."""
         mean = self.reconstruction.mean(self.network.decode(code))
-        centred = torch.as_tensor(self.reconstruction.centred, device=mean.device)
-        return torch.where(centred, mean * self.scale + self.centre, mean).to(mean.dtype)
+        centred = self.reconstruction.centred
+        if centred is False:
+            return mean
+        back = mean * self.scale + self.centre
+        return (back if centred is True else torch.where(centred, back, mean)).to(mean.dtype)

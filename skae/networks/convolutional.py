@@ -275,9 +275,9 @@ class _OnRows(nn.Module):
         """Map rows to rows."""
         channels, height, width = self.shape
         if self.channels_last_in:
-            images = x.reshape(len(x), height, width, channels).permute(0, 3, 1, 2)
+            images = x.reshape(x.shape[0], height, width, channels).permute(0, 3, 1, 2)
         else:
-            images = x.reshape(len(x), *self.shape)
+            images = x.reshape(x.shape[0], *self.shape)
         images = self.stage(images)
         return (images.permute(0, 2, 3, 1) if self.channels_last_out else images).flatten(1)
 
@@ -354,7 +354,7 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, height * width * channels) to (n, n_outputs)."""
-        images = x.reshape(len(x), *self.shape).permute(0, 3, 1, 2)
+        images = x.reshape(x.shape[0], *self.shape).permute(0, 3, 1, 2)
         return self.last(self.hidden(self.convolutions(images).flatten(1)))
 
     def parts(self) -> list[nn.Module]:
@@ -445,7 +445,7 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_inputs) to rows (n, height * width * channels)."""
-        images = self.convolutions(self.hidden(code).reshape(len(code), *self.first_shape))
+        images = self.convolutions(self.hidden(code).reshape(code.shape[0], *self.first_shape))
         return images.permute(0, 2, 3, 1).flatten(1)
 
     def parts(self) -> list[nn.Module]:

@@ -1,13 +1,16 @@
 """Recurrent encoders and decoders for sequences."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import rnn
 
 from skae._counts import MOST_UNITS, check_count
+from skae.networks._graphs import is_recorded
 from skae.networks.dense import empty_linear
 from skae.networks.sequences import SequenceSpecification
 
@@ -187,6 +190,69 @@ def _layers(specification: Recurrent, n_in: int, bidirectional: bool, generator:
     return layer
 
 
+def read_by_steps(reader: Any, sequences: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Read sequences of different lengths without packing them, which no recorded graph can do.
+
+    Parameters
+    ----------
+    reader : torch.nn.GRU or torch.nn.LSTM
+    sequences : tensor of shape (n, n_timesteps, n_values)
+        Finite, whatever stands after their end.
+    lengths : tensor of int of shape (n,)
+        At least 1.
+
+    Returns
+    -------
+    states : tensor of shape (n_layers * n_directions, n, hidden_size)
+        What the reader gives of packed sequences.
+    """
+    inputs, states = list(sequences.unbind(1)), []
+    for layer in range(reader.num_layers):
+        outputs = []
+        for suffix in ("", "_reverse")[: 1 + reader.bidirectional]:
+            weights = [getattr(reader, f"{name}_l{layer}{suffix}") for name in _WEIGHTS]
+            told = state = memory = sequences.new_zeros(sequences.shape[0], reader.hidden_size)
+            outputs.append([told] * len(inputs))
+            for step in range(len(inputs))[:: -1 if suffix else 1]:
+                told, kept = _STEPS[type(reader)](inputs[step], state, memory, *weights)
+                there = (step < lengths)[:, None]
+                state, memory = torch.where(there, told, state), torch.where(there, kept, memory)
+                outputs[-1][step] = state
+            states.append(state)
+        inputs = [torch.cat(parts, dim=1) for parts in zip(*outputs, strict=True)]
+    return torch.stack(states)
+
+
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _gru_step(
+    x: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, *weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a GRU says after a step, (n, hidden_size), and a memory that it has not."""
+    read = functional.linear(x, weights[0], weights[2]).chunk(3, dim=1)
+    kept = functional.linear(state, weights[1], weights[3]).chunk(3, dim=1)
+    update = (read[1] + kept[1]).sigmoid()
+    new = (read[2] + (read[0] + kept[0]).sigmoid() * kept[2]).tanh()
+    return new + update * (state - new), memory
+
+
+def _lstm_step(
+    x: torch.Tensor, state: torch.Tensor, memory: torch.Tensor, *weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what an LSTM says after a step, and its memory, both (n, hidden_size)."""
+    gates = functional.linear(x, weights[0], weights[2]) + functional.linear(state, weights[1], weights[3])
+    into, forget, new, out = gates.chunk(4, dim=1)
+    memory = forget.sigmoid() * memory + into.sigmoid() * new.tanh()
+    return out.sigmoid() * memory.tanh(), memory
+
+
+_STEPS: dict[type, Callable[..., tuple[torch.Tensor, torch.Tensor]]] = {
+    nn.GRU: _gru_step,
+    nn.LSTM: _lstm_step,
+}
+
+
 class RecurrentEncoder(nn.Module):
     """Read a sequence; what the last states of all layers say is the code. The last layer starts at zero.
 
@@ -222,15 +288,18 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_timesteps * n_values), NaN after their end, to (n, n_outputs)."""
-        sequences: Any = x.reshape(len(x), *self.shape)
+        sequences: Any = x.reshape(x.shape[0], *self.shape)
         missing = sequences[:, :, 0].isnan()
-        if bool(missing.any()):
-            lengths = (~missing).sum(1).clamp_min(1).cpu()
-            sequences = rnn.pack_padded_sequence(
-                sequences.nan_to_num(), lengths, batch_first=True, enforce_sorted=False
-            )
-        states = self.reader(sequences)[1]
-        states = states[0] if isinstance(states, tuple) else states
+        if is_recorded():
+            states = read_by_steps(self.reader, sequences.nan_to_num(), (~missing).sum(1).clamp_min(1))
+        else:
+            if bool(missing.any()):
+                lengths = (~missing).sum(1).clamp_min(1).cpu()
+                sequences = rnn.pack_padded_sequence(
+                    sequences.nan_to_num(), lengths, batch_first=True, enforce_sorted=False
+                )
+            states = self.reader(sequences)[1]
+            states = states[0] if isinstance(states, tuple) else states
         return self.last(self.before_last(states.transpose(0, 1).flatten(1)))
 
     def start_random(self, generator: torch.Generator) -> None:
@@ -274,12 +343,12 @@ class RecurrentDecoder(nn.Module):
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_inputs) to rows (n, n_timesteps * n_values)."""
         writer = self.writer
-        state = self.first(code).tanh().reshape(len(code), writer.num_layers, writer.hidden_size)
+        state = self.first(code).tanh().reshape(code.shape[0], writer.num_layers, writer.hidden_size)
         state = state.transpose(0, 1).contiguous()
         start = (state, torch.zeros_like(state)) if isinstance(writer, nn.LSTM) else state
         steps = code[:, None].expand(-1, self.n_timesteps, -1)
         written = self.before_last(writer(steps, start)[0].flatten(0, 1))
-        return self.last(written).reshape(len(code), -1)
+        return self.last(written).reshape(code.shape[0], -1)
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""

@@ -136,7 +136,7 @@ def _zero(n_in: int, n_out: int) -> nn.Linear:
 def merge_level(merge: nn.Module, nodes: torch.Tensor) -> torch.Tensor:
     """Merge neighbours (n, m, h) pairwise to (n, ceil(m / 2), h); an odd last one stays as it is."""
     n_pairs = nodes.shape[1] // 2
-    pairs = nodes[:, : 2 * n_pairs].reshape(len(nodes), n_pairs, -1)
+    pairs = nodes[:, : 2 * n_pairs].reshape(nodes.shape[0], n_pairs, -1)
     merged = merge(pairs)
     return torch.cat([merged, nodes[:, 2 * n_pairs :]], dim=1)
 
@@ -144,7 +144,7 @@ def merge_level(merge: nn.Module, nodes: torch.Tensor) -> torch.Tensor:
 def split_level(split: nn.Module, nodes: torch.Tensor, n_wanted: int) -> torch.Tensor:
     """Undo `merge_level`: give (n, n_wanted, h) from (n, ceil(n_wanted / 2), h)."""
     n_pairs = n_wanted // 2
-    parts = split(nodes[:, :n_pairs]).reshape(len(nodes), 2 * n_pairs, -1)
+    parts = split(nodes[:, :n_pairs]).reshape(nodes.shape[0], 2 * n_pairs, -1)
     return torch.cat([parts, nodes[:, n_pairs:]], dim=1)
 
 
@@ -196,7 +196,7 @@ class RecursiveEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_timesteps * n_values) to (n, n_outputs)."""
-        nodes = self.embed(x.reshape(len(x), *self.shape))
+        nodes = self.embed(x.reshape(x.shape[0], *self.shape))
         while nodes.shape[1] > 1:
             if self.split is None:
                 nodes = merge_level(self.merge, nodes)
@@ -248,7 +248,7 @@ class RecursiveDecoder(nn.Module):
         nodes = self.first(code)[:, None]
         for n_wanted in reversed(self.widths[:-1]):
             nodes = split_level(self.split, nodes, n_wanted)
-        return self.last(self.before_last(nodes.flatten(0, 1))).reshape(len(code), -1)
+        return self.last(self.before_last(nodes.flatten(0, 1))).reshape(code.shape[0], -1)
 
     def start_random(self, generator: torch.Generator) -> None:
         """Give the last layer random weights too, for networks without a linear path."""

@@ -1,7 +1,6 @@
 """Pipelines with our estimators, written and read by what others use to keep models."""
 
 import importlib
-import os
 
 import numpy as np
 import pandas as pd
@@ -139,10 +138,11 @@ def test_skops_keeps_what_partial_fit_goes_on_from():
         np.testing.assert_array_equal(again.transform(X), model.partial_fit(X).transform(X))
 
 
-def test_mlflow_logs_a_model_in_its_default_format(tmp_path):
-    pytest.importorskip("mlflow")
+def test_mlflow_logs_a_model_in_its_default_format(tmp_path, monkeypatch):
     # A file, and no server nor anything sent.
-    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("DO_NOT_TRACK", "true")
+    pytest.importorskip("mlflow")
     mlflow, logged = importlib.import_module("mlflow"), importlib.import_module("mlflow.sklearn")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs.db'}")
     experiment = mlflow.create_experiment("skae", artifact_location=(tmp_path / "artifacts").as_uri())
