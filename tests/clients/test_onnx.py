@@ -1,4 +1,4 @@
-"""Encoders and decoders in onnxruntime, by both exporters of torch: the numbers of `transform`, gaps included."""
+"""Encoders and decoders in onnxruntime, by both exporters of torch: what `transform` gives, gaps included."""
 
 import copy
 import logging
