@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from skae._containers import as_rows, readable
 from skae._counts import check_count, is_integer
 from skae.inspection._rows import n_rows
 
@@ -106,7 +107,7 @@ def checked_rows(X: Any) -> Any:
     ValueError
         If it has no columns, or fewer than four rows.
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_rows(X)
     if len(X.shape) < 2:
         raise ValueError(
             f"X must have rows and columns; got shape {tuple(X.shape)}. Use X.reshape(-1, 1) for one column."
@@ -135,7 +136,7 @@ def checked_target(y: Any, n: int) -> np.ndarray:
     ValueError
         If it has another length or shape, or gaps.
     """
-    target = np.asarray(y)
+    target = np.asarray(y if isinstance(y, (list, tuple)) else readable(y))
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
     if target.ndim != 1:

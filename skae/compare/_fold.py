@@ -13,6 +13,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.manifold import trustworthiness
 from sklearn.utils import check_random_state
 
+from skae._containers import readable
 from skae.compare._measures import MEASURES
 from skae.inspection._rows import n_rows, tables, take
 from skae.metrics import variance_explained_score
@@ -129,6 +130,7 @@ def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str,
 
 def _flat(codes: Any, n: int) -> np.ndarray:
     """Give codes as a dense table of float64."""
+    codes = readable(codes)
     table = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=np.float64)
     if table.ndim == 0 or len(table) != n or table.size == 0:
         raise ValueError(f"transform must give a code for each of {n} rows; got shape {table.shape}.")

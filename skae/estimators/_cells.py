@@ -5,8 +5,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
-from skae._extras import import_extra
+from skae._containers import dense_columns, readable
 from skae.estimators._dtypes import cast_back
 
 # numpy counts durations among its integers.
@@ -27,6 +28,20 @@ def is_missing(value: Any) -> bool:
 def is_real(kind: type) -> bool:
     """Whether a type is of numbers or truth values, no dates among them."""
     return issubclass(kind, (Real, Decimal, bool, np.bool_)) and not issubclass(kind, _MOMENTS)
+
+
+def as_dense(X: Any) -> Any:
+    """Return a table whose cells can be filled: a DataFrame of pandas or an array; None for a sparse one."""
+    X = dense_columns(readable(X))
+    if issparse(X):
+        return None
+    if hasattr(X, "iloc"):
+        return X
+    X = np.asarray(X)
+    is_text = X.dtype.kind in "US" or (
+        X.dtype == object and any(isinstance(value, str) for value in X.ravel())
+    )
+    return X if is_text or X.dtype in (np.float32, np.float64) else as_numbers(X.ravel()).reshape(X.shape)
 
 
 def column_of(X: Any, j: int) -> Any:
@@ -215,13 +230,3 @@ def is_number(dtype: Any) -> bool:
     """Tell whether a column of a DataFrame holds numbers, truth values among them."""
     kind = getattr(dtype, "kind", None)
     return kind in "biuf" if kind is not None and not hasattr(dtype, "categories") else False
-
-
-def as_frame(X: Any) -> Any:
-    """Give a DataFrame of pandas for one of polars that holds more than numbers; anything else as it is."""
-    if not (hasattr(X, "get_column") and hasattr(X, "dtypes")) or hasattr(X, "iloc"):
-        return X
-    if all(dtype.is_numeric() or str(dtype) == "Boolean" for dtype in X.dtypes):
-        return X
-    pandas = import_extra("pandas", "pandas", "A DataFrame of polars with text")
-    return pandas.DataFrame({name: X.get_column(name).to_list() for name in X.columns})

@@ -13,8 +13,10 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skae._containers import readable
 from skae._counts import check_count, check_weights_fit, is_integer
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
@@ -37,6 +39,7 @@ __all__ = [
     "check_training",
     "check_weights",
     "is_integer",
+    "output_container",
     "unchanged_on_failure",
 ]
 
@@ -66,7 +69,7 @@ def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
     """Validate weights of rows; None where all weigh alike without having been given."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
+    weights = _check_sample_weight(readable(sample_weight), X, dtype=dtype, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is zero for every row, so that there is nothing to learn from.")
     return weights
@@ -195,6 +198,11 @@ def check_loss(X: np.ndarray, loss: str, link: str) -> str:
                 "output_activation='identity'."
             )
     return link
+
+
+def output_container(estimator: Any) -> str:
+    """Return the container that `transform` is told to give, "default" for none."""
+    return _get_output_config("transform", estimator)["dense"]
 
 
 @contextmanager

@@ -6,10 +6,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from skae.estimators._cells import as_frame
+from skae._containers import (
+    FrameLayout,
+    dense_columns,
+    is_frame,
+    is_sparse_frame,
+    names_of,
+    readable,
+    to_pandas,
+)
 from skae.estimators._checks import check_parameter, check_weights, is_integer
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
-from skae.estimators._tables import Table, needs_table
+from skae.estimators._tables import Table, declares_kinds, needs_table
 
 __all__ = ["check_codes", "check_data", "check_table", "check_target"]
 
@@ -49,13 +57,13 @@ def check_data(
     """
     if not reset and _is_ready(estimator, X):
         return X
-    X = as_frame(_as_rows(estimator, X, reset))
-    if issparse(X):
-        if X.shape[1] > MOST_DENSE_COLUMNS or getattr(estimator, "_table", None) is not None:
+    given = X
+    X = _as_table(estimator, X, reset)
+    if issparse(X) or is_sparse_frame(X):
+        if X.shape[1] > MOST_DENSE_COLUMNS if reset else isinstance(estimator._table, Directions):
             return _from_sparse(estimator, X, reset, min_samples, sample_weight)
-        # No wider than what stands for a wide one inside.
-        _validated_sparse(estimator, X, reset, min_samples)
-        X = X.toarray()
+        # No wider than what stands for a wide one inside, or to be read like the dense rows of `fit`.
+        X = dense_columns(X) if hasattr(X, "iloc") else _dense(estimator, X, reset, min_samples)
     is_table = needs_table(X, estimator.column_types, estimator.scaling)
     if reset:
         _checked_table_parameters(estimator)
@@ -63,6 +71,8 @@ def check_data(
     kind = getattr(getattr(X, "dtype", None), "kind", None)
     if is_table and (hasattr(X, "iloc") or kind in ("O", "U", "S")):
         checked = _from_frame(estimator, X, reset, min_samples, sample_weight)
+        if reset and is_frame(given):
+            estimator._layout = FrameLayout.of(given)
     else:
         checked = _from_numbers(estimator, X, reset, min_samples)
         if reset and is_table:
@@ -114,7 +124,8 @@ def check_table(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> An
     ValueError
         If there are too few rows, or values that are infinite.
     """
-    X = as_frame(X)
+    X = dense_columns(readable(X))
+    _check_has_columns(X)
     if not needs_table(X, "auto", "none"):
         return _from_numbers(estimator, X, reset, min_samples)
     X = validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -154,6 +165,11 @@ def _validated_sparse(estimator: Any, X: Any, reset: bool, min_samples: int) -> 
     )
 
 
+def _dense(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
+    _validated_sparse(estimator, X, reset, min_samples)
+    return X.toarray()
+
+
 def _from_sparse(estimator: Any, X: Any, reset: bool, min_samples: int, sample_weight: Any) -> np.ndarray:
     """Validate a wide sparse table, and give its rows along its leading directions."""
     X = _validated_sparse(estimator, X, reset, min_samples)
@@ -168,8 +184,6 @@ def _from_sparse(estimator: Any, X: Any, reset: bool, min_samples: int, sample_w
         # Where their number is not known yet, 256 directions are there for as many components.
         n_components = estimator.n_components if is_integer(estimator.n_components) else 1
         estimator._table = Directions(X, n_components, weight)
-    elif estimator._table is None:
-        return X.toarray()
     return estimator._table.encode(X)
 
 
@@ -211,19 +225,24 @@ def _checked_table_parameters(estimator: Any) -> None:
         check_parameter(estimator, name)
 
 
-def _as_rows(estimator: Any, X: Any, reset: bool) -> Any:
-    """Flatten images or sequences where the architecture is for such; remember their shape if `reset`."""
+def _as_table(estimator: Any, X: Any, reset: bool) -> Any:
+    """Return rows as what is read here, images and sequences flat; remember their shape if `reset`."""
     network: Any = getattr(estimator, "network", None)
-    given = None
+    X, given = readable(X), None
     if hasattr(network, "to_rows"):
         table = np.asarray(X) if isinstance(X, (list, tuple)) else X
         if getattr(table, "ndim", 2) > 2:
             given, X = tuple(table.shape[1:]), network.to_rows(np.asarray(table))
-    if isinstance(X, (list, tuple)) and any(isinstance(value, str) for row in X for value in np.ravel(row)):
-        X = np.asarray(X, dtype=object)
+    _check_has_columns(X)
     if reset:
-        estimator._row_shape = given
-    return X
+        estimator._row_shape, estimator._layout = given, None
+    return to_pandas(X) if declares_kinds(estimator.column_types) else X
+
+
+def _check_has_columns(X: Any) -> None:
+    """Refuse a row or a column by itself, in the words of scikit-learn."""
+    if len(getattr(X, "shape", (0, 0))) < 2:
+        check_array(X, accept_sparse=True, dtype=cast(Any, None), ensure_all_finite=False)
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
@@ -246,7 +265,7 @@ def _is_ready(estimator: Any, X: Any) -> bool:
 
 
 def _infinite_columns(X: Any) -> str:
-    names = [str(name) for name in getattr(X, "columns", [])]
+    names = [str(name) for name in names_of(X) or []]
     counts = np.isinf(check_array(X, dtype=_FLOATS, ensure_all_finite=False)).sum(0)
     columns = np.flatnonzero(counts)
     listed = ", ".join(f"{names[j] if names else j} ({counts[j]})" for j in columns[:10])
@@ -259,9 +278,10 @@ def _infinite_columns(X: Any) -> str:
 def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
     """Validate clean rows that belong to X."""
     name = "clean"
+    target = readable(target)
     if estimator._table is not None:
-        table = target if hasattr(target, "iloc") else np.asarray(target)
-        target = estimator._table.encode(table)
+        target = to_pandas(target)
+        target = estimator._table.encode(target if hasattr(target, "iloc") else np.asarray(target))
     allow_nan: Any = "allow-nan"
     target = np.asarray(check_array(target, dtype=_FLOATS, input_name=name, ensure_all_finite=allow_nan))
     if target.shape != X.shape:
@@ -273,8 +293,10 @@ def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
 
 def check_codes(Z: Any, n_components: int, estimator: Any, fewest: int) -> np.ndarray:
     """Validate codes of `fewest` to `n_components` columns for `inverse_transform`; densify sparse ones."""
+    Z = readable(Z)
     if issparse(Z):
         Z = Z.toarray()
+    _check_has_columns(Z)
     Z = check_array(Z, dtype=_FLOATS)
     if not fewest <= Z.shape[1] <= n_components:
         raise ValueError(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skae._containers import as_matrix
 from skae.estimators._sparse import Directions
 from skae.estimators._tables import Table
 from skae.metrics import squared_errors, variance_explained_score
@@ -38,6 +39,7 @@ def explained(
     """
     if not isinstance(table, Directions):
         return variance_explained_score(inside, back, mean=mean, sample_weight=weight)
+    X = as_matrix(X)
     missed = squared_errors(inside, back).sum(axis=1) + table.left_out(X, inside)
     weight = np.ones(len(missed)) if weight is None else weight
     return float(1 - weight @ missed / (weight @ table.deviations(X)))
@@ -69,7 +71,7 @@ def errors_by_cell(
 ) -> np.ndarray:
     """Give the squared error of each cell of the user's, (n_samples, n_features); see `explained`."""
     if isinstance(table, Directions):
-        return table.errors_by_cell(X, back)
+        return table.errors_by_cell(as_matrix(X), back)
     errors = squared_errors(inside, back)
     return errors if table is None else table.by_owner(errors)
 
@@ -79,6 +81,7 @@ def errors_by_row(
 ) -> np.ndarray:
     """Give the mean of the squared errors of each row's cells, (n_samples,); see `explained`."""
     if isinstance(table, Directions):
+        X = as_matrix(X)
         return (squared_errors(inside, back).sum(axis=1) + table.left_out(X, inside)) / X.shape[1]
     return row_means(errors_by_cell(table, X, inside, back))
 

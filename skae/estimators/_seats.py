@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._containers import FrameLayout
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._ordered import OrderedComponents
@@ -35,6 +36,7 @@ class FittedAttributes:
     _codec: _tensors.Codec
     _row_shape: tuple[int, ...] | None
     _table: Table | Directions | None
+    _layout: FrameLayout | None
     _largest_size: int
 
 

@@ -12,6 +12,7 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 from torch import nn
 
 from skae import networks
+from skae._containers import FrameLayout
 from skae._plain import Catalogue, Value
 from skae._random import Streams
 from skae.estimators import _kinds, _sparse, _tables, _tensors
@@ -76,14 +77,8 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
     "estimators": (
         *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
-        *(
-            _tables.Table,
-            _kinds.Numbers,
-            _kinds.Categories,
-            _tables.Header,
-            _tables.Owned,
-            _sparse.Directions,
-        ),
+        *(FrameLayout, _tables.Table, _tables.Header, _tables.Owned, _sparse.Directions),
+        *(_kinds.Numbers, _kinds.Categories),
     ),
     "sklearn": (StandardScaler, RobustScaler, QuantileTransformer),
 }
@@ -185,7 +180,7 @@ class AutoencoderState(PlainState):
     _learnt_together: ClassVar[tuple[str, ...]] = (
         *("network_", "objective_", "encoder_", "decoder_", "n_components_", "mean_", "scale_", "_codec"),
     )
-    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_row_shape", "_table")
+    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_row_shape", "_table", "_layout")
 
 
 def check_state(cls: Any, state: Any) -> None:

@@ -230,11 +230,16 @@ def needs_table(X: Any, column_types: Any, scaling: str) -> bool:
         )
     if scaling not in ("auto", "none"):
         return True
-    if isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values()):
+    if declares_kinds(column_types):
         return True
     if hasattr(X, "iloc"):
         return any(not is_number(dtype) for dtype in X.dtypes)
     return kind is not None and kind in "OUST" and holds_text(X)
+
+
+def declares_kinds(column_types: Any) -> bool:
+    """Whether the user has named columns that are no numbers."""
+    return isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values())
 
 
 def holds_text(X: Any) -> bool:

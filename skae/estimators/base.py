@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from skae import _computing
+from skae._containers import as_passed
 from skae._random import Streams
 from skae.estimators import _checks, _data, _defaults, _ordered, _scores, _tensors
 from skae.estimators._cells import with_index_of
@@ -279,7 +280,7 @@ class BaseAutoencoder(
             the whitened principal components.
         """
         _checks.check_is_fitted(self, "network_")
-        return self._encode(self._validated(X))
+        return as_passed(self._encode(self._validated(X)), X)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Map codes back to rows.
@@ -299,7 +300,7 @@ class BaseAutoencoder(
         is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
         fewest = 1 if is_cut else self._n_features_out
         codes = _data.check_codes(X, self._n_features_out, self, fewest)
-        return with_index_of(X, self._as_given(self._decode(codes)))
+        return as_passed(with_index_of(X, self._as_given(self._decode(codes))), X)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -315,7 +316,7 @@ class BaseAutoencoder(
             What the code keeps of them, in the units of the data.
         """
         _checks.check_is_fitted(self, "network_")
-        return with_index_of(X, self._as_given(self._reconstructed(X)[1]))
+        return as_passed(with_index_of(X, self._as_given(self._reconstructed(X)[1])), X)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Give the share of the variance of rows that their codes explain.
@@ -387,9 +388,8 @@ class BaseAutoencoder(
         """
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
-        if per_feature:
-            return _scores.errors_by_cell(self._table, X, inside, back)
-        return _scores.errors_by_row(self._table, X, inside, back)
+        measured = _scores.errors_by_cell if per_feature else _scores.errors_by_row
+        return as_passed(measured(self._table, X, inside, back), X)
 
     # ------------------------------------------------------------------ inside
 
@@ -405,8 +405,13 @@ class BaseAutoencoder(
         """Undo `_encode`."""
         return self._codec.decode(Z)
 
-    def _as_given(self, rows: np.ndarray) -> np.ndarray:
-        """Give rows the shape that they had in `fit`: that of images or sequences."""
+    def _as_given(self, rows: np.ndarray) -> Any:
+        """Return rows as they were in `fit`: images or sequences, or a DataFrame of its library."""
+        back = self._as_read(rows)
+        return back if self._layout is None else self._layout.put(back)
+
+    def _as_read(self, rows: np.ndarray) -> Any:
+        """Return rows as they were read in `fit`: DataFrames as those of pandas."""
         if self._table is not None:
             return self._table.decode(rows)
         if self._row_shape is None:

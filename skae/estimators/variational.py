@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.utils import metadata_routing
 
+from skae._containers import as_passed
 from skae._random import Streams, normal
-from skae.estimators._cells import fill
+from skae.estimators._cells import as_dense, fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
 from skae.estimators._fitted import Fitted
@@ -175,9 +175,9 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Standard deviations; only if `return_std`.
         """
         check_is_fitted(self, "network_")
-        X = self._validated(X)
-        Z = self._encode(X)
-        return (Z, self._codec.measure(X, _deviations)) if return_std else Z
+        rows = self._validated(X)
+        Z = as_passed(self._encode(rows), X)
+        return (Z, as_passed(self._codec.measure(rows, _deviations), X)) if return_std else Z
 
     def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
         """Draw new rows.
@@ -223,11 +223,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
-        X = self._validated(X)
-        mean, deviation = self._codes(X), self._codec.measure(X, _deviations)
+        rows = self._validated(X)
+        mean, deviation = self._codes(rows), self._codec.measure(rows, _deviations)
         generator = Streams(random_state).torch("noise")
         noise = normal((n_samples, *mean.shape), generator).numpy()
-        return mean + deviation * noise.astype(mean.dtype)
+        return as_passed(mean + deviation * noise.astype(mean.dtype), X)
 
     def sample_missing(self, X: Any, n_samples: int = 1, random_state: Any = None) -> list[Any]:
         """Draw what is missing in rows, given what is there.
@@ -251,7 +251,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
-        if issparse(X):
+        table = as_dense(X)
+        if table is None:
             raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
         reconstruction = self._likelihood()
@@ -269,7 +270,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         for _ in range(n_samples):
             Z = self._codec.measure(inside, codes)
             drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
-            tables.append(fill(X if self._row_shape is None else inside, self._as_given(drawn)))
+            back: Any = self._as_read(drawn)
+            tables.append(as_passed(fill(table if self._row_shape is None else inside, back), X))
         return tables
 
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
@@ -310,7 +312,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             return log_mean_exp(torch.cat(weights))
 
         bounds = self._codec.measure(self._validated(X), bound)
-        return bounds.astype(np.float64) - likelihood.log_volume()
+        return as_passed(bounds.astype(np.float64) - likelihood.log_volume(), X)
 
     # ------------------------------------------------------------------ seats
 

@@ -10,8 +10,10 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skae._containers import as_passed, as_rows, dense_columns, is_foreign, names_of, readable, take_column
+from skae._containers import take_rows as take
 from skae._counts import check_count, is_integer
-from skae.estimators._cells import as_frame, as_numbers, column_of, is_number, values_of
+from skae.estimators._cells import as_numbers, is_number, values_of
 from skae.networks import Convolutional, Recurrent, Recursive
 
 # All draws of rows for pictures are the same ones every time.
@@ -93,8 +95,7 @@ def reach(estimator: Any, X: Any, display: str, most: int | None = None) -> Reac
             f"{display} needs an estimator with transform; got {type(model).__name__}, which has none. Pass "
             "an autoencoder, PCA, or a Pipeline that ends in one."
         )
-    if not hasattr(X, "shape"):
-        X = np.asarray(X)
+    X = as_rows(X)
     if most is not None:
         X = take(X, drawn(n_rows(X), most))
     while hasattr(estimator, "best_estimator_"):
@@ -115,7 +116,7 @@ def _n_columns(X: Any) -> int:
 
 
 def _names_of(X: Any, model: Any) -> list[str]:
-    names = getattr(X, "columns", None)
+    names = names_of(X)
     if names is None:
         names = getattr(model, "feature_names_in_", None)
     if names is None or len(names) != _n_columns(X):
@@ -125,8 +126,9 @@ def _names_of(X: Any, model: Any) -> list[str]:
 
 def _names_after(before: Any, X: Any) -> list[str] | None:
     """Give the names that earlier steps give to their columns, where they know them."""
-    if hasattr(X, "columns"):
-        return [str(name) for name in X.columns]
+    found = names_of(X)
+    if found is not None:
+        return [str(name) for name in found]
     if not hasattr(before[0], "feature_names_in_"):
         # Made-up names would say less than numbers of columns.
         return None
@@ -187,16 +189,28 @@ def chosen(n: int, rows: Any, most: int) -> np.ndarray:
     return wanted % n
 
 
-def take(X: Any, positions: np.ndarray) -> Any:
-    """Give some rows of a table of any kind."""
-    if hasattr(X, "iloc"):
-        return X.iloc[positions]
-    return X.tocsr()[positions] if issparse(X) else X[positions]
+def labels_of(X: Any) -> Any:
+    """Return the index of a DataFrame of pandas, else None: that of lists and tensors is something else."""
+    return X.index if hasattr(X, "iloc") else None
+
+
+def like(found: np.ndarray, X: Any) -> Any:
+    """Return numbers in the library and the precision of rows, where they are not of numpy."""
+    is_single = is_foreign(X) and str(X.dtype).endswith("float32")
+    return as_passed(found.astype(np.float32) if is_single else found, X)
+
+
+def as_values(y: Any) -> np.ndarray:
+    """Return a value for each row as an array: numbers as they are, anything else as objects."""
+    if isinstance(y, (list, tuple)):
+        return np.asarray(y)
+    y = readable(y)
+    return values_of(y) if hasattr(y, "iloc") and hasattr(y, "dtype") else np.asarray(y)
 
 
 def codes(model: Any, X: Any) -> np.ndarray:
     """Give codes as a dense table (n_samples, n_components) of float64."""
-    found = model.transform(X)
+    found = readable(model.transform(X))
     found = found.toarray() if issparse(found) else np.asarray(found)
     return found.astype(np.float64).reshape(len(found), -1)
 
@@ -250,7 +264,7 @@ def tables(*given: Any) -> tuple[list[np.ndarray], np.ndarray]:
 
 def _dense(table: Any) -> Any:
     """Give a DataFrame of pandas as it is, and anything else as an array with two dimensions."""
-    table = as_frame(table)
+    table = dense_columns(readable(table))
     if hasattr(table, "iloc"):
         kinds = [is_number(dtype) for dtype in table.dtypes]
         return table if not all(kinds) else np.column_stack([_values(table, j) for j in range(len(kinds))])
@@ -259,7 +273,7 @@ def _dense(table: Any) -> Any:
 
 
 def _values(table: Any, j: int) -> np.ndarray:
-    return values_of(column_of(table, j))
+    return values_of(take_column(table, j))
 
 
 def _is_text(column: np.ndarray) -> bool:
@@ -333,6 +347,7 @@ def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarr
     ValueError
         If the shape does not fit, or is not known.
     """
+    rows = readable(rows)
     rows = np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
     if rows.ndim == 4:
         # Channels come first in torch, and last where they are few and last.
@@ -367,7 +382,7 @@ def _known_shape(model: Any) -> tuple[int, ...] | None:
 
 def sequences(rows: Any, model: Any) -> np.ndarray:
     """Give sequences (n, steps, values of a step) of rows that are flat or have this shape already."""
-    rows = np.asarray(rows, dtype=np.float64)
+    rows = np.asarray(readable(rows), dtype=np.float64)
     if rows.ndim > 2:
         return rows
     n_steps = getattr(getattr(model, "network", None), "n_timesteps", None) or rows.shape[1]

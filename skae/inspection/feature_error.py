@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._containers import as_rows, names_of
 from skae._counts import check_count, is_integer
 from skae.inspection._drawing import (
     BLUE,
@@ -19,7 +20,17 @@ from skae.inspection._drawing import (
     shortened,
     shown,
 )
-from skae.inspection._rows import deviations, drawn, n_rows, numbered, reach, reconstruct, tables, take
+from skae.inspection._rows import (
+    deviations,
+    drawn,
+    labels_of,
+    n_rows,
+    numbered,
+    reach,
+    reconstruct,
+    tables,
+    take,
+)
 
 __all__ = ["FeatureErrorDisplay"]
 
@@ -157,7 +168,7 @@ class FeatureErrorDisplay(Display):
         ValueError
             If there is no such row.
         """
-        X = X if hasattr(X, "shape") else np.asarray(X)
+        X = as_rows(X)
         kept = drawn(n_rows(X), check_count(max_samples, "max_samples"))
         wanted = kept if row is None else np.r_[kept, _checked_row(row, n_rows(X))]
         reached = reach(estimator, take(X, wanted), cls.__name__)
@@ -208,7 +219,7 @@ class FeatureErrorDisplay(Display):
         ValueError
             If shapes differ, or there is no such row.
         """
-        X, X_back = (part if hasattr(part, "shape") else np.asarray(part) for part in (X, X_back))
+        X, X_back = as_rows(X), as_rows(X_back)
         if tuple(X.shape) != tuple(X_back.shape):
             raise ValueError(
                 f"X has shape {tuple(X.shape)}, its reconstruction {tuple(X_back.shape)}; they must be equal."
@@ -216,7 +227,7 @@ class FeatureErrorDisplay(Display):
         n = n_rows(X)
         wanted = np.arange(n) if row is None else np.r_[np.arange(n), _checked_row(row, n)]
         display = cls._of(take(X, wanted), take(X_back, wanted), row is not None, relative)
-        names = getattr(X, "columns", None)
+        names = names_of(X)
         display.feature_names = None if names is None else [str(name) for name in names]
         return display._finish(row, n, max_features, X).plot(ax, **kwargs)
 
@@ -292,7 +303,7 @@ class FeatureErrorDisplay(Display):
         self.max_features = max_features
         self._n_rows = n
         if row is not None:
-            index = getattr(X, "index", None)
+            index = labels_of(X)
             self.row_name = f"row {row if index is None else index[row]}"
         return self
 

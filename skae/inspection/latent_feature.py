@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from skae._containers import as_rows, is_frame, readable, with_cells, with_column
 from skae._counts import check_count
 from skae.inspection._drawing import Display, one_axes, set_title, shortened, shown
 from skae.inspection._rows import (
@@ -16,6 +17,7 @@ from skae.inspection._rows import (
     component_names,
     deviations,
     drawn,
+    like,
     n_rows,
     numbered,
     reach,
@@ -107,7 +109,7 @@ def _importances(
     n_repeats = check_count(n_repeats, "n_repeats")
     max_samples = check_count(max_samples, "max_samples", 2)
     random = check_random_state(random_state)
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_rows(X)
     rows = take(X, drawn(n_rows(X), max_samples, random))
     reached = reach(estimator, rows, "latent_feature_importances")
     if n_rows(rows) < 2:
@@ -128,20 +130,20 @@ def _shuffled(X: Any, j: int, order: np.ndarray) -> Any:
         other = X.copy()
         other.isetitem(j, X.iloc[order, j].set_axis(X.index))
         return other
-    if hasattr(X, "with_columns"):
-        return X.with_columns(X[X.columns[j]][order].alias(X.columns[j]))
-    other = X.reshape(len(X), -1).copy()
+    if is_frame(X):
+        return with_column(X, j, order)
+    other = readable(X).reshape(len(X), -1).copy()
     other[:, j] = other[order, j]
-    return other.reshape(X.shape)
+    return like(other.reshape(X.shape), X)
 
 
 def _like(X: Any, cells: np.ndarray) -> Any:
     """Give a table of the kind of X that holds these numbers."""
     if hasattr(X, "iloc"):
         return type(X)(cells, columns=X.columns, index=X.index)
-    if hasattr(X, "with_columns"):
-        return type(X)(dict(zip(X.columns, cells.T, strict=True)))
-    return cells.reshape(X.shape)
+    if is_frame(X):
+        return with_cells(X, cells)
+    return like(cells.reshape(X.shape), X)
 
 
 def _by_shuffling(
@@ -301,7 +303,7 @@ class LatentFeatureDisplay(Display):
             component_names=component_names(reached.model, len(found)),
             n_samples=n_used,
         )
-        display._n_rows = n_rows(X) if hasattr(X, "shape") else len(X)
+        display._n_rows = n_rows(as_rows(X))
         return display.plot(ax, **kwargs)
 
     # How many rows there were before they were thinned.
@@ -327,7 +329,7 @@ class LatentFeatureDisplay(Display):
         ValueError
             If names do not fit.
         """
-        values = np.asarray(self.importances, dtype=float)
+        values = np.asarray(readable(self.importances), dtype=float)
         if values.ndim != 2:
             raise ValueError(f"importances must be a table (n_components, n_features); got {values.shape}.")
         n_components, n_features = values.shape

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.estimators._cells import as_numbers, column_of, values_of
+from skae._containers import as_rows, names_of, readable, take_column
+from skae.estimators._cells import as_numbers
 from skae.inspection._drawing import (
     BLUE,
     MARKERS,
@@ -23,6 +24,7 @@ from skae.inspection._drawing import (
     shown,
 )
 from skae.inspection._rows import (
+    as_values,
     check_component,
     codes,
     component_names,
@@ -178,8 +180,7 @@ class LatentSpaceDisplay(Display):
         """
         if y is not None and color is not None:
             raise ValueError("Points have one colour each: pass either y or color, not both.")
-        if not hasattr(X, "shape"):
-            X = np.asarray(X)
+        X = as_rows(X)
         name = getattr(y, "name", None)
         if color is not None:
             y, name = _column(X, color)
@@ -274,7 +275,7 @@ class LatentSpaceDisplay(Display):
         ValueError
             If components, y or names do not fit the codes.
         """
-        Z = np.asarray(self.Z, dtype=float)
+        Z = np.asarray(readable(self.Z), dtype=float)
         if Z.ndim != 2:
             raise ValueError(f"Z must be a table (n_samples, n_components); got shape {Z.shape}.")
         wanted = self._components(Z.shape[1])
@@ -384,7 +385,7 @@ class LatentSpaceDisplay(Display):
             text.set_text(name)
 
     def _label(self, wanted: list[int], points: np.ndarray) -> None:
-        Z = np.asarray(self.Z)
+        Z = as_rows(self.Z)
         names = self.component_names
         if names is None:
             names = numbered("component", Z.shape[1])
@@ -407,9 +408,9 @@ def _style(n_points: int) -> dict[str, Any]:
 
 def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
     """Give a column of X and its name."""
-    columns = getattr(X, "columns", None)
-    if columns is not None and color in list(columns):
-        position = list(columns).index(color)
+    columns = names_of(X)
+    if columns is not None and color in columns:
+        position = columns.index(color)
     elif isinstance(color, str):
         known = "X has no names" if columns is None else f"X has {', '.join(map(str, list(columns)[:10]))}"
         raise ValueError(f"color must be a column of X; got {color!r}, and {known}.")
@@ -420,13 +421,13 @@ def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
     if hasattr(X, "tocsc"):
         values = X.tocsc()[:, [position]].toarray()[:, 0]
     else:
-        values = np.asarray(values_of(column_of(X, position)))
+        values = as_values(take_column(X, position))
     name = columns[position] if columns is not None else f"column {position}"
     return values, str(name)
 
 
 def _checked(y: Any, n: int) -> np.ndarray:
-    values = values_of(y) if hasattr(y, "iloc") and hasattr(y, "dtype") else np.asarray(y)
+    values = as_values(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or len(values) != n:

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._containers import as_rows
 from skae._counts import check_count
 from skae.inspection._drawing import (
     PALETTE,
@@ -29,6 +30,7 @@ from skae.inspection._rows import (
     images,
     in_deviations,
     kind_of_rows,
+    like,
     numbered,
     reach,
     sequences,
@@ -182,7 +184,7 @@ class LatentTraversalDisplay(Display):
         values = _values(Z[:, component], component, n_steps)
         path = np.tile(np.median(Z, axis=0), (len(values), 1))
         path[:, component] = values
-        back = decode(path)
+        back = decode(like(path, reached.X))
         kind = kind_of_rows(reached.X, model, image_shape)
         if kind == "images":
             back = images(back, model, image_shape)
@@ -220,7 +222,7 @@ class LatentTraversalDisplay(Display):
             If kind, shapes or names do not fit.
         """
         values = np.asarray(self.values, dtype=float)
-        back = self.X_back if hasattr(self.X_back, "shape") else np.asarray(self.X_back)
+        back = as_rows(self.X_back)
         if len(values) != back.shape[0]:
             raise ValueError(f"X_back must hold a row for each of {len(values)} codes; got {back.shape[0]}.")
         kind = kind_of_rows(back, None, self.image_shape) if self.kind == "auto" else self.kind

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from skae._containers import as_rows, names_of
 from skae.inspection._drawing import (
     BLUE,
     ORANGE,
@@ -27,6 +28,7 @@ from skae.inspection._rows import (
     images,
     in_deviations,
     kind_of_rows,
+    labels_of,
     n_rows,
     numbered,
     reach,
@@ -176,7 +178,7 @@ class ReconstructionDisplay(Display):
         ValueError
             If kind, rows or `image_shape` do not fit X.
         """
-        X = X if hasattr(X, "shape") else np.asarray(X)
+        X = as_rows(X)
         model = fitted_model(estimator, cls.__name__)
         kind = kind_of_rows(X, model, image_shape) if kind == "auto" else _checked_kind(kind)
         positions = chosen(n_rows(X), rows, _MOST_ROWS[kind])
@@ -190,7 +192,7 @@ class ReconstructionDisplay(Display):
             parts = [sequences(part, model) for part in parts]
         else:
             reference = reach(estimator, X, cls.__name__, _MOST_REFERENCE).X
-        index = getattr(X, "index", None)
+        index = labels_of(X)
         display = cls(
             *parts,
             kind=kind,
@@ -239,21 +241,21 @@ class ReconstructionDisplay(Display):
         display : ReconstructionDisplay
             What was drawn.
         """
-        X, X_back = (part if hasattr(part, "shape") else np.asarray(part) for part in (X, X_back))
+        X, X_back = as_rows(X), as_rows(X_back)
         if tuple(X.shape) != tuple(X_back.shape):
             raise ValueError(
                 f"X has shape {tuple(X.shape)}, its reconstruction {tuple(X_back.shape)}; they must be equal."
             )
         kind = kind_of_rows(X, None, image_shape) if kind == "auto" else _checked_kind(kind)
         positions = chosen(n_rows(X), rows, _MOST_ROWS[kind])
-        names = getattr(X, "columns", None)
+        names = names_of(X)
         display = cls(
             take(X, positions),
             take(X_back, positions),
             kind=kind,
             image_shape=image_shape,
             feature_names=None if names is None else [str(name) for name in names],
-            row_names=positions if getattr(X, "index", None) is None else X.index[positions],
+            row_names=positions if labels_of(X) is None else labels_of(X)[positions],
             reference=take(X, drawn(n_rows(X), _MOST_REFERENCE)) if kind == "table" else None,
         )
         return display.plot(ax, **kwargs)
@@ -279,7 +281,7 @@ class ReconstructionDisplay(Display):
         ValueError
             If kind, shapes or names do not fit.
         """
-        X, X_back = (part if hasattr(part, "shape") else np.asarray(part) for part in (self.X, self.X_back))
+        X, X_back = as_rows(self.X), as_rows(self.X_back)
         kind = kind_of_rows(X, None, self.image_shape) if self.kind == "auto" else _checked_kind(self.kind)
         self.images_, self.lines_, self.features_ = [], [], np.array([], dtype=int)
         if kind == "images":

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.impute import MissingIndicator
 
+from skae._containers import as_passed, as_wanted
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
@@ -18,6 +19,7 @@ from skae.estimators._checks import (
     check_count,
     check_is_fitted,
     check_parameters,
+    output_container,
     unchanged_on_failure,
 )
 from skae.estimators._data import check_table
@@ -160,13 +162,15 @@ class AutoencoderImputer(PlainState, Declared, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_filled : ndarray or DataFrame of shape (n_samples, n_features_out)
-            An array for numbers; a DataFrame where the one of `fit` held more than numbers.
+            An array for numbers; a DataFrame, of the library of X and with its types, where the one of `fit`
+            held more than numbers. `set_output` makes it one of pandas or polars.
         """
         check_is_fitted(self, "estimator_")
         table = self._validated(X, reset=False)
         rows = take_columns(table, self._kept)
         inside = self.estimator_._validated(rows)
-        return self._finished(table, fill(rows, self._decoded(self._predicted(inside))))
+        filled = self._finished(table, fill(rows, self._decoded(self._predicted(inside))))
+        return as_wanted(filled, X, output_container(self))
 
     def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
         """Fill the gaps several times, each time with values drawn from what they may be.
@@ -196,12 +200,14 @@ class AutoencoderImputer(PlainState, Declared, TransformerMixin, BaseEstimator):
         model = cast(Any, self.estimator_)
         if hasattr(model, "sample_missing"):
             draws = model.sample_missing(rows, n_samples, random_state)
-            return [self._finished(table, draw) for draw in draws]
+            return [as_passed(self._finished(table, draw), X) for draw in draws]
         streams = Streams(random_state)
         inside = model._validated(rows)
         noise, generator = streams.numpy("residuals"), streams.torch("noise")
         return [
-            self._finished(table, fill(rows, self._decoded(self._drawn(inside, noise, generator))))
+            as_passed(
+                self._finished(table, fill(rows, self._decoded(self._drawn(inside, noise, generator)))), X
+            )
             for _ in range(n_samples)
         ]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 
+from skae._containers import as_passed
 from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
@@ -211,8 +212,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
             deviations of its column's errors, and the squared distance of its code, on average. About 0
             for rows like those of training.
         """
-        check_is_fitted(self, "estimators_")
-        return self._scores(self._validated(X, reset=False))
+        return as_passed(self._scored(X), X)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Give how usual each row is, above the limit for outliers.
@@ -242,7 +242,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         labels : ndarray of int of shape (n_samples,)
             -1 for outliers, 1 for the others.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return as_passed(np.where(self._scored(X) - self.offset_ < 0, -1, 1), X)
 
     def p_values(self, X: ArrayLike) -> np.ndarray:
         """Give how likely a row as odd as this one is among rows like those of training.
@@ -261,9 +261,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         p : ndarray of shape (n_samples,)
             In (0, 1]; the least that is possible is one over one more than the number of rows held out.
         """
-        scores = self.score_samples(X)
-        n_below = np.searchsorted(self.calibration_scores_, scores, side="right")
-        return (1 + n_below) / (1 + len(self.calibration_scores_))
+        n_below = np.searchsorted(self.calibration_scores_, self._scored(X), side="right")
+        return as_passed((1 + n_below) / (1 + len(self.calibration_scores_)), X)
 
     def feature_contributions(self, X: ArrayLike, units: str = "data") -> Any:
         """Tell why rows are odd: how far each column is from what the other columns lead to expect.
@@ -292,12 +291,19 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         table = self._validated(X, reset=False)
         found = np.mean([_contributions(member, table, units) for member in self._members], axis=0)
         names = getattr(self, "feature_names_in_", np.arange(cast(Any, self).n_features_in_))
-        return pandas.DataFrame(found, columns=names, index=getattr(X, "index", None))
+        return pandas.DataFrame(
+            found, columns=names, index=cast(Any, X).index if hasattr(X, "iloc") else None
+        )
 
     # ------------------------------------------------------------------ inside
 
     def _validated(self, X: Any, reset: bool) -> Any:
         return check_table(self, X, reset, min_samples=2 if reset else 1)
+
+    def _scored(self, X: Any) -> np.ndarray:
+        """Return the scores of rows as an array, whatever the rows are."""
+        check_is_fitted(self, "estimators_")
+        return self._scores(self._validated(X, reset=False))
 
     def _member(self, table: Any, index: int, streams: Streams) -> Member:
         random = streams.numpy("rows", index)

@@ -18,6 +18,7 @@ FLOORS = {
     "_computing": 0,
     "_quiet": 0,
     "_random": 0,
+    "_containers": 1,
     "_parameters": 1,
     "networks": 2,
     "objectives": 2,

@@ -9,8 +9,8 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
+from skae._containers import as_rows, dense_columns, readable, to_pandas
 from skae._counts import is_integer
-from skae._extras import import_extra
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
 from skae.inspection._rows import take
@@ -220,34 +220,27 @@ def _model_and_steps(estimator: Any) -> tuple[BaseAutoencoder, list[Any]]:
 
 
 def _as_table(X: Any) -> Any:
-    """Give an array, a DataFrame of pandas or a sparse matrix whose rows can be chosen."""
+    """Return an array, a DataFrame of pandas, a sparse matrix or a tensor whose rows can be chosen."""
+    if hasattr(X, "iloc") and X.ndim != 2:
+        raise ValueError("X is one column; pass a table, e.g. X.to_frame().")
+    X = dense_columns(to_pandas(as_rows(X)))
     if issparse(X):
         return X.tocsr()
-    if hasattr(X, "iloc"):
-        if X.ndim != 2:
-            raise ValueError("X is one column; pass a table, e.g. X.to_frame().")
-        return X
-    if hasattr(X, "get_column"):
-        pandas = import_extra("pandas", "pandas", "A report of a DataFrame of polars")
-        return pandas.DataFrame({name: X.get_column(name).to_list() for name in X.columns})
-    if isinstance(X, (list, tuple)) and any(isinstance(value, str) for row in X for value in np.ravel(row)):
-        return np.asarray(X, dtype=object)
-    table = np.asarray(X)
-    if table.ndim < 2:
-        raise ValueError(f"X must be a table of rows and columns; got an array of shape {table.shape}.")
-    return table
+    if X.ndim < 2:
+        raise ValueError(f"X must be a table of rows and columns; got an array of shape {tuple(X.shape)}.")
+    return X
 
 
 def _checked_y(y: Any, n_rows: int) -> np.ndarray | None:
     if y is None:
         return None
-    values = np.asarray(y)
+    values = np.asarray(y if isinstance(y, (list, tuple)) else readable(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or len(values) != n_rows:
         raise ValueError(
             f"y must have one value for each of the {n_rows:,} rows of X; got an array of shape "
-            f"{np.shape(y)}."
+            f"{values.shape}."
         )
     return values
 
@@ -265,14 +258,13 @@ def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[
     inner = outer
     for step in steps:
         inner = step.transform(inner)
+    # Steps may have been told to give DataFrames of polars.
+    inner = to_pandas(inner)
     if issparse(inner):
         _check_dense(*inner.shape)
         inner = inner.toarray()
     n_columns = model.n_features_in_
-    shown = inner
-    if not hasattr(inner, "iloc"):
-        inner = np.asarray(inner)
-        shown = _flattened(inner, model)
+    shown = inner if hasattr(inner, "iloc") else _flattened(np.asarray(readable(inner)), model)
     names = names_of(inner, model, shown.shape[1])
     if not steps:
         return inner, shown, True, names
@@ -280,7 +272,7 @@ def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[
         before = names_of(outer, estimator, n_columns)
         after = _names_after(steps, before)
         if after is None or after == before:
-            outer = outer.toarray() if issparse(outer) else outer
+            outer = outer.toarray() if issparse(outer) else readable(outer)
             return inner, outer, True, before
         return inner, shown, False, after
     after = _names_after(steps, None)

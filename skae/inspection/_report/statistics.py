@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skae._containers import as_matrix, as_passed, readable, to_pandas
 from skae.estimators import _scores
 from skae.estimators._sparse import Directions
 from skae.inspection._report.rows import Rows
@@ -68,7 +69,7 @@ def _deviations(model: Any, rows: Any, inside: np.ndarray) -> np.ndarray:
     """Give the squared deviation of each cell from the mean of training, in the columns of the user."""
     table = model._table
     if isinstance(table, Directions):
-        return np.square(np.asarray(rows, dtype=np.float64) - table.mean)
+        return np.square(as_matrix(rows) - table.mean)
     squared = np.square(np.subtract(inside, model._codec.frame.centre, dtype=np.float64))
     return squared if table is None else table.by_owner(squared)
 
@@ -76,14 +77,15 @@ def _deviations(model: Any, rows: Any, inside: np.ndarray) -> np.ndarray:
 def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
     """Give the worst rows and what came back, in the units of X where the steps can be undone."""
     model: Any = rows.model
-    given: Any = model._as_given(back)
+    given: Any = model._as_read(back)
     if getattr(given, "ndim", 2) > 2:
         given = model.network.to_rows(given)
     if not rows.steps:
         return take(rows.shown, worst), given, True
     if rows.in_own_units and all(hasattr(step, "inverse_transform") for step in rows.steps):
+        given = as_passed(given, rows.inner)
         for step in reversed(rows.steps):
             given = step.inverse_transform(given)
-        return take(rows.shown, worst), given, True
-    inner = take(rows.inner, worst)
+        return take(rows.shown, worst), to_pandas(readable(given)), True
+    inner = readable(take(rows.inner, worst))
     return model.network.to_rows(inner) if len(inner.shape) > 2 else inner, given, False
