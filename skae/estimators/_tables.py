@@ -4,7 +4,6 @@ Text becomes one column a category, two values become 0 and 1, counts their loga
 asked to; what is missing becomes NaN. Everything is undone by `decode`.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -98,11 +97,12 @@ class Table:
         raw = self._raw(X)
         self.scaler = new_scaler(scaling, len(raw)) if self.numeric.any() else None
         if self.scaler is not None:
-            with warnings.catch_warnings():
-                # Columns without any value have no mean; they come back as zero.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
-                self.scaler.fit(raw[:, self.numeric], **weights)
+            numbers = self._numbers(raw)
+            # A column without any value has no mean, and comes back as zero.
+            self.is_empty = np.isnan(numbers).all(axis=0)
+            weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
+            known = np.where(self.is_empty, 0.0, numbers) if self.is_empty.any() else numbers
+            self.scaler.fit(known, **weights)
         # (n_features,) in the units of X; columns of several kinds have no such mean.
         self.mean = None if self.is_mixed else means(raw, weight)
         # What `encode` would give of these rows, for whoever made the table.
@@ -134,6 +134,10 @@ class Table:
             return X
         parts = [column.encode(column_of(X, j)) for j, column in enumerate(self.columns)]
         return np.concatenate(parts, axis=1).astype(dtype, copy=False)
+
+    def _numbers(self, inside: np.ndarray) -> np.ndarray:
+        """Return the numeric columns; without a copy where there are no others."""
+        return inside[:, self.numeric] if self.is_mixed else inside
 
     def _scaled(self, raw: np.ndarray) -> np.ndarray:
         if self.scaler is None:
@@ -169,8 +173,12 @@ class Table:
         """Undo the scaling of numeric columns (n_samples, n_inside)."""
         if self.scaler is None:
             return rows
+        numbers = self.scaler.inverse_transform(self._numbers(rows))
+        numbers[:, self.is_empty] = 0.0
+        if not self.is_mixed:
+            return numbers
         raw = rows.copy()
-        raw[:, self.numeric] = np.nan_to_num(self.scaler.inverse_transform(rows[:, self.numeric]))
+        raw[:, self.numeric] = numbers
         return raw
 
     def by_owner(self, cells: np.ndarray) -> np.ndarray:
@@ -180,6 +188,8 @@ class Table:
     def _weights(self, inside: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Give the factor of each loss: one over what the best constant leaves, in numeric columns' units."""
         weights = np.ones(inside.shape[1])
+        if not self.is_mixed:
+            return weights
         there = ~np.isnan(inside)
         known = np.where(there, inside, 0.0)
         counts = np.maximum(weight @ there.astype(np.float64), np.finfo(float).tiny)

@@ -1,6 +1,8 @@
 """Tables as they are read from a file: text, categories, counts, truth values, numbers with gaps."""
 
 import pickle
+import threading
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -127,6 +129,27 @@ def test_scaling_inside_is_a_scaler_in_front(scaling, scaler, curve):
     np.testing.assert_allclose(inside.transform(curve), front.transform(curve), rtol=1e-9)
     np.testing.assert_allclose(inside.reconstruct(curve), front.inverse_transform(front.transform(curve)))
     assert inside.score(curve) == pytest.approx(front.score(curve))
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_columns_without_values_come_back_as_zero_and_leave_warning_filters_alone(scaling, curve):
+    """Filters belong to the process: fits in threads that change them leave one behind."""
+    X, before = curve[:40].copy(), list(warnings.filters)
+    X[:, 3] = np.nan
+    backs = []
+
+    def fit():
+        model = skae.AutoencoderTransformer(2, scaling=scaling, max_iter=1, random_state=0).fit(X)
+        backs.append(model.reconstruct(X))
+
+    running = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert len(backs) == 4
+    assert not any(back[:, 3].any() for back in backs)
+    assert warnings.filters == before
 
 
 def test_numbers_in_a_frame_are_an_array(curve):

@@ -111,3 +111,10 @@ def test_tensor_code_has_no_asserts_and_no_item(path):
     tree = ast.parse(path.read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "item"]
+
+
+def test_fits_leave_the_warning_filters_of_the_process_alone():
+    """Filters that two threads set and restore in turn are left behind; `_quiet` lets one in at a time."""
+    changing = {str(p.relative_to(ROOT)) for p in FILES if "catch_warnings" in p.read_text()}
+    # Comparisons catch what reducers of others warn of, in the thread that the user calls them in.
+    assert changing == {"_quiet.py", "compare/_fold.py", "compare/comparison.py"}
