@@ -251,7 +251,9 @@ class Codec:
         if wanted not in self._copies:
             # Cached: converting takes longer than encoding one row. Two threads may both
             # convert; the results are equal.
-            self._copies[wanted] = copy.deepcopy(self.network).to(wanted)
+            # Also for read-outs by gradients, which tensors made in inference mode have none of for ever.
+            with torch.inference_mode(False):
+                self._copies[wanted] = copy.deepcopy(self.network).to(wanted)
         return self._copies[wanted]
 
     def __getstate__(self) -> dict:
