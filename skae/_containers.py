@@ -172,9 +172,10 @@ def _from_tensor(X: torch.Tensor) -> Any:
 def _from_list(X: Any) -> Any:
     if any(isinstance(row, torch.Tensor) for row in X):
         X = [_from_tensor(row) if isinstance(row, torch.Tensor) else row for row in X]
-    # As an array of numpy's choice, numbers beside text would be text.
-    is_text = any(isinstance(value, str) for row in X for value in np.ravel(np.asarray(row, dtype=object)))
-    return np.asarray(X, dtype=object) if is_text else X
+    # As an array of numpy's choice, numbers beside text would be text, and dates numbers.
+    kept = (str, np.datetime64, np.timedelta64)
+    is_kept = any(isinstance(value, kept) for row in X for value in np.ravel(np.asarray(row, dtype=object)))
+    return np.asarray(X, dtype=object) if is_kept else X
 
 
 # ------------------------------------------------------------------ sparse columns of pandas

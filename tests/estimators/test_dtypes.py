@@ -260,8 +260,9 @@ def test_dates_in_arrays_are_no_numbers():
     with pytest.raises(TypeError, match="X holds dates or times"):
         model().fit(dates)
     mixed = np.array([[1.0, np.datetime64("2020-01-01")]] * 12, dtype=object)
-    with pytest.raises(TypeError, match="Column 1 holds"):
-        model().fit(mixed)
+    for rows in (mixed, mixed.tolist()):
+        with pytest.raises(TypeError, match="Column 1 holds"):
+            model().fit(rows)
 
 
 def test_whole_numbers_beyond_floats_are_refused_in_arrays():
@@ -277,6 +278,7 @@ def test_a_moment_that_is_none_is_missing():
     gaps[3, 1] = np.nan
     first, second = model().fit(cells), model().fit(gaps)
     assert np.abs(first.reconstruct(cells).astype(float)).max() < 1e3
+    assert np.abs(first.reconstruct(cells.tolist()).astype(float)).max() < 1e3
     assert np.abs(second.reconstruct(gaps)).max() < 1e3
 
 
