@@ -14,7 +14,8 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, check_is_fitted
 
 from skae._containers import readable
 from skae._counts import check_count, check_weights_fit, is_integer
@@ -29,6 +30,7 @@ __all__ = [
     "StrOptions",
     "check_code_activation",
     "check_count",
+    "check_fit_params",
     "check_is_fitted",
     "check_loss",
     "check_mixed",
@@ -39,7 +41,9 @@ __all__ = [
     "check_training",
     "check_weights",
     "is_integer",
+    "is_routing",
     "output_container",
+    "take_fit_params",
     "unchanged_on_failure",
 ]
 
@@ -73,6 +77,21 @@ def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
     if not weights.any():
         raise ValueError("sample_weight is zero for every row, so that there is nothing to learn from.")
     return weights
+
+
+def check_fit_params(estimator: Any, params: dict[str, Any]) -> None:
+    """Refuse metadata beyond the signature of `fit` where routing is off."""
+    _raise_for_params(params, estimator, "fit")
+
+
+def is_routing() -> bool:
+    """Return whether scikit-learn routes metadata."""
+    return bool(_routing_enabled())
+
+
+def take_fit_params(X: Any, params: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    """Return metadata of some rows: what has a value a row is cut, anything else stays."""
+    return _check_method_params(X, params, rows)
 
 
 def check_n_components(n_components: int, n_features: int) -> None:

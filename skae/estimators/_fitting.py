@@ -110,6 +110,8 @@ class Fitting:
         """Epochs at most."""
         if self.estimator.max_iter == "auto":
             solver, n_steps = self.estimator.solver, self.estimator._n_steps
+            if self.layout.kind == "folds" and self.estimator._n_fold_steps is not None:
+                n_steps = self.estimator._n_fold_steps
             if self.estimator._is_ordered():
                 n_steps = round(_defaults.ORDERED_STEPS * n_steps)
             return _defaults.n_epochs(self.n_rows, self.batch_size, solver, n_steps)

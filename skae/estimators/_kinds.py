@@ -60,6 +60,10 @@ class Numbers:
         numbers = self.read(values_of(values))
         return (np.log1p(np.maximum(numbers, 0)) if self.kind == "count" else numbers)[:, None]
 
+    def unknown(self, values: Any) -> np.ndarray:
+        """Return which values training could not have told: no number is such."""
+        return np.zeros(len(values), dtype=bool)
+
     def decode(self, inside: np.ndarray) -> np.ndarray:
         """Give values back, whole ones where the column held whole numbers."""
         numbers = inside[:, 0].astype(np.float64)
@@ -123,6 +127,11 @@ class Categories:
         else:
             inside[there] = np.eye(self.width)[codes[there]]
         return inside
+
+    def unknown(self, values: Any) -> np.ndarray:
+        """Return which values are categories that training has not seen."""
+        codes, missing = self._codes(values)
+        return (codes < 0) & ~missing
 
     def _codes(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of each value, -1 where it has none, and which are missing."""

@@ -128,6 +128,10 @@ class Table:
         """Give numeric columns (n_samples, n_inside), NaN where missing."""
         return self._scaled(self._raw(X))
 
+    def unknown(self, X: Any) -> np.ndarray:
+        """Return which cells hold a category that training has not seen, (n_samples, n_features)."""
+        return np.column_stack([column.unknown(column_of(X, j)) for j, column in enumerate(self.columns)])
+
     def _raw(self, X: Any) -> np.ndarray:
         dtype = X.dtype if getattr(X, "dtype", None) in (np.float32, np.float64) else np.float64
         if isinstance(X, np.ndarray) and X.dtype == dtype and not self.is_mixed:

@@ -96,6 +96,8 @@ class BaseAutoencoder(
 
     # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
     _n_steps: ClassVar[int] = 3400
+    # The same where five folds choose the epoch, each of which takes as many; None: as otherwise.
+    _n_fold_steps: ClassVar[int | None] = None
     # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
     _weight_decays: ClassVar[dict[str, float]] = {
         "adam": 0.1,

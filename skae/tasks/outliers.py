@@ -1,68 +1,48 @@
 """Find rows that an autoencoder of the others does not give back, and say why."""
 
 import dataclasses
+import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.parallel import Parallel, delayed
 
 from skae._containers import as_passed
 from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import AutoencoderTransformer, BaseAutoencoder
+from skae.estimators._cells import column_of, is_missing, missing_cells, values_of
 from skae.estimators._checks import (
     Interval,
+    RealNotInt,
     StrOptions,
     check_is_fitted,
     check_parameters,
+    take_fit_params,
     unchanged_on_failure,
 )
-from skae.estimators._data import check_table
+from skae.estimators._sparse import Directions
 from skae.estimators._state import PlainState
+from skae.tasks._density import Density
+from skae.tasks._members import MOST_SURPRISE, Member, Training, grow, quantile
+from skae.tasks._rows import check_row_weights, check_rows, dense, is_wide, route, router, take
 
 __all__ = ["AutoencoderOutlierDetector"]
 
-_LEAST_ROWS = 10
-# Parts of a column's deviation below which an error is none: columns that are given back exactly.
-_LEAST_DEVIATION = 0.01
-_CALIBRATION = 0.2
+_LEAST_CALIBRATED = 50
 _AUTO = 0.05
-_N_REFERENCE = 256
+_AUTO_SAMPLES = 256
+# Numbers beyond are as odd as this one; their squares would overflow.
+_LARGEST = 1e100
+_N_DIRECTIONS = 128
 
 
-class Member(NamedTuple):
-    """One autoencoder of the ensemble, and what its errors and codes are measured by."""
-
-    model: BaseAutoencoder
-    deviations: np.ndarray  # (n_inside,) of the errors of each column
-    centre: np.ndarray  # (n_components,) of codes
-    precision: np.ndarray  # (n_components, n_components)
-    reference: np.ndarray  # (n_reference, n_inside) some of the rows trained on
-
-    def surprise(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Give signed errors in deviations (n, n_inside), and the squared distances of codes (n,)."""
-        inside = self.model._validated(X)
-        codes = self.model._codes(inside)
-        back = self.model._codec.decode(codes)
-        off = codes - self.centre
-        distances = np.einsum("ij,jk,ik->i", off, self.precision, off)
-        return (inside - back) / self.deviations, distances
-
-    def scores(self, X: Any) -> np.ndarray:
-        """Give the surprise of each row, about one where nothing is odd."""
-        errors, distances = self.surprise(X)
-        there = ~np.isnan(errors)
-        squared = np.where(there, errors, 0.0) ** 2
-        # Rows with gaps: as if the missing cells were as surprising as the others.
-        share = errors.shape[1] / np.maximum(there.sum(axis=1), 1)
-        n_terms = errors.shape[1] + len(self.centre)
-        return (squared.sum(axis=1) * share + distances) / n_terms
-
-
-class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, OutlierMixin, BaseEstimator):
     """Find rows that a model of the others gives back badly, or whose codes lie far out.
 
     An ensemble of small autoencoders, each of a subsample of the rows and with a code of another size.
@@ -79,9 +59,10 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         columns in turn.
     n_estimators : int, default=8
         Members of the ensemble, at least 1.
-    max_samples : int, float or "all", default=256
-        Rows that each member sees: a number, a share in (0, 1], or all. Few rows hold few outliers, and
-        members that differ.
+    max_samples : int, float, "auto" or "all", default="auto"
+        Rows that each member sees: a number of at least 2, a share in (0, 1], or all that are not held out
+        for `p_values`. "auto" is 256, or all where there are fewer. Few rows hold few outliers, and members
+        that differ.
     n_refits : int, default=1
         How often each member is trained again without the rows that surprise it most. 0 suits training rows
         that are known to be clean.
@@ -89,6 +70,13 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         Share of the rows left out by each refit, in (0, 0.5].
     contamination : "auto" or float, default="auto"
         Share of outliers among the training rows, in (0, 0.5]: sets `offset_`. "auto" is 0.05.
+    calibration_fraction : float, default=0.2
+        Share of the rows that no member sees, for `p_values`, in [0, 0.5]; none where there are fewer than 50
+        rows. Where none is held out, `p_values` compares with the training rows, and promises nothing.
+    warm_start : bool, default=False
+        Whether `fit` keeps the members that are there, and adds those that `n_estimators` asks for beyond.
+    n_jobs : int or None, default=None
+        Members fitted at the same time, as in `joblib`. The numbers are the same for every `n_jobs`.
     random_state : int, RandomState instance or None, default=None
         Source of the subsamples and of the seeds of the members.
 
@@ -96,10 +84,13 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
     ----------
     estimators_ : list
         The fitted autoencoders.
+    max_samples_ : int
+        Rows that each member sees.
     offset_ : float
         ``decision_function(X) = score_samples(X) - offset_``.
     calibration_scores_ : ndarray of shape (n_calibration,)
-        Sorted scores of rows that no member has seen: what `p_values` compares with.
+        Sorted scores of rows that no member has seen: what `p_values` compares with. Of all rows where none
+        is held out.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -116,7 +107,13 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
     Notes
     -----
-    A fifth of the rows, where there are 50 or more, is held out for `p_values`.
+    What cannot be computed is odd: numbers beyond what the network can take, categories that training has not
+    seen, and rows without any value get the lowest scores there are, which are finite.
+
+    Sparse rows with more than 256 columns are read through their 256 leading directions; what lies outside
+    of them is one more column of the members.
+
+    Callbacks are told of each fit of a member, and handed on to the members, as in scikit-learn's searches.
 
     References
     ----------
@@ -142,38 +139,50 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
     estimator: BaseAutoencoder | None = dataclasses.field(default=None, kw_only=False)
     n_estimators: int = 8
-    max_samples: int | float | str = 256
+    max_samples: int | float | str = "auto"
     n_refits: int = 1
     trim: float = 0.2
     contamination: float | str = "auto"
+    calibration_fraction: float = 0.2
+    warm_start: bool = False
+    n_jobs: int | None = None
     random_state: int | np.random.RandomState | None = None
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [BaseAutoencoder, None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [
-            StrOptions({"all"}),
+            StrOptions({"auto", "all"}),
             Interval(Integral, 2, None, closed="left"),
-            Interval(Real, 0, 1, closed="right"),
+            Interval(RealNotInt, 0, 1, closed="right"),
         ],
         "n_refits": [Interval(Integral, 0, None, closed="left")],
         "trim": [Interval(Real, 0, 0.5, closed="right")],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "calibration_fraction": [Interval(Real, 0, 0.5, closed="both")],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
 
-    _further_classes: ClassVar[dict[str, type]] = {"tasks.Member": Member}
+    _further_classes: ClassVar[dict[str, type]] = {"tasks.Member": Member, "tasks.Density": Density}
     _learnt_together: ClassVar[tuple[str, ...]] = ("estimators_", "offset_", "calibration_scores_")
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Learn the rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, with or without outliers; gaps, text and categories as for the estimator inside.
         y : Ignored
             Present for the conventions of scikit-learn.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0: twice the weight counts like the row twice, in the members and in
+            the shares `trim` and `contamination`. None weighs all alike.
+        **params : dict
+            What `fit` of the estimator inside asks for, with ``enable_metadata_routing=True``.
 
         Returns
         -------
@@ -182,19 +191,30 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         """
         with unchanged_on_failure(self):
             check_parameters(self)
-            table = self._validated(X, reset=True)
-            streams = Streams(self.random_state)
+            members = self._kept_members()
+            table = self._validated(X, reset=not members)
+            weight = check_row_weights(sample_weight, table)
+            params = route(self, weight, params)
+            if weight is not None:
+                # Rows that weigh nothing are not there.
+                used = np.flatnonzero(weight)
+                params, table, weight = take_fit_params(table, params, used), take(table, used), weight[used]
+                weight = weight if (weight == np.round(weight)).all() else weight / weight.mean()
+            streams = self._streams = self._streams if members else Streams(self.random_state)
             order = streams.numpy("split").permutation(table.shape[0])
-            n_held_out = int(_CALIBRATION * len(order)) if len(order) >= 50 else 0
+            is_enough = len(order) >= _LEAST_CALIBRATED
+            n_held_out = int(self.calibration_fraction * len(order)) if is_enough else 0
             held_out, training = order[:n_held_out], order[n_held_out:]
-            members = [
-                self._member(take(table, training), index, streams) for index in range(self.n_estimators)
-            ]
-            self._members = members
-            self.estimators_ = [member.model for member in members]
+            if not members:
+                self._directions = self._new_directions(table, training, weight)
+                table = table if self._directions is None else self._along(table)
+            self.max_samples_ = self._n_samples(len(training), table.shape[0])
+            self._members = members + self._new_members(table, training, weight, params, len(members))
+            self.estimators_ = [member.model for member in self._members]
+            self._categories = self._seen_categories(take(table, training))
             scores = self._scores(table)
-            self.calibration_scores_ = np.sort(scores[held_out if n_held_out else order])
-            self.offset_ = self._offset(scores)
+            self._calibrate(scores, held_out if n_held_out else order, weight)
+            self.offset_ = self._offset(scores, weight)
         return self
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
@@ -202,7 +222,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -219,7 +239,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -234,7 +254,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -253,7 +273,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows that were not trained on.
 
         Returns
@@ -262,7 +282,10 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
             In (0, 1]; the least that is possible is one over one more than the number of rows held out.
         """
         n_below = np.searchsorted(self.calibration_scores_, self._scored(X), side="right")
-        return as_passed((1 + n_below) / (1 + len(self.calibration_scores_)), X)
+        if self._calibration_weights is None:
+            return as_passed((1 + n_below) / (1 + len(self.calibration_scores_)), X)
+        weights = self._calibration_weights
+        return as_passed((1 + weights[n_below]) / (1 + weights[-1]), X)
 
     def feature_contributions(self, X: ArrayLike, units: str = "data") -> Any:
         """Tell why rows are odd: how far each column is from what the other columns lead to expect.
@@ -272,7 +295,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         units : {"data", "deviations"}, default="data"
             Units of the errors: those of each column, or deviations of the column's errors, which tell what
@@ -283,136 +306,183 @@ class AutoencoderOutlierDetector(PlainState, Declared, OutlierMixin, BaseEstimat
         contributions : DataFrame of shape (n_samples, n_features)
             Value less expected value, mean over members: above 0 where a row has more than expected. For
             columns that are no numbers, how unlikely the value was: between 0 and 1. NaN for missing cells.
+
+        Raises
+        ------
+        ValueError
+            If `units` is not known, or the rows of `fit` were sparse with more than 256 columns.
         """
         check_is_fitted(self, "estimators_")
         if units not in ("data", "deviations"):
             raise ValueError(f"units must be 'data' or 'deviations'; got {units!r}.")
         pandas = import_extra("pandas", "pandas", "feature_contributions")
+        if self._directions is not None:
+            raise ValueError(
+                "The rows of fit were sparse with more than 256 columns, so the members know their leading "
+                "directions, not their columns. For feature_contributions choose up to 256 columns."
+            )
         table = self._validated(X, reset=False)
-        found = np.mean([_contributions(member, table, units) for member in self._members], axis=0)
+        found = np.mean([member.contributions(table, units) for member in self._members], axis=0)
         names = getattr(self, "feature_names_in_", np.arange(cast(Any, self).n_features_in_))
         return pandas.DataFrame(
             found, columns=names, index=cast(Any, X).index if hasattr(X, "iloc") else None
         )
 
+    def get_metadata_routing(self) -> Any:
+        """Return what `fit` asks for, and what that of the estimator inside does.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        return router(self, AutoencoderTransformer() if self.estimator is None else clone(self.estimator))
+
     # ------------------------------------------------------------------ inside
 
     def _validated(self, X: Any, reset: bool) -> Any:
-        return check_table(self, X, reset, min_samples=2 if reset else 1)
+        table = check_rows(self, X, reset, min_samples=2 if reset else 1)
+        if reset:
+            return table if is_wide(table) else dense(table)
+        return _moderate(dense(table)) if self._directions is None else self._along(table)
 
     def _scored(self, X: Any) -> np.ndarray:
         """Return the scores of rows as an array, whatever the rows are."""
         check_is_fitted(self, "estimators_")
         return self._scores(self._validated(X, reset=False))
 
-    def _member(self, table: Any, index: int, streams: Streams) -> Member:
-        random = streams.numpy("rows", index)
-        rows = take(table, random.permutation(table.shape[0])[: self._n_samples(table.shape[0])])
-        seed = int(random.randint(2**31 - 1))
-        member = self._fitted(rows, index, seed)
-        for _ in range(self.n_refits):
-            surprise = member.scores(rows)
-            kept = surprise <= np.quantile(surprise, 1 - self.trim)
-            if kept.sum() < _LEAST_ROWS:
-                break
-            rows = take(rows, np.flatnonzero(kept))
-            member = self._fitted(rows, index, seed)
-        return member
-
-    def _n_samples(self, n_rows: int) -> int:
-        if isinstance(self.max_samples, str):
-            return n_rows
-        if isinstance(self.max_samples, Integral):
-            return min(int(self.max_samples), n_rows)
-        return max(2, int(float(self.max_samples) * n_rows))
-
-    def _fitted(self, rows: Any, index: int, seed: int) -> Member:
-        if self.estimator is None:
-            n_features = rows.shape[1]
-            sizes = (1, 2, max(1, n_features // 4), max(1, n_features // 2))
-            # Briefly: what takes long to learn is what outliers have in common.
-            model = AutoencoderTransformer(
-                sizes[index % 4], scaling="standard", max_iter=20, validation_fraction=0.2
+    def _kept_members(self) -> list[Any]:
+        """Return the members that a warm start goes on with."""
+        members = getattr(self, "_members", []) if self.warm_start else []
+        if self.n_estimators < len(members):
+            raise ValueError(
+                f"n_estimators={self.n_estimators} must be larger or equal to len(estimators_)="
+                f"{len(members)} when warm_start==True. Set warm_start=False to start anew."
             )
-        else:
-            model = cast(BaseAutoencoder, clone(self.estimator))
-        model = model.set_params(random_state=seed).fit(rows)
-        inside = model._validated(rows)
-        codes = model._codes(inside)
-        errors = inside - model._codec.decode(codes)
-        deviations = _root_mean_square(errors) + _LEAST_DEVIATION * _spread(inside)
-        centre = codes.mean(axis=0)
-        covariance = np.atleast_2d(np.cov(codes.T, bias=True))
-        ridge = 1e-6 * max(float(np.trace(covariance)) / len(centre), 1e-12)
-        precision = np.linalg.pinv(covariance + ridge * np.eye(len(centre)))
-        return Member(model, deviations, centre, precision, inside[:_N_REFERENCE])
+        if members and self.n_estimators == len(members):
+            warnings.warn(
+                "Warm-start fitting without increasing n_estimators does not fit new members.", stacklevel=4
+            )
+        return members
+
+    def _new_directions(self, table: Any, training: np.ndarray, weight: Any) -> Directions | None:
+        """Return what wide sparse rows are read through, None for other rows."""
+        if not is_wide(table):
+            return None
+        weight = None if weight is None else weight[training]
+        return Directions(table[training], _N_DIRECTIONS, weight)
+
+    def _along(self, table: Any) -> np.ndarray:
+        """Return rows along the directions, and how long each one is outside of them."""
+        inside = self._directions.encode(table)
+        return np.column_stack([inside, np.sqrt(self._directions.left_out(table, inside))])
+
+    def _n_samples(self, n_training: int, n_rows: int) -> int:
+        wanted = self.max_samples
+        if isinstance(wanted, str):
+            return n_training if wanted == "all" else min(_AUTO_SAMPLES, n_training)
+        if not isinstance(wanted, Integral):
+            return max(2, int(float(wanted) * n_training))
+        if wanted > n_rows:
+            warnings.warn(
+                f"max_samples ({wanted}) is greater than the total number of samples ({n_rows}). max_samples "
+                "will be set to n_samples for estimation.",
+                stacklevel=4,
+            )
+        return min(int(wanted), n_training)
+
+    def _new_members(
+        self, table: Any, training: np.ndarray, weight: Any, params: dict[str, Any], first: int
+    ) -> list[Any]:
+        """Return the members from the first one that is wanted on."""
+        numbers = range(first, self.n_estimators)
+        context = self._init_callback_context(max_subtasks=len(numbers), sequential_subtasks=False)
+        context.call_on_fit_task_begin(estimator=self, X=table)
+        owner = clone(self)
+        planned = []
+        for index in numbers:
+            random = self._streams.numpy("rows", index)
+            drawn = training[random.permutation(len(training))[: self.max_samples_]]
+            rows, seed = take(table, drawn), int(random.randint(2**31 - 1))
+            planned.append(
+                Training(
+                    self._model(rows.shape[1], index).set_params(random_state=seed),
+                    rows,
+                    None if weight is None else weight[drawn],
+                    take_fit_params(table, params, drawn),
+                    self.trim,
+                    self.n_refits,
+                    seed,
+                    owner,
+                    context.subcontext(
+                        task_name="member", task_id=index - first, max_subtasks=1 + self.n_refits
+                    ),
+                )
+            )
+        members = Parallel(n_jobs=self.n_jobs)(delayed(grow)(training) for training in planned)
+        context.call_on_fit_task_end(estimator=self, X=table)
+        return list(members)
+
+    def _model(self, n_features: int, index: int) -> BaseAutoencoder:
+        if self.estimator is not None:
+            return cast(BaseAutoencoder, clone(self.estimator))
+        sizes = (1, 2, max(1, n_features // 4), max(1, n_features // 2))
+        # Briefly: what takes long to learn is what outliers have in common.
+        return AutoencoderTransformer(
+            sizes[index % 4], scaling="standard", max_iter=20, validation_fraction=0.2
+        )
+
+    def _seen_categories(self, training: Any) -> dict[int, set]:
+        """Return the categories that training has seen, by position of their columns."""
+        tables: list[Any] = [member.model._table for member in self._members]
+        if tables[0] is None or not tables[0].is_mixed:
+            return {}
+        return {
+            j: {value for value in values_of(column_of(training, j)).tolist() if not is_missing(value)}
+            for j in range(len(tables[0].columns))
+            if any(table.columns[j].kind in ("binary", "categorical") for table in tables)
+        }
+
+    def _never_seen(self, table: Any) -> np.ndarray:
+        """Return which rows hold a category that training has not seen, or no value at all."""
+        missing = missing_cells(table)
+        found = missing.all(axis=1)
+        for j, known in self._categories.items():
+            values = values_of(column_of(table, j))
+            new = np.fromiter(
+                (value not in known for value in values.tolist()), dtype=bool, count=len(values)
+            )
+            found |= new & ~missing[:, j]
+        return found
 
     def _scores(self, table: Any) -> np.ndarray:
         total = np.zeros(table.shape[0])
         for member in self._members:
             total -= np.log(member.scores(table) + 1e-12)
-        return total / len(self._members)
+        return np.where(self._never_seen(table), -np.log(MOST_SURPRISE), total / len(self._members))
 
-    def _offset(self, scores: np.ndarray) -> float:
+    def _calibrate(self, scores: np.ndarray, rows: np.ndarray, weight: np.ndarray | None) -> None:
+        """Keep the scores of some rows in order, and what those below each of them weigh."""
+        order = rows[np.argsort(scores[rows])]
+        self.calibration_scores_ = scores[order]
+        self._calibration_weights = None if weight is None else np.append(0.0, np.cumsum(weight[order]))
+
+    def _offset(self, scores: np.ndarray, weight: np.ndarray | None) -> float:
         share = _AUTO if self.contamination == "auto" else cast(float, self.contamination)
-        return float(np.quantile(scores, share))
+        return quantile(scores, share, weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
 
 
-def _root_mean_square(cells: np.ndarray) -> np.ndarray:
-    """Give that of each column over the cells that are there, NaN where none is."""
-    counts = (~np.isnan(cells)).sum(axis=0)
-    means = np.nansum(cells**2, axis=0) / np.maximum(counts, 1)
-    return np.where(counts > 0, np.sqrt(means), np.nan)
-
-
-def _spread(inside: np.ndarray) -> np.ndarray:
-    """Give the deviation of each column, 1 where nothing varies."""
-    means = np.nansum(inside, axis=0) / np.maximum((~np.isnan(inside)).sum(axis=0), 1)
-    spread = _root_mean_square(inside - means)
-    return np.where(spread > 0, spread, 1 / _LEAST_DEVIATION)
-
-
-def take(table: Any, rows: np.ndarray) -> Any:
-    """Give some rows of a DataFrame or array."""
-    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
-
-
-def _expected_errors(model: Any, inside: np.ndarray) -> np.ndarray:
-    """Give what each of the user's columns is off what the others lead to expect, in columns inside."""
-    table = model._table
-    owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
-    errors = np.empty_like(inside)
-    for owner in range(owners.max() + 1):
-        own = owners == owner
-        hidden = inside.copy()
-        hidden[:, own] = np.nan
-        errors[:, own] = inside[:, own] - model._codec.decode(model._codes(hidden))[:, own]
-    return errors
-
-
-def _contributions(member: Member, table: Any, units: str) -> np.ndarray:
-    """Give the signed errors of the user's columns, each told by the others, (n, n_features)."""
-    model: Any = member.model
-    inside = model._validated(table)
-    errors = _expected_errors(model, inside)
-    known = model._table
-    if units == "deviations":
-        usual = _root_mean_square(_expected_errors(model, member.reference))
-        errors = errors / np.maximum(usual, member.deviations)
-        if known is None:
-            return errors
-    elif known is None:
-        return errors
-    else:
-        # In units of the data: what is there, less the same without its error.
-        in_data = known.unscale(inside) - known.unscale(inside - errors)
-        errors = np.where(known.numeric & ~np.isnan(inside), in_data, errors)
-    first = np.searchsorted(known.inside.owners, np.arange(len(known.columns)))
-    largest = np.maximum.reduceat(np.abs(errors), first, axis=1)
-    is_number = [column.kind in ("numeric", "count") for column in known.columns]
-    return np.where(is_number, errors[:, first], largest)
+def _moderate(table: Any) -> Any:
+    """Return a table whose numbers are cut off where their squares would overflow."""
+    if not hasattr(table, "iloc"):
+        return np.clip(table, -_LARGEST, _LARGEST) if table.dtype == np.float64 else table
+    for j, dtype in enumerate(table.dtypes):
+        if dtype == np.float64 and (np.abs(table.iloc[:, j]) > _LARGEST).any():
+            table = table.copy()
+            table.isetitem(j, table.iloc[:, j].clip(-_LARGEST, _LARGEST))
+    return table

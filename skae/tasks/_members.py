@@ -1,0 +1,225 @@
+"""One autoencoder of an ensemble that looks for outliers: how it is fitted, and what surprises it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from skae.estimators import BaseAutoencoder
+from skae.estimators._checks import take_fit_params
+from skae.tasks._density import Density
+from skae.tasks._rows import take
+
+__all__ = ["Member", "Training", "grow", "quantile", "root_mean_square"]
+
+_LEAST_ROWS = 10
+# Parts of a column's deviation below which an error is none: columns that are given back exactly.
+LEAST_DEVIATION = 0.01
+_N_REFERENCE = 256
+# Deviations from the mean of a column at which cells are cut off: the network could not compute with them,
+# and nothing is odder.
+_FARTHEST = 1e6
+# The surprise of what cannot be computed: as if each cell were so far off.
+MOST_SURPRISE = (_FARTHEST / LEAST_DEVIATION) ** 2
+_LARGEST = 1e100
+
+
+class Member(NamedTuple):
+    """One autoencoder of the ensemble, and what its errors and codes are measured by."""
+
+    model: BaseAutoencoder
+    deviations: np.ndarray  # (n_inside,) of the errors of each column
+    density: Density  # of codes
+    reference: np.ndarray  # (n_reference, n_inside) some of the rows trained on
+    lowest: np.ndarray  # (n_inside,) what the network sees of lower cells
+    highest: np.ndarray
+    n_rows: int
+
+    def surprise(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return signed errors in deviations (n, n_inside), NaN where missing, and code distances (n,)."""
+        inside = self.inside(X)
+        codes, back = given_back(self.model, self.seen(inside))
+        most = np.sqrt(MOST_SURPRISE)
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = np.clip((inside - back) / self.deviations, -most, most)
+            distances = np.minimum(self.density.distances(codes), MOST_SURPRISE)
+        # NaN where something is there: what the network cannot compute.
+        errors[np.isnan(errors) & ~np.isnan(inside) & ~np.isnan(self.deviations)] = most
+        return errors, np.where(np.isnan(distances), MOST_SURPRISE, distances)
+
+    def scores(self, X: Any) -> np.ndarray:
+        """Return the surprise of each row, about one where nothing is odd."""
+        errors, distances = self.surprise(X)
+        there = ~np.isnan(errors)
+        squared = np.where(there, errors, 0.0) ** 2
+        # Rows with gaps: as if the missing cells were as surprising as the others.
+        share = errors.shape[1] / np.maximum(there.sum(axis=1), 1)
+        n_terms = errors.shape[1] + self.density.centres.shape[1]
+        # A category that is not known is as odd as one that was seen less than once.
+        unknown = self.unknown(X).sum(axis=1) * self.n_unseen**2
+        found = (squared.sum(axis=1) * share + distances + unknown) / n_terms
+        # A row of which nothing is there can be told nothing of.
+        return np.where(there.any(axis=1) | (unknown > 0), np.minimum(found, MOST_SURPRISE), MOST_SURPRISE)
+
+    @property
+    def n_unseen(self) -> float:
+        """Deviations that a category is off which no row has: those of one that one row more would have."""
+        return np.sqrt(self.n_rows + 1.0)
+
+    def inside(self, X: Any) -> np.ndarray:
+        """Return the numeric columns inside; infinite where a number is too large to be scaled."""
+        with np.errstate(over="ignore"):
+            return self.model._validated(X)
+
+    def seen(self, inside: np.ndarray) -> np.ndarray:
+        """Return what the network sees of rows inside: cells that are too far off are cut off."""
+        return np.clip(inside, self.lowest, self.highest)
+
+    def unknown(self, X: Any) -> np.ndarray:
+        """Return which cells (n, n_features) hold a category that this member has not seen."""
+        table: Any = self.model._table
+        return np.zeros(X.shape, dtype=bool) if table is None else table.unknown(X)
+
+    def contributions(self, X: Any, units: str) -> np.ndarray:
+        """Return the signed errors of the user's columns, each told by the others, (n, n_features)."""
+        table: Any = self.model._table
+        inside = self.inside(X)
+        errors = self._expected_errors(inside)
+        if units == "deviations":
+            usual = root_mean_square(self._expected_errors(self.reference))
+            errors = errors / np.maximum(usual, self.deviations)
+        elif table is not None:
+            # In units of the data: what is there, less the same without its error.
+            with np.errstate(over="ignore", invalid="ignore"):
+                in_data = table.unscale(inside) - table.unscale(inside - errors)
+            errors = np.where(table.numeric & ~np.isnan(inside), in_data, errors)
+        errors = np.where(np.isnan(inside) | np.isfinite(errors), errors, _LARGEST)
+        if table is None:
+            return errors
+        first = np.searchsorted(table.inside.owners, np.arange(len(table.columns)))
+        largest = np.maximum.reduceat(np.abs(errors), first, axis=1)
+        largest[self.unknown(X)] = 1.0 if units == "data" else self.n_unseen
+        is_number = [column.kind in ("numeric", "count") for column in table.columns]
+        return np.where(is_number, errors[:, first], largest)
+
+    def _expected_errors(self, inside: np.ndarray) -> np.ndarray:
+        """Return what each of the user's columns is off what the others lead to expect, in columns inside."""
+        table: Any = self.model._table
+        owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
+        errors = np.empty_like(inside)
+        for owner in range(owners.max() + 1):
+            own = owners == owner
+            hidden = self.seen(inside)
+            hidden[:, own] = np.nan
+            errors[:, own] = inside[:, own] - given_back(self.model, hidden)[1][:, own]
+        return errors
+
+
+class Training(NamedTuple):
+    """What a member is grown from."""
+
+    model: BaseAutoencoder  # not fitted
+    rows: Any
+    weight: np.ndarray | None
+    params: dict[str, Any]  # of `fit`
+    trim: float
+    n_refits: int
+    seed: int
+    owner: Any  # the estimator that callbacks are told of
+    task: Any  # their context
+
+    def only(self, kept: np.ndarray) -> "Training":
+        """Return the same with some of the rows."""
+        return self._replace(
+            rows=take(self.rows, kept),
+            weight=None if self.weight is None else self.weight[kept],
+            params=take_fit_params(self.rows, self.params, kept),
+        )
+
+
+def grow(training: Training) -> Member:
+    """Return a member, trained and trained again without the rows that surprise it most."""
+    training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
+    member = _fitted(training)
+    for _ in range(training.n_refits):
+        surprise = member.scores(training.rows)
+        kept = np.flatnonzero(surprise <= quantile(surprise, 1 - training.trim, training.weight))
+        if len(kept) < _LEAST_ROWS:
+            break
+        training = training.only(kept)
+        member = _fitted(training)
+    training.task.call_on_fit_task_end(estimator=training.owner, X=training.rows)
+    return member
+
+
+def _fitted(training: Training) -> Member:
+    model, rows, weight = clone(training.model), training.rows, training.weight
+    fit = training.task.subcontext(task_name="fit-member")
+    with fit.propagate_callback_context(model):
+        fit.call_on_fit_task_begin(estimator=training.owner, X=rows)
+        model.fit(rows, **training.params)
+        fit.call_on_fit_task_end(estimator=training.owner, X=rows)
+    inside = model._validated(rows)
+    codes, back = given_back(model, inside)
+    spread, mean = _spread(inside, weight), _mean(inside, weight)
+    return Member(
+        model,
+        root_mean_square(inside - back, weight) + LEAST_DEVIATION * spread,
+        Density.of(codes, weight, np.random.RandomState(training.seed)),
+        inside[:_N_REFERENCE],
+        mean - _FARTHEST * spread,
+        mean + _FARTHEST * spread,
+        len(inside) if weight is None else round(float(weight.sum())),
+    )
+
+
+def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and what is made of them; NaN for rows that the network cannot compute."""
+    try:
+        codes = model._codes(inside)
+        return codes, model._codec.decode(codes)
+    except ValueError:
+        # Some rows are too far off: halves find out which.
+        if len(inside) == 1:
+            return np.full((1, model.n_components_), np.nan), np.full_like(inside, np.nan)
+        middle = len(inside) // 2
+        halves = [given_back(model, half) for half in (inside[:middle], inside[middle:])]
+        return np.concatenate([codes for codes, _ in halves]), np.concatenate([back for _, back in halves])
+
+
+def quantile(values: np.ndarray, share: float, weight: np.ndarray | None) -> float:
+    """Return a quantile; with weights, that of the values repeated as often as they say."""
+    if weight is None:
+        return float(np.quantile(values, share))
+    order = np.argsort(values)
+    counts = np.cumsum(weight[order])
+    place = max(0.0, share * (counts[-1] - 1))
+    # Positions from 0, as np.quantile counts them.
+    below, above = (
+        values[order][min(np.searchsorted(counts, position, side="right"), len(values) - 1)]
+        for position in (np.floor(place), np.ceil(place))
+    )
+    return float(below + (above - below) * (place - np.floor(place)))
+
+
+def root_mean_square(cells: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return that of each column over the cells that are there, NaN where none is."""
+    there = ~np.isnan(cells)
+    counts = there.sum(axis=0) if weight is None else weight @ there
+    squares = np.nansum(cells**2, axis=0) if weight is None else weight @ np.where(there, cells, 0.0) ** 2
+    means = squares / np.where(counts > 0, counts, 1)
+    return np.where(counts > 0, np.sqrt(means), np.nan)
+
+
+def _mean(inside: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return that of each column over the cells that are there, 0 where none is."""
+    there = ~np.isnan(inside)
+    counts = there.sum(axis=0) if weight is None else weight @ there
+    sums = np.nansum(inside, axis=0) if weight is None else weight @ np.where(there, inside, 0.0)
+    return sums / np.where(counts > 0, counts, 1)
+
+
+def _spread(inside: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the deviation of each column, and a large one where nothing varies."""
+    spread = root_mean_square(inside - _mean(inside, weight), weight)
+    return np.where(spread > 0, spread, 1 / LEAST_DEVIATION)

@@ -1,0 +1,134 @@
+"""Rows of tables as the tasks pass them on: DataFrames, arrays and sparse matrices, and their weights."""
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, csr_matrix, issparse, sparray
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import validate_data
+
+from skae.estimators._checks import check_fit_params, check_weights, is_routing
+from skae.estimators._data import check_table
+from skae.estimators._sparse import MOST_DENSE_COLUMNS
+
+__all__ = [
+    "check_row_weights",
+    "check_rows",
+    "dense",
+    "is_wide",
+    "like",
+    "put_back",
+    "route",
+    "router",
+    "take",
+    "take_columns",
+]
+
+_FLOATS: Any = [np.float64, np.float32]
+
+
+def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any:
+    """Validate rows for an estimator that passes them on to an autoencoder.
+
+    Parameters
+    ----------
+    estimator : object
+        Takes over the names and number of columns if `reset`.
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+        What the user passed.
+    reset : bool
+        True in `fit`.
+    min_samples : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    X : DataFrame, ndarray or csr_matrix of shape (n_samples, n_features)
+        Sparse rows in CSR form, floats; anything else as from `check_table`.
+    """
+    if not issparse(X):
+        return check_table(estimator, X, reset, min_samples)
+    allow_nan: Any = "allow-nan"
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=_FLOATS,
+        ensure_min_samples=min_samples,
+        ensure_all_finite=allow_nan,
+    )
+
+
+def is_wide(table: Any) -> bool:
+    """Return whether a table is sparse, and has too many columns to be made dense."""
+    return issparse(table) and table.shape[1] > MOST_DENSE_COLUMNS
+
+
+def dense(table: Any) -> Any:
+    """Return sparse rows as an array; anything else as it is."""
+    return table.toarray() if issparse(table) else table
+
+
+def like(filled: Any, X: Any) -> Any:
+    """Return an array in CSR form where the rows that were given are sparse."""
+    if not issparse(X):
+        return filled
+    return csr_array(filled) if isinstance(X, sparray) else csr_matrix(filled)
+
+
+def take(table: Any, rows: np.ndarray) -> Any:
+    """Return some rows of a DataFrame, array or sparse matrix."""
+    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+
+
+def take_columns(table: Any, columns: np.ndarray) -> Any:
+    """Return some columns of a DataFrame or array."""
+    if len(columns) == table.shape[1]:
+        return table
+    return table.iloc[:, columns] if hasattr(table, "iloc") else table[:, columns]
+
+
+def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
+    """Return a table with the columns that were dropped, as zeros, in their places."""
+    if hasattr(filled, "iloc"):
+        return filled.reindex(columns=table.columns, fill_value=0)
+    whole = np.zeros(table.shape, dtype=filled.dtype)
+    whole[:, kept] = filled
+    return whole
+
+
+def check_row_weights(sample_weight: Any, table: Any) -> np.ndarray | None:
+    """Return the weights of rows as float64, None where all weigh alike without having been given."""
+    return check_weights(sample_weight, np.empty((table.shape[0], 1)), np.float64)
+
+
+def router(owner: Any, model: Any) -> MetadataRouter:
+    """Return what `fit` of a task asks for by itself, and what the autoencoder inside does.
+
+    Parameters
+    ----------
+    owner : estimator
+        The task.
+    model : BaseAutoencoder
+        What stands inside. Where it is no estimator of the user's own, it asks for weights of rows.
+
+    Returns
+    -------
+    router : MetadataRouter
+    """
+    if owner.estimator is None and is_routing():
+        model.set_fit_request(sample_weight=True)
+    mapping = MethodMapping().add(caller="fit", callee="fit")
+    return MetadataRouter(owner=owner).add_self_request(owner).add(estimator=model, method_mapping=mapping)
+
+
+def route(owner: Any, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what `fit` of the autoencoder inside is to be passed.
+
+    Without metadata routing that is `sample_weight` alone, with it what its requests say.
+    """
+    check_fit_params(owner, params)
+    if is_routing():
+        return process_routing(owner, "fit", sample_weight=sample_weight, **params)["estimator"]["fit"]
+    return {} if sample_weight is None else {"sample_weight": sample_weight}
