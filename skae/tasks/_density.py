@@ -20,12 +20,25 @@ _N_ROUNDS = 50
 _LEAST_VARIANCE = 1e-6
 
 
-class Density(NamedTuple):
-    """A mixture of normal distributions with one covariance; of one, as a rule."""
+class Clusters(NamedTuple):
+    """A mixture of normal distributions with one covariance."""
 
     centres: np.ndarray  # (n_clusters, n_components)
     precision: np.ndarray  # (n_components, n_components)
     penalties: np.ndarray  # (n_clusters,) added to squared distances: 0 for the largest cluster
+
+    def distances(self, codes: np.ndarray) -> np.ndarray:
+        """Return squared distances of codes (n, n_components) from the nearest centre, (n,)."""
+        off = [codes - centre for centre in self.centres]
+        squares = [np.einsum("ij,jk,ik->i", part, self.precision, part) for part in off]
+        return np.min(np.stack(squares) + self.penalties[:, None], axis=0)
+
+
+class Density(NamedTuple):
+    """All codes as one cluster and, where there are several, as these."""
+
+    whole: Clusters
+    parts: Clusters | None
 
     @classmethod
     def of(cls, codes: np.ndarray, weight: np.ndarray | None, random: np.random.RandomState) -> Self:
@@ -43,22 +56,26 @@ class Density(NamedTuple):
         covariance = np.atleast_2d(np.cov(codes.T, bias=True, aweights=weight))
         least = 1e-6 * max(float(np.trace(covariance)) / len(centre), 1e-12)
         precision = np.linalg.pinv(covariance + least * np.eye(len(centre)))
-        one = cls(centre[None], precision, np.zeros(1))
+        whole = Clusters(centre[None], precision, np.zeros(1))
         deviations = np.sqrt(np.diag(covariance) + least)
         rows = slice(None, _MOST_ROWS)
         scaled = ((codes - centre) / deviations)[rows].astype(np.float64)
         found = _clusters(scaled, np.ones(len(scaled)) if weight is None else weight[rows], random)
         if found is None:
-            return one
+            return cls(whole, None)
         shares, centres, covariance = found
         precision = np.linalg.inv(covariance) / np.outer(deviations, deviations)
-        return cls(centres * deviations + centre, precision, -2 * np.log(shares / shares.max()))
+        return cls(
+            whole, Clusters(centres * deviations + centre, precision, -2 * np.log(shares / shares.max()))
+        )
 
-    def distances(self, codes: np.ndarray) -> np.ndarray:
-        """Return squared distances of codes (n, n_components), (n,)."""
-        off = [codes - centre for centre in self.centres]
-        squares = [np.einsum("ij,jk,ik->i", part, self.precision, part) for part in off]
-        return np.min(np.stack(squares) + self.penalties[:, None], axis=0)
+    def distances(self, codes: np.ndarray, as_whole: bool = False) -> np.ndarray:
+        """Return squared distances of codes (n, n_components), (n,); `as_whole` heeds no clusters."""
+        from_whole = self.whole.distances(codes)
+        if as_whole or self.parts is None:
+            return from_whole
+        # Both, since what lies far from all is odd even where a small cluster is near.
+        return (from_whole + self.parts.distances(codes)) / 2
 
 
 Mixture = tuple[np.ndarray, np.ndarray, np.ndarray]

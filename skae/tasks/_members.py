@@ -35,26 +35,26 @@ class Member(NamedTuple):
     highest: np.ndarray
     n_rows: int
 
-    def surprise(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    def surprise(self, X: Any, as_whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return signed errors in deviations (n, n_inside), NaN where missing, and code distances (n,)."""
         inside = self.inside(X)
         codes, back = given_back(self.model, self.seen(inside))
         most = np.sqrt(MOST_SURPRISE)
         with np.errstate(over="ignore", invalid="ignore"):
             errors = np.clip((inside - back) / self.deviations, -most, most)
-            distances = np.minimum(self.density.distances(codes), MOST_SURPRISE)
+            distances = np.minimum(self.density.distances(codes, as_whole), MOST_SURPRISE)
         # NaN where something is there: what the network cannot compute.
         errors[np.isnan(errors) & ~np.isnan(inside) & ~np.isnan(self.deviations)] = most
         return errors, np.where(np.isnan(distances), MOST_SURPRISE, distances)
 
-    def scores(self, X: Any) -> np.ndarray:
-        """Return the surprise of each row, about one where nothing is odd."""
-        errors, distances = self.surprise(X)
+    def scores(self, X: Any, as_whole: bool = False) -> np.ndarray:
+        """Return the surprise of each row, about one where nothing is odd; `as_whole` heeds no clusters."""
+        errors, distances = self.surprise(X, as_whole)
         there = ~np.isnan(errors)
         squared = np.where(there, errors, 0.0) ** 2
         # Rows with gaps: as if the missing cells were as surprising as the others.
         share = errors.shape[1] / np.maximum(there.sum(axis=1), 1)
-        n_terms = errors.shape[1] + self.density.centres.shape[1]
+        n_terms = errors.shape[1] + self.density.whole.centres.shape[1]
         # A category that is not known is as odd as one that was seen less than once.
         unknown = self.unknown(X).sum(axis=1) * self.n_unseen**2
         found = (squared.sum(axis=1) * share + distances + unknown) / n_terms
@@ -93,7 +93,10 @@ class Member(NamedTuple):
             with np.errstate(over="ignore", invalid="ignore"):
                 in_data = table.unscale(inside) - table.unscale(inside - errors)
             errors = np.where(table.numeric & ~np.isnan(inside), in_data, errors)
-        errors = np.where(np.isnan(inside) | np.isfinite(errors), errors, _LARGEST)
+        # Finite, and so that means over members are, too.
+        most = inside.dtype.type(min(_LARGEST, 1e-4 * float(np.finfo(inside.dtype).max)))
+        errors = np.where(np.isnan(errors) & ~np.isnan(inside * self.deviations), most, errors)
+        errors = np.clip(errors, -most, most)
         if table is None:
             return errors
         first = np.searchsorted(table.inside.owners, np.arange(len(table.columns)))
@@ -111,7 +114,8 @@ class Member(NamedTuple):
             own = owners == owner
             hidden = self.seen(inside)
             hidden[:, own] = np.nan
-            errors[:, own] = inside[:, own] - given_back(self.model, hidden)[1][:, own]
+            with np.errstate(over="ignore"):
+                errors[:, own] = inside[:, own] - given_back(self.model, hidden)[1][:, own]
         return errors
 
 
@@ -142,7 +146,8 @@ def grow(training: Training) -> Member:
     training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
     member = _fitted(training)
     for _ in range(training.n_refits):
-        surprise = member.scores(training.rows)
+        # Not by clusters, which outliers among the rows may have drawn to themselves.
+        surprise = member.scores(training.rows, as_whole=True)
         kept = np.flatnonzero(surprise <= quantile(surprise, 1 - training.trim, training.weight))
         if len(kept) < _LEAST_ROWS:
             break

@@ -28,7 +28,7 @@ from skae.estimators._checks import (
 )
 from skae.estimators._sparse import Directions
 from skae.estimators._state import PlainState
-from skae.tasks._density import Density
+from skae.tasks._density import Clusters, Density
 from skae.tasks._members import MOST_SURPRISE, Member, Training, grow, quantile
 from skae.tasks._rows import check_row_weights, check_rows, dense, is_wide, route, router, take
 
@@ -165,7 +165,11 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         "random_state": ["random_state"],
     }
 
-    _further_classes: ClassVar[dict[str, type]] = {"tasks.Member": Member, "tasks.Density": Density}
+    _further_classes: ClassVar[dict[str, type]] = {
+        "tasks.Member": Member,
+        "tasks.Density": Density,
+        "tasks.Clusters": Clusters,
+    }
     _learnt_together: ClassVar[tuple[str, ...]] = ("estimators_", "offset_", "calibration_scores_")
 
     @with_callbacks

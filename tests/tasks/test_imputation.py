@@ -3,9 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 
 import skae
@@ -251,3 +255,147 @@ def test_it_fills_weather_better_than_regressions(weather):
         for imputer in (AutoencoderImputer(random_state=0), IterativeImputer(random_state=0))
     ]
     assert missed[0] < missed[1]
+
+
+STARTED = {"max_iter": 2, "validation_fraction": 0.2}
+
+
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_array", "coo_array"])
+def test_sparse_rows_come_back_sparse(form, surface):
+    gaps = put_gaps(np.where(surface[0][:100] > 0, surface[0][:100], 0.0))
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(2, **STARTED), random_state=0)
+    dense = imputer.fit(gaps).transform(gaps)
+    sparse = getattr(scipy.sparse, form)(gaps)
+    filled = imputer.fit(sparse).transform(sparse)
+    assert filled.format == "csr"
+    assert isinstance(filled, scipy.sparse.sparray) == ("array" in form)
+    np.testing.assert_array_equal(filled.toarray(), dense)
+    draw = imputer.sample_imputations(sparse, 1, 0)[0]
+    np.testing.assert_array_equal(draw.toarray(), imputer.sample_imputations(gaps, 1, 0)[0])
+    with pytest.raises(ValueError, match="missing_values == 0"):
+        imputer.set_params(missing_values=0).fit(sparse)
+
+
+def test_weights_count_like_repeated_rows(surface):
+    """On a handful of rows nothing is drawn or held out, and both fits agree."""
+    gaps, weight = put_gaps(surface[0][:18]), np.random.RandomState(0).randint(0, 2, 18)
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(2), random_state=0)
+    weighted = imputer.fit(gaps, sample_weight=weight).transform(gaps)
+    repeated = imputer.fit(np.repeat(gaps, weight, axis=0)).transform(gaps)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-6)
+
+
+def test_weights_reach_the_residuals(surface):
+    X, weight = surface[0][:200].copy(), np.repeat([1.0, 0.0], 100)
+    X[100:] *= 50
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(2, **STARTED), random_state=0)
+    residuals = imputer.fit(X, sample_weight=weight).residuals_
+    assert max(np.abs(column).max() for column in residuals) < 20
+
+
+def test_metadata_is_routed(surface):
+    gaps, clean = put_gaps(surface[0][:60]), surface[0][:60]
+    inside = skae.DenoisingAutoencoderTransformer(2, **STARTED)
+    with pytest.raises(ValueError, match="enable_metadata_routing"):
+        AutoencoderImputer(inside).fit(gaps, clean=clean)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking = clone(inside).set_fit_request(clean=True, sample_weight=True)
+        imputer = AutoencoderImputer(asking).set_fit_request(sample_weight=True)
+        imputer.fit(gaps, clean=clean, sample_weight=np.repeat([0.0, 1.0], 30))
+        AutoencoderImputer().set_params(estimator__max_iter=2).get_metadata_routing()
+    assert imputer.estimator_.objective_.corruption is None
+
+
+def test_the_default_model_can_be_tuned(surface):
+    gaps = put_gaps(surface[0][:60])
+    imputer = AutoencoderImputer(random_state=0)
+    assert imputer.get_params()["estimator"] is None
+    tuned = clone(imputer).set_params(estimator__n_components=4, estimator__max_iter=2)
+    assert "n_components=4" in repr(tuned)
+    assert clone(tuned).get_params()["estimator__n_components"] == 4
+    assert tuned.fit(gaps).estimator_.n_components_ == 4
+    assert tuned.set_params(estimator=None).estimator is None
+    # What is not set is as by default.
+    same = clone(imputer).set_params(estimator__n_components=32, estimator__max_iter=2)
+    twin = clone(imputer).set_params(estimator__max_iter=2)
+    np.testing.assert_array_equal(same.fit(gaps).transform(gaps), twin.fit(gaps).transform(gaps))
+    y = surface[0][:60, 0] > 0
+    pipe = make_pipeline(clone(imputer).set_params(estimator__max_iter=2), LogisticRegression())
+    grid = {"autoencoderimputer__estimator__n_components": [2, 3]}
+    search = GridSearchCV(make_pipeline(AutoencoderImputer(random_state=0), LogisticRegression()), grid, cv=2)
+    assert search.set_params(estimator=pipe).fit(gaps, y).best_params_
+
+
+def test_small_tables_take_few_steps():
+    """Five folds choose the epoch there, and each takes a tenth of the steps that larger tables take."""
+    gaps = put_gaps(load_iris().data)
+    assert AutoencoderImputer(random_state=0).fit(gaps).estimator_.n_iter_ == 50
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_seed_reaches_the_estimator(surface):
+    gaps = put_gaps(surface[0][:60])
+    inside = skae.AutoencoderTransformer(2, init="random", linear_path=False, **STARTED)
+    first, second = (AutoencoderImputer(inside, random_state=0).fit(gaps).transform(gaps) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    own = AutoencoderImputer(clone(inside).set_params(random_state=3)).fit(gaps)
+    assert own.estimator_.random_state == 3
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_text_that_stands_for_missing_is_filled(as_frame):
+    rows = np.array([["a", "?"], ["b", "x"], ["a", "x"]] * 10)
+    rows = pd.DataFrame(rows, columns=["first", "second"]) if as_frame else rows
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(1, max_iter=2), missing_values="?")
+    assert (np.asarray(imputer.fit(rows).transform(rows)) == [["a", "x"], ["b", "x"], ["a", "x"]] * 10).all()
+    assert (np.asarray(rows)[::3, 1] == "?").all()
+
+
+@pytest.mark.parametrize("kind", ["object", "mixed", "frame"])
+def test_rows_of_text_that_miss_everything_are_filled(kind):
+    random = np.random.RandomState(0)
+    rows = random.choice(["a", "bb"], (60, 2)).astype(object)
+    if kind == "mixed":
+        rows[:, 1] = random.normal(size=60)
+    rows[::5] = None
+    rows = pd.DataFrame(rows, columns=["first", "second"]) if kind == "frame" else rows
+    imputer = AutoencoderImputer(skae.AutoencoderTransformer(1, max_iter=2), random_state=0).fit(rows)
+    empty = rows[::5]
+    for filled in (imputer.transform(empty), *imputer.sample_imputations(empty, 2, 0)):
+        assert not pd.isna(np.asarray(filled)).any()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
+def test_whole_numbers_may_stand_for_missing(dtype):
+    rows = np.array([[9, 1, 5], [2, 9, 1], [6, 3, 9], [1, 2, 4]] * 5, dtype=dtype)
+    before = rows.copy()
+    filled = AutoencoderImputer(skae.AutoencoderTransformer(1), missing_values=9).fit(rows).transform(rows)
+    np.testing.assert_array_equal(rows, before)
+    assert np.isfinite(filled).all()
+    assert filled.max() <= 6 + 1e-4
+    np.testing.assert_array_equal(filled[rows != 9], rows[rows != 9])
+
+
+def test_callbacks_hear_of_the_estimator(surface):
+    class Listener:
+        max_propagation_depth = None
+
+        def __init__(self):
+            self.tasks = []
+
+        def setup(self, estimator, context):
+            self.tasks.append("setup")
+
+        def on_fit_task_begin(self, estimator, context, **data):
+            pass
+
+        def on_fit_task_end(self, estimator, context, **data):
+            self.tasks.append(context.task_name)
+
+        def teardown(self, estimator, context):
+            self.tasks.append("teardown")
+
+    listener = Listener()
+    inside = skae.AutoencoderTransformer(2, **STARTED)
+    AutoencoderImputer(inside).set_callbacks(listener).fit(put_gaps(surface[0][:60]))
+    assert listener.tasks == ["setup", "epoch", "epoch", "fit", "fit", "teardown"]

@@ -3,7 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
+import sklearn
 from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
 from sklearn.metrics import roc_auc_score
 
 import skae
@@ -162,3 +166,190 @@ def test_a_container_for_all_outputs_changes_no_score(rows, container):
     with config_context(transform_output=container):
         found = detector.fit(rows[:100]).score_samples(rows[:10])
     np.testing.assert_array_equal(found, usual)
+
+
+BRIEF = skae.AutoencoderTransformer(1, scaling="standard", max_iter=2, validation_fraction=0.2)
+SMALLEST = {"n_estimators": 2, "n_refits": 0, "random_state": 0}
+
+
+def test_rows_between_clusters_are_found():
+    random = np.random.RandomState(0)
+    usual, _ = make_blobs(600, centers=[[2, 2], [-2, -2]], cluster_std=0.3, random_state=0)
+    between = random.uniform(-1, 1, size=(100, 2))
+    detector = AutoencoderOutlierDetector(n_estimators=2, random_state=0).fit(usual[:400])
+    found = detector.score_samples(np.vstack([usual[400:], between]))
+    assert roc_auc_score(truth(usual[400:], between), found) > 0.98
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_what_cannot_be_computed_is_odd(loss, dtype, rows):
+    X = np.abs(rows[:200, :3]).astype(dtype)
+    inside = clone(BRIEF).set_params(loss=loss, scaling="none")
+    detector = AutoencoderOutlierDetector(inside, **SMALLEST).fit(X)
+    absurd = X[:4].copy()
+    most = np.finfo(dtype).max
+    absurd[0, 0], absurd[1], absurd[2, 1], absurd[3] = most, -most, 1e30, np.nan
+    tested = np.vstack([absurd, X])
+    scores = detector.score_samples(tested)
+    assert np.isfinite(scores).all()
+    assert scores[:4].max() < scores[4:].min()
+    assert (detector.predict(absurd) == -1).all()
+    np.testing.assert_allclose(detector.p_values(absurd), 1 / (1 + len(detector.calibration_scores_)))
+    np.testing.assert_allclose(scores[4:], detector.score_samples(X), rtol=1e-4, atol=1e-5)
+    told = detector.feature_contributions(absurd).to_numpy()
+    assert np.isfinite(told[:3]).all()
+
+
+def test_categories_that_training_has_not_seen_are_odd():
+    random = np.random.RandomState(0)
+    frame = pd.DataFrame({"town": random.choice(["Rome", "Oslo"], 100), "size": random.normal(size=100)})
+    # A rare one: members that do not see it call it odd, and none is told NaN.
+    frame.loc[[0, 1, 2], "town"] = "Bern"
+    detector = AutoencoderOutlierDetector(BRIEF, max_samples=20, **SMALLEST).fit(frame)
+    new = frame[3:5].assign(town="Lima", size=0.0)
+    scores, usual = detector.score_samples(new), detector.score_samples(frame[3:])
+    assert scores.max() < usual.min()
+    assert (detector.predict(new) == -1).all()
+    assert (detector.p_values(new) == 1 / (1 + len(detector.calibration_scores_))).all()
+    assert (detector.feature_contributions(new)["town"] == 1).all()
+    assert np.median(detector.score_samples(frame[:3])) < np.median(usual)
+    assert detector.feature_contributions(frame)["town"].between(0, 1).all()
+    gaps = frame[3:5].assign(town=None)
+    assert detector.score_samples(gaps).min() > scores.max()
+
+
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_array", "coo_array"])
+def test_sparse_rows_are_as_dense_ones(form, rows):
+    X = np.where(rows[:120] > 0, rows[:120], 0.0)
+    sparse = getattr(scipy.sparse, form)(X)
+    first = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(X).score_samples(X)
+    detector = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(sparse)
+    np.testing.assert_array_equal(detector.score_samples(sparse), first)
+    np.testing.assert_array_equal(detector.score_samples(X), first)
+
+
+def test_wide_sparse_rows_are_never_made_dense(monkeypatch):
+    random = np.random.RandomState(0)
+    usual = scipy.sparse.random_array((120, 5000), density=0.01, rng=random, format="csr")
+    usual.data[:] = 1.0
+    odd = scipy.sparse.random_array((5, 5000), density=0.2, rng=random, format="csr")
+    monkeypatch.setattr(scipy.sparse.csr_array, "toarray", lambda *args, **kwargs: pytest.fail("dense"))
+    detector = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(usual)
+    assert detector.score_samples(odd).max() < detector.score_samples(usual).min()
+    assert (detector.predict(odd) == -1).all()
+    with pytest.raises(ValueError, match="more than 256 columns"):
+        detector.feature_contributions(odd)
+
+
+def test_whole_weights_count_like_repeated_rows(rows):
+    """On a handful of rows nothing is drawn or held out, and both fits agree."""
+    X, weight = rows[:15], np.random.RandomState(0).randint(0, 2, 15)
+    settings = {"n_refits": 1, "n_estimators": 1, "max_samples": "all", "random_state": 0}
+    inside = skae.AutoencoderTransformer(1, max_iter=2, early_stopping=True)
+    weighted = AutoencoderOutlierDetector(inside, **settings).fit(X, sample_weight=weight)
+    repeated = AutoencoderOutlierDetector(inside, **settings).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(weighted.score_samples(X), repeated.score_samples(X), rtol=1e-6)
+    assert weighted.offset_ == pytest.approx(repeated.offset_)
+    np.testing.assert_allclose(weighted.p_values(X), repeated.p_values(X))
+
+
+def test_weights_move_what_is_usual():
+    random = np.random.RandomState(0)
+    first, second = random.normal(size=(100, 2)), 6 + random.normal(size=(100, 2))
+    X, weight = np.vstack([first, second]), np.repeat([1.0, 0.001], 100)
+    scores = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(X, sample_weight=weight).score_samples(X)
+    assert scores[100:].mean() < scores[:100].mean() - 1
+    with pytest.raises(ValueError, match="non-zero"):
+        AutoencoderOutlierDetector(BRIEF).fit(X, sample_weight=np.zeros(200))
+
+
+def test_metadata_is_routed_to_the_members(rows):
+    X, weight = rows[:60], np.ones(60)
+    with pytest.raises(ValueError, match="enable_metadata_routing"):
+        AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(X, clean=X)
+    inside = skae.DenoisingAutoencoderTransformer(1, max_iter=2, validation_fraction=0.2)
+    with sklearn.config_context(enable_metadata_routing=True):
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="clean"):
+            AutoencoderOutlierDetector(inside, **SMALLEST).fit(X, clean=X)
+        asking = clone(inside).set_fit_request(clean=True, sample_weight=False)
+        detector = AutoencoderOutlierDetector(asking, **SMALLEST).set_fit_request(sample_weight=True)
+        detector.fit(X, sample_weight=weight, clean=X)
+        # The default model asks for weights itself.
+        AutoencoderOutlierDetector(n_estimators=1, n_refits=0).fit(X, sample_weight=weight)
+    # Each member was passed its own rows of what is clean, and corrupts nothing.
+    assert all(model.objective_.corruption is None for model in detector.estimators_)
+
+
+class Listener:
+    """A callback that counts."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.tasks = []
+
+    def setup(self, estimator, context):
+        self.tasks.append("setup")
+
+    def on_fit_task_begin(self, estimator, context, **data):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **data):
+        self.tasks.append(f"{type(estimator).__name__[:20]} {context.task_name}")
+
+    def teardown(self, estimator, context):
+        self.tasks.append("teardown")
+
+
+def test_callbacks_hear_of_members_and_of_their_epochs(rows):
+    listener = Listener()
+    AutoencoderOutlierDetector(BRIEF, **SMALLEST).set_callbacks(listener).fit(rows[:60])
+    assert listener.tasks[0] == "setup"
+    assert listener.tasks[-1] == "teardown"
+    counts = {task: listener.tasks.count(task) for task in listener.tasks}
+    assert counts["AutoencoderOutlierDe member"] == counts["AutoencoderTransform fit"] == 2
+    assert counts["AutoencoderTransform epoch"] == 4
+    assert counts["setup"] == counts["teardown"] == counts["AutoencoderOutlierDe fit"] == 1
+
+
+def test_the_numbers_are_the_same_for_every_n_jobs(rows):
+    first, second = (
+        AutoencoderOutlierDetector(BRIEF, n_jobs=n_jobs, **SMALLEST).fit(rows[:60]).score_samples(rows[:20])
+        for n_jobs in (None, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_warm_start_adds_members(rows):
+    detector = AutoencoderOutlierDetector(BRIEF, warm_start=True, **SMALLEST).fit(rows[:60])
+    before = detector.estimators_
+    detector.set_params(n_estimators=3).fit(rows[:60])
+    assert [model is kept for model, kept in zip(detector.estimators_, before, strict=False)] == [True, True]
+    whole = AutoencoderOutlierDetector(BRIEF, **{**SMALLEST, "n_estimators": 3}).fit(rows[:60])
+    np.testing.assert_array_equal(detector.score_samples(rows), whole.score_samples(rows))
+    with pytest.warns(UserWarning, match="does not fit new members"):
+        detector.fit(rows[:60])
+    with pytest.raises(ValueError, match="n_estimators=1 must be larger or equal"):
+        detector.set_params(n_estimators=1).fit(rows[:60])
+
+
+def test_how_many_rows_a_member_sees(rows):
+    def seen(n_rows, **settings):
+        return AutoencoderOutlierDetector(BRIEF, **SMALLEST, **settings).fit(rows[:n_rows]).max_samples_
+
+    assert seen(100) == seen(100, max_samples="all") == 80
+    assert seen(100, max_samples="all", calibration_fraction=0) == 100
+    assert seen(400) == 256
+    assert seen(100, max_samples=0.5) == 40
+    assert seen(100, max_samples=1.0) == 80
+    with pytest.warns(UserWarning, match="max_samples will be set to n_samples"):
+        assert seen(100, max_samples=101) == 80
+    with pytest.raises(ValueError, match=r"'max_samples' .* an int in the range \[2, inf\).* Got 1 instead"):
+        seen(100, max_samples=1)
+
+
+def test_rows_that_are_all_alike_are_usual():
+    detector = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(np.ones((60, 3)))
+    assert (detector.predict(np.ones((5, 3))) == 1).all()
+    assert (detector.predict(np.full((5, 3), 9.0)) == -1).all()
