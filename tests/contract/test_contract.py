@@ -130,8 +130,12 @@ def expected_failures(estimator):
 
     Not strictly: where folds are cut at random, both fits may stay at the start, and then they agree.
     """
-    if not isinstance(estimator, skae.estimators.BaseAutoencoder):
-        return {}
+    if isinstance(estimator, skae.tasks.AutoencoderOutlierDetector):
+        return dict.fromkeys(WEIGHTS, "members see rows that are drawn at random")
+    if isinstance(estimator, skae.tasks.AutoencoderImputer):
+        model = estimator.estimator
+        is_drawn = model is None or hasattr(model, "corruption") or hasattr(model, "likelihood")
+        return dict.fromkeys(WEIGHTS, "cells and codes are drawn at random") if is_drawn else {}
     starts_as_pca = (
         not isinstance(estimator, (skae.BinaryAutoencoderTransformer, skae.SparseAutoencoderTransformer))
         and (estimator.loss, estimator.init, estimator.linear_path) == ("squared_error", "pca", True)
