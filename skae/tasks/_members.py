@@ -158,7 +158,8 @@ def grow(training: Training) -> Member:
 
 
 def _fitted(training: Training) -> Member:
-    model, rows, weight = clone(training.model), training.rows, training.weight
+    model: Any = clone(training.model)
+    rows, weight = training.rows, training.weight
     fit = training.task.subcontext(task_name="fit-member")
     with fit.propagate_callback_context(model):
         fit.call_on_fit_task_begin(estimator=training.owner, X=rows)

@@ -1,7 +1,7 @@
 """Fill gaps with what an autoencoder makes of the cells that are there."""
 
 import dataclasses
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class ImputingAutoencoder(DenoisingAutoencoderTransformer):
     """
 
     # Chosen on weatherAUS: `benchmarks/imputation.py`.
-    n_components: int | float | str = dataclasses.field(default=32, kw_only=False)
+    n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=32, kw_only=False)
     hidden_layer_sizes: Any = (128, 128)
     corruption: Any = "missing"
     corruption_level: Any = 0.2

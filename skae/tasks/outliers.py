@@ -377,8 +377,9 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     def _along(self, table: Any) -> np.ndarray:
         """Return rows along the directions, and how long each one is outside of them."""
-        inside = self._directions.encode(table)
-        return np.column_stack([inside, np.sqrt(self._directions.left_out(table, inside))])
+        directions = cast(Directions, self._directions)
+        inside = directions.encode(table)
+        return np.column_stack([inside, np.sqrt(directions.left_out(table, inside))])
 
     def _n_samples(self, n_training: int, n_rows: int) -> int:
         wanted = self.max_samples
@@ -449,7 +450,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     def _never_seen(self, table: Any) -> np.ndarray:
         """Return which rows hold a category that training has not seen, or no value at all."""
         missing = missing_cells(table)
-        found = missing.all(axis=1)
+        found = np.asarray(missing.all(axis=1))
         for j, known in self._categories.items():
             values = values_of(column_of(table, j))
             new = np.fromiter(
