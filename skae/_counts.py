@@ -1,13 +1,21 @@
-"""Checks of whole numbers: how many rows, components, units and weights there may be."""
+"""Checks of numbers: how many rows, components and units there may be, and how large values are."""
 
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 # Of a network. Training holds each four times (gradient and two moments): 16 GB in float32.
 MOST_WEIGHTS = 10**9
 # Of a layer: what a batch of 1,024 rows makes of them then takes 4 GB.
 MOST_UNITS = 10**6
+# Squares of larger values, summed over a table, may overflow float64.
+LARGEST_VALUE = 1e100
+# Sums of weights between these, and of their products with squares, stay within float32.
+_LARGEST_WEIGHT, _SMALLEST_WEIGHT = 1e12, 1e-12
+# A row that weighs less than this share of another one changes nothing.
+_LEAST_SHARE = 1e-30
 
 
 def is_integer(value: Any) -> bool:
@@ -93,3 +101,45 @@ def check_weights_fit(n_weights: int) -> None:
             f"memory in training; more than {MOST_WEIGHTS:,} are refused. Lower n_components or the sizes of "
             "the layers (hidden_layer_sizes, channels or hidden_size)."
         )
+
+
+def check_moderate(X: np.ndarray) -> None:
+    """Refuse tables of values whose squares would overflow.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Floats; NaN are left out.
+
+    Raises
+    ------
+    ValueError
+        If a value lies beyond 1e100.
+    """
+    # Of both ends, since absolute values would be a table of their own.
+    largest = max(float(np.nanmax(X, initial=0.0)), -float(np.nanmin(X, initial=0.0)))
+    if largest > LARGEST_VALUE:
+        raise ValueError(
+            f"X holds values up to {largest:.3g}; beyond {LARGEST_VALUE:.0e} their squares overflow. "
+            "Divide the columns by a unit that suits them, e.g. with StandardScaler."
+        )
+
+
+def moderate(weights: np.ndarray) -> np.ndarray:
+    """Return weights of rows in a unit in which their sums neither overflow nor vanish.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+        At least 0, and not all 0.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        As they are where the largest lies between 1e-12 and 1e12; else divided by it, and 0 below 1e-30.
+    """
+    largest = weights.max(initial=0.0)
+    if largest == 0 or _SMALLEST_WEIGHT <= largest <= _LARGEST_WEIGHT:
+        return weights
+    weights = weights / largest
+    return np.where(weights < _LEAST_SHARE, 0.0, weights)

@@ -8,6 +8,8 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
+from skae._counts import moderate
+
 __all__ = ["squared_errors", "variance_explained", "variance_explained_score"]
 
 
@@ -22,7 +24,7 @@ def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
     Returns
     -------
     errors : ndarray of shape (n_samples, n_features)
-        In squared units of X, as float64.
+        In squared units of X, as float64; the largest one where they overflow.
 
     Examples
     --------
@@ -31,7 +33,10 @@ def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
     >>> squared_errors(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
     array([[0., 4.]])
     """
-    return np.square(np.subtract(X, X_back, dtype=np.float64))
+    # What overflows is beyond every number there is: the largest one, so that sums and ranks go on.
+    with np.errstate(over="ignore"):
+        errors = np.asarray(np.square(np.subtract(X, X_back, dtype=np.float64)))
+    return np.minimum(errors, np.finfo(np.float64).max, out=errors)
 
 
 def variance_explained_score(
@@ -75,7 +80,9 @@ def variance_explained_score(
     back = np.asarray(check_array(X_back), dtype=np.float64)
     if rows.shape != back.shape:
         raise ValueError(f"X has shape {rows.shape}, its reconstruction {back.shape}; they must be equal.")
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    weight = None if sample_weight is None else moderate(np.asarray(sample_weight, dtype=np.float64))
+    if weight is not None and not weight.all() and weight.any():
+        rows, back, weight = (part[weight > 0] for part in (rows, back, weight))
     centre = _means(rows, weight) if mean is None else np.asarray(mean, dtype=np.float64)
     # Cells that are not there are neither missed nor explained.
     gaps = np.isnan(rows)

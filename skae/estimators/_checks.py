@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, check_is_fitted
 
 from skae._containers import readable
-from skae._counts import check_count, check_weights_fit, is_integer
+from skae._counts import check_count, check_moderate, check_weights_fit, is_integer, moderate
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 
@@ -34,6 +34,7 @@ __all__ = [
     "check_is_fitted",
     "check_loss",
     "check_mixed",
+    "check_moderate",
     "check_n_components",
     "check_parameter",
     "check_parameters",
@@ -76,7 +77,7 @@ def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
     weights = _check_sample_weight(readable(sample_weight), X, dtype=dtype, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is zero for every row, so that there is nothing to learn from.")
-    return weights
+    return moderate(weights)
 
 
 def check_fit_params(estimator: Any, params: dict[str, Any]) -> None:

@@ -15,14 +15,12 @@ from skae._containers import (
     readable,
     to_pandas,
 )
-from skae.estimators._checks import check_parameter, check_weights, is_integer
+from skae.estimators._checks import check_moderate, check_parameter, check_weights, is_integer
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, declares_kinds, needs_table
 
 __all__ = ["check_codes", "check_data", "check_table", "check_target"]
 
-# Squares of larger values, summed over a table, may overflow float64.
-_LARGEST = 1e100
 # The first is what everything else becomes.
 _FLOATS: Any = [np.float64, np.float32]
 
@@ -90,13 +88,6 @@ def check_data(
         cast(Any, estimator.network).check_gaps(checked)
     if has_gaps and reset and np.isnan(checked).all():
         raise ValueError("X holds no value at all: every cell is missing.")
-    if reset:
-        largest = max(float(np.nanmax(checked)), -float(np.nanmin(checked)))
-        if largest > _LARGEST:
-            raise ValueError(
-                f"X holds values up to {largest:.3g}; beyond {_LARGEST:.0e} their squares overflow. "
-                "Divide the columns by a unit that suits them, e.g. with StandardScaler."
-            )
     return checked
 
 
@@ -288,6 +279,8 @@ def check_target(estimator: Any, target: Any, X: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {target.shape}, X has {X.shape}: pass the clean row of each row of X."
         )
+    # The target is checked as all rows are that are trained on.
+    check_moderate(X)
     return target.astype(X.dtype, copy=False)
 
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from skae._containers import as_matrix
-from skae.estimators._sparse import Directions
+from skae.estimators._sparse import Directions, squared_lengths
 from skae.estimators._tables import Table
 from skae.metrics import squared_errors, variance_explained_score
+
+_LARGEST = np.finfo(np.float64).max
 
 
 def explained(
@@ -42,7 +44,12 @@ def explained(
     X = as_matrix(X)
     missed = squared_errors(inside, back).sum(axis=1) + table.left_out(X, inside)
     weight = np.ones(len(missed)) if weight is None else weight
-    return float(1 - weight @ missed / (weight @ table.deviations(X)))
+    missed, total = weight @ missed, weight @ table.deviations(X)
+    rounding = 1e3 * np.finfo(inside.dtype).eps ** 2 * float(weight @ squared_lengths(X))
+    if total <= rounding:
+        # As `variance_explained_score` without any variance.
+        return 1.0 if missed <= rounding else 0.0
+    return float(1 - missed / total)
 
 
 def explained_in_own_units(X: Any, back: np.ndarray, table: Table, weight: np.ndarray | None) -> float:
@@ -73,7 +80,7 @@ def errors_by_cell(
     if isinstance(table, Directions):
         return table.errors_by_cell(as_matrix(X), back)
     errors = squared_errors(inside, back)
-    return errors if table is None else table.by_owner(errors)
+    return errors if table is None else np.minimum(table.by_owner(errors), _LARGEST)
 
 
 def errors_by_row(
@@ -99,6 +106,9 @@ def row_means(errors: np.ndarray) -> np.ndarray:
     means : ndarray of shape (n_samples,)
 
     """
-    if not np.isnan(errors).any():
-        return errors.mean(axis=1)
-    return np.nansum(errors, axis=1) / np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+    # Errors that overflow are the largest number, and so is the mean of a row of them.
+    with np.errstate(over="ignore"):
+        if not np.isnan(errors).any():
+            return np.minimum(errors.mean(axis=1), _LARGEST)
+        means = np.nansum(errors, axis=1) / np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+    return np.minimum(means, _LARGEST)

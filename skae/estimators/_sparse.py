@@ -11,9 +11,13 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.utils.extmath import safe_sparse_dot
 
+from skae._counts import check_moderate
+
 # Up to so many columns, rows are made dense: they are no larger than the codes of a wider table.
 MOST_DENSE_COLUMNS = 256
 _CHUNK_CELLS = 2**24
+# Of the largest value: squares of smaller ones, or of those as large as its inverse, leave single precision.
+_SMALLEST = 1e-12
 
 
 class Directions:
@@ -35,9 +39,16 @@ class Directions:
 
     def __init__(self, X: Any, n_components: int, weight: np.ndarray | None) -> None:
         n_directions = min(max(MOST_DENSE_COLUMNS, 2 * n_components), *X.shape)
+        _check_moderate(X)
         scaled = X if weight is None else X.multiply(np.sqrt(weight)[:, None]).tocsr()
+        largest = abs(scaled).max()
+        if largest and not _SMALLEST <= largest <= 1 / _SMALLEST:
+            # Directions have no unit, and squares of such values no place in single precision.
+            scaled = scaled / largest
         # The same directions for every fit; in single precision, which halves what is largest here.
-        found = TruncatedSVD(n_directions, random_state=0).fit(scaled.astype(np.float32))
+        with np.errstate(invalid="ignore"):
+            # A share of no variance at all is no number.
+            found = TruncatedSVD(n_directions, random_state=0).fit(scaled.astype(np.float32))
         self.basis = np.ascontiguousarray(np.asarray(found.components_).T, dtype=np.float32)
         weight = np.ones(X.shape[0]) if weight is None else weight
         mean = safe_sparse_dot(weight, X) / weight.sum()
@@ -46,6 +57,7 @@ class Directions:
 
     def encode(self, X: Any) -> np.ndarray:
         """Give coordinates (n_samples, n_directions), in the dtype of X."""
+        _check_moderate(X)
         return np.asarray(safe_sparse_dot(X, self.basis.astype(X.dtype, copy=False)))
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
@@ -65,6 +77,11 @@ class Directions:
         """Give squared errors (n_samples, n_features), which are dense, of what came back of coordinates."""
         dense = X.toarray() if hasattr(X, "toarray") else X
         return np.square(dense - self.decode(back).astype(np.float64))
+
+
+def _check_moderate(X: Any) -> None:
+    """Refuse values whose squares would overflow."""
+    check_moderate(X.data[None] if hasattr(X, "multiply") else X)
 
 
 def squared_lengths(X: Any) -> np.ndarray:

@@ -437,6 +437,7 @@ class BaseAutoencoder(
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         """Check all that can be checked before training; give the link's name."""
         _checks.check_parameters(self)
+        _checks.check_moderate(X)
         self._largest_size = _ordered.most_components(self, X, weight)
         _checks.check_n_components(self._size, X.shape[1])
         _checks.check_size(self, X.shape[1])

@@ -7,6 +7,7 @@ out zero, and what the linear path gives back is the projection on the component
 import contextlib
 from typing import Any, cast
 
+import scipy.fft
 import torch
 from torch import nn
 
@@ -14,6 +15,9 @@ from skae.networks.autoencoder import Autoencoder
 from skae.networks.dense import Transposed
 from skae.networks.principal_axes import PrincipalAxes
 
+# Up to this size, a rotation at random is drawn whole; its cost is cubic.
+_DENSE_SIZE = 512
+_CHUNK_COLUMNS = 1024
 # Rows that the affine start of losses other than the squared error is fitted on.
 _START_ROWS = 10_000
 
@@ -68,13 +72,31 @@ def rotate_linear_path(network: Autoencoder, found: PrincipalAxes) -> None:
     if not isinstance(into, nn.Linear) or not len(found.axes):
         return
     size = into.out_features
-    # The same rotation for every fit: none is better than another.
-    draws = torch.randn(size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     rank = min(len(found.axes), size)
-    turned = torch.linalg.qr(draws).Q[:, :rank].to(found.axes.device) @ found.axes[:rank]
     # Codes of variance one on average, as whitened ones have.
     spread = (found.deviations[:rank].square().sum() / size).sqrt()
-    into.weight.copy_((turned / spread).to(into.weight))
+    # The same rotation for every fit: none is better than another.
+    generator = torch.Generator().manual_seed(0)
+    if size <= _DENSE_SIZE:
+        draws = torch.randn(size, size, generator=generator, dtype=torch.float64)
+        turned = torch.linalg.qr(draws).Q[:, :rank].to(found.axes.device) @ found.axes[:rank]
+        into.weight.copy_((turned / spread).to(into.weight))
+        return
+    signs = torch.randint(2, (2, size, 1), generator=generator).double() * 2 - 1
+    for columns in torch.arange(into.in_features).split(_CHUNK_COLUMNS):
+        padded = torch.zeros(size, len(columns), dtype=torch.float64)
+        padded[:rank] = found.axes[:rank, columns].cpu()
+        turned = _mixed(signs[1] * _mixed(signs[0] * padded))
+        into.weight[:, columns] = (turned / spread.cpu()).to(into.weight)
+
+
+def _mixed(rows: torch.Tensor) -> torch.Tensor:
+    """Return an orthogonal transform of columns by which every row tells of all others.
+
+    Between changes of sign at random it mixes as a rotation at random does, and makes no table of all pairs
+    (Ailon and Chazelle 2009).
+    """
+    return torch.from_numpy(scipy.fft.dct(rows.numpy(), axis=0, norm="ortho"))
 
 
 @torch.no_grad()

@@ -5,6 +5,9 @@ from torch import nn
 
 from skae.objectives.batch import Pass
 
+# Of more bits than this, and than a batch has rows, no table of all pairs is made.
+_BY_PAIRS = 512
+
 
 class Balance(nn.Module):
     """Squared mean of each bit, as -1 or 1, over the rows of a batch; mean over bits.
@@ -37,14 +40,29 @@ class Decorrelation(Balance):
         signs = 2 * passed.code - 1
         deviations = signs - _mean(passed, signs)
         weight = passed.batch.weight
+        n_bits = signs.shape[1]
+        if n_bits > max(_BY_PAIRS, len(signs)):
+            return _by_rows(deviations, weight) / (n_bits * (n_bits - 1))
         if weight is not None:
             weights = weight.mean(1, keepdim=True)
             covariances = deviations.T @ (deviations * weights) / weights.sum()
         else:
             covariances = deviations.T @ deviations / len(signs)
-        n_bits = signs.shape[1]
         off = covariances - covariances.diagonal().diag()
         return off.square().sum() / max(1, n_bits * (n_bits - 1))
+
+
+def _by_rows(deviations: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Return the sum of squared covariances of all pairs of bits, from products of rows.
+
+    The squares of the products of all pairs of columns add up to those of all pairs of rows.
+    """
+    if weight is None:
+        scaled = deviations / len(deviations) ** 0.5
+    else:
+        weights = weight.mean(1, keepdim=True)
+        scaled = deviations * (weights / weights.sum()).sqrt()
+    return (scaled @ scaled.T).square().sum() - scaled.square().sum(0).square().sum()
 
 
 def _mean(passed: Pass, values: torch.Tensor) -> torch.Tensor:
