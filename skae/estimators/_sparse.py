@@ -15,6 +15,8 @@ from skae._counts import check_moderate
 
 # Up to so many columns, rows are made dense: they are no larger than the codes of a wider table.
 MOST_DENSE_COLUMNS = 256
+# Directions beyond those that a code has components for; a basis costs the square of its length.
+_MOST_SPARE = 512
 _CHUNK_CELLS = 2**24
 # Of the largest value: squares of smaller ones, or of those as large as its inverse, leave single precision.
 _SMALLEST = 1e-12
@@ -28,7 +30,7 @@ class Directions:
     X : sparse matrix of shape (n_samples, n_features)
         Training rows.
     n_components : int
-        Components of the code; there are at least twice as many directions.
+        Components of the code; there are twice as many directions, or 512 more.
     weight : ndarray of shape (n_samples,), optional
         Weights of rows.
     """
@@ -38,7 +40,8 @@ class Directions:
     is_scaled = False
 
     def __init__(self, X: Any, n_components: int, weight: np.ndarray | None) -> None:
-        n_directions = min(max(MOST_DENSE_COLUMNS, 2 * n_components), *X.shape)
+        n_directions = max(MOST_DENSE_COLUMNS, n_components + min(n_components, _MOST_SPARE))
+        n_directions = min(n_directions, *X.shape)
         _check_moderate(X)
         scaled = X if weight is None else X.multiply(np.sqrt(weight)[:, None]).tocsr()
         largest = abs(scaled).max()

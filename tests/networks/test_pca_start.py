@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from skae.networks import Dense
+from skae import BinaryAutoencoderTransformer
+from skae.networks import Dense, pca_start
+from skae.networks import principal_axes as axes_module
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.pca_start import fit_affine_decoder, set_linear_path
@@ -119,3 +121,48 @@ def test_an_affine_decoder_that_overflows_is_put_back(generator):
     before = network.linear_decoder.weight.detach().clone()
     fit_affine_decoder(network, rows, Likelihood(torch.full((50, 4), torch.nan)))
     assert torch.equal(network.linear_decoder.weight, before)
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(90, 70), (70, 90)])
+def test_many_axes_are_found_as_well_as_few(monkeypatch, n_rows, n_columns, generator):
+    monkeypatch.setattr(axes_module, "EXACT_SIZE", 8)
+    monkeypatch.setattr(axes_module, "_MANY", 8)
+    rows = rows_of(n_rows, n_columns)
+    found = principal_axes(rows, 40, generator)
+    singular = np.linalg.svd(rows.double().numpy(), compute_uv=False)[:40]
+    np.testing.assert_allclose(found.deviations, singular / n_rows**0.5, rtol=1e-3)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(40), atol=1e-4)
+    explained = (rows.double() @ found.axes.T).square().sum()
+    assert float(explained) == pytest.approx((singular**2).sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("rank", [5, 60])
+def test_large_rotations_are_orthogonal_and_spread_the_variance(monkeypatch, rank, generator):
+    monkeypatch.setattr(pca_start, "_DENSE_SIZE", 8)
+    rows = rows_of(300, 80, rank=rank)
+    found = principal_axes(rows, 120, generator)
+    network = network_of(80, 120, generator)
+    pca_start.rotate_linear_path(network, found)
+    weight = network.linear_encoder.weight.detach().double()
+    # Times the axes, columns are those of a rotation: orthogonal, and of one length.
+    turned = weight @ found.axes.T
+    products = turned.T @ turned
+    np.testing.assert_allclose(products / products[0, 0], np.eye(len(found.axes)), atol=1e-5)
+    spread = (weight @ rows.double().T).square().mean(1)
+    assert float(spread.mean()) == pytest.approx(1, rel=1e-4)
+    assert float(spread.std()) < 1.5
+
+
+def test_many_bits_need_no_table_of_all_pairs(monkeypatch):
+    sizes = []
+    original = torch.linalg.qr
+
+    def counting(matrix, *arguments, **settings):
+        sizes.append(max(matrix.shape))
+        return original(matrix, *arguments, **settings)
+
+    monkeypatch.setattr(torch.linalg, "qr", counting)
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    model = BinaryAutoencoderTransformer(3000, max_iter=1, early_stopping=False, random_state=0)
+    assert model.fit_transform(X).shape == (40, 3000)
+    assert max(sizes, default=0) <= 512

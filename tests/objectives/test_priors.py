@@ -6,6 +6,7 @@ import torch
 
 from skae.objectives import Batch, Pass
 from skae.objectives.penalties import Adversary, Balance, Decorrelation, Divergence
+from skae.objectives.penalties import bits as bits_module
 from skae.objectives.penalties.adversary import energy_distance
 from skae.objectives.priors import PRIORS, UserPrior
 
@@ -39,6 +40,15 @@ def test_balance_and_decorrelation_spelt_out():
     four = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     assert float(Balance(1.0)(passed(four))) == 0
     assert float(Decorrelation(1.0)(passed(four))) == 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_decorrelation_of_many_bits_is_that_of_all_pairs(monkeypatch, weighted, generator):
+    bits = (torch.rand(12, 40, generator=generator) > 0.4).double()
+    weight = torch.rand(12, 1, generator=generator).double() if weighted else None
+    by_pairs = Decorrelation(1.0)(passed(bits, weight))
+    monkeypatch.setattr(bits_module, "_BY_PAIRS", 8)
+    torch.testing.assert_close(Decorrelation(1.0)(passed(bits, weight)), by_pairs)
 
 
 @pytest.mark.parametrize("penalty", [Balance(1.0), Decorrelation(1.0)])
