@@ -32,7 +32,7 @@ def client(request):
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "60s"}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=request.param, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=request.param, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

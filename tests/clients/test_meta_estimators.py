@@ -259,7 +259,8 @@ def test_weights_reach_tasks(iris, task):
     X = iris[0].to_numpy()
     with config_context(enable_metadata_routing=True):
         task = task.set_fit_request(sample_weight=True)
-        make_pipeline(StandardScaler(), task).fit(X, sample_weight=np.linspace(0.1, 1, 150))
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        make_pipeline(scaler, task).fit(X, sample_weight=np.linspace(0.1, 1, 150))
 
 
 # ---------------------------------------------------------------- ensembles, curves
