@@ -294,9 +294,10 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_back : ndarray of shape (n_samples, n_features)
+        X_back : ndarray or DataFrame of shape (n_samples, n_features)
             Rows in the units of the data, in the dtype of the codes. Where `fit` had a DataFrame that held
-            more than numbers, a DataFrame with its types, and with the index of the codes if they have one.
+            more than numbers, a DataFrame of its library (pandas, polars, pyarrow) with its types, and with
+            the index of the codes if they have one.
         """
         _checks.check_is_fitted(self, "network_")
         is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
@@ -314,8 +315,9 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_back : ndarray of shape (n_samples, n_features)
-            What the code keeps of them, in the units of the data.
+        X_back : ndarray or DataFrame of shape (n_samples, n_features)
+            What the code keeps of them, in the units of the data: an array for numbers, else a DataFrame of
+            the library of the one of `fit` (pandas, polars, pyarrow), with its types.
         """
         _checks.check_is_fitted(self, "network_")
         return as_passed(with_index_of(X, self._as_given(self._reconstructed(X)[1])), X)
