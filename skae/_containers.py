@@ -29,9 +29,8 @@ def readable(X: Any) -> Any:
     -------
     X : array-like
         Tensors and arrays of other libraries as arrays, sparse tensors as sparse tables. DataFrames of other
-        libraries as those of pandas, unless they hold numbers alone, which scikit-learn reads. Sparse columns
-        of pandas are dense, unless all of them hold numbers beside zeros. Lists that hold text are arrays of
-        objects. Anything else as it is.
+        libraries as those of pandas, unless they hold numbers alone, which scikit-learn reads. Lists that
+        hold text are arrays of objects. Anything else as it is.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def readable(X: Any) -> Any:
     if isinstance(X, (list, tuple)):
         return _from_list(X)
     if hasattr(X, "iloc"):
-        return X if is_sparse_frame(X) else dense_columns(X)
+        return X
     if hasattr(X, "__array_namespace__"):
         return np.asarray(X)
     return _from_other(X)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skae._containers import dense_columns, readable
+from skae._containers import readable
 from skae.estimators._dtypes import cast_back
 
 # numpy counts durations among its integers.
@@ -32,7 +32,7 @@ def is_real(kind: type) -> bool:
 
 def as_dense(X: Any) -> Any:
     """Return a table whose cells can be filled: a DataFrame of pandas or an array; None for a sparse one."""
-    X = dense_columns(readable(X))
+    X = readable(X)
     if issparse(X):
         return None
     if hasattr(X, "iloc"):

@@ -72,7 +72,7 @@ def check_data(
         if reset and is_frame(given):
             estimator._layout = FrameLayout.of(given)
     else:
-        checked = _from_numbers(estimator, X, reset, min_samples)
+        checked = _from_numbers(estimator, dense_columns(X), reset, min_samples)
         if reset and is_table:
             estimator._table = _new_table(estimator, checked, sample_weight)
             checked = estimator._table.take_rows()
@@ -115,10 +115,10 @@ def check_table(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> An
     ValueError
         If there are too few rows, or values that are infinite.
     """
-    X = dense_columns(readable(X))
+    X = readable(X)
     _check_has_columns(X)
     if not needs_table(X, "auto", "none"):
-        return _from_numbers(estimator, X, reset, min_samples)
+        return _from_numbers(estimator, dense_columns(X), reset, min_samples)
     X = validate_data(estimator, X, reset=reset, skip_check_array=True)
     if X.shape[0] < min_samples:
         raise ValueError(
