@@ -258,7 +258,9 @@ def test_clean_rows_reach_the_denoising_codes(iris):
 def test_weights_reach_tasks(iris, task):
     X = iris[0].to_numpy()
     with config_context(enable_metadata_routing=True):
-        task = task.set_fit_request(sample_weight=True)
+        # They read the weights themselves, and pass them on to an estimator that asks for them.
+        task.estimator.set_fit_request(sample_weight=True)
+        task.set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         make_pipeline(scaler, task).fit(X, sample_weight=np.linspace(0.1, 1, 150))
 
