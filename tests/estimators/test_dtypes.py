@@ -156,8 +156,7 @@ def test_frames_come_back_with_names_index_and_dtypes(kinds, seed, names, factor
     back = fitted.inverse_transform(factor * fitted.transform(frame))
     pd.testing.assert_index_equal(back.columns, frame.columns, exact="equiv")
     pd.testing.assert_index_equal(back.index, frame.index, exact="equiv")
-    # Sparse columns are read as dense ones, and come back so.
-    assert back.dtypes.tolist() == [getattr(dtype, "subtype", dtype) for dtype in frame.dtypes]
+    assert back.dtypes.tolist() == frame.dtypes.tolist()
     pd.testing.assert_frame_equal(frame, before)
     for j in range(frame.shape[1]):
         check_values(frame.iloc[:, j], back.iloc[:, j])
