@@ -74,7 +74,7 @@ def measure(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
         centre, n_cells = _means_of_known(X)
         squares = sum(float(np.nansum(np.square(X[part] - centre))) for part in chunks(X))
     else:
-        centre, n_cells = np.mean(X, axis=0, dtype=np.float64), X.size
+        centre, n_cells = np.asarray(np.mean(X, axis=0, dtype=np.float64)), X.size
         squares = sum(float(np.sum(np.square(X[part] - centre))) for part in chunks(X))
     return _framed(X, centre, squares / n_cells)
 
