@@ -88,7 +88,7 @@ def test_arrays_of_images_come_back_as_they_were(digits, shape):
         (Convolutional((7, 8)), "holds 56 values, but rows have 64"),
         (Convolutional((8, 8.5)), "whole numbers"),
         (Convolutional((2, 2, 2, 8)), "image_shape must be"),
-        (Convolutional((8, 8), channels=()), "channels at least one"),
+        (Convolutional((8, 8), channels=()), "channels must hold at least one"),
         (Convolutional((8, 8), kernel_size=4), "odd number"),
         (Convolutional((8, 8), activation="cube"), "activation must be"),
         (Convolutional((8, 8), dropout=1.0), "dropout must lie"),
