@@ -142,7 +142,8 @@ class Recipe:
         X = numbers(random, n, self.n_columns)
         if not calm and random.random_sample() < 0.6:
             X = disturb(random, X)
-        return getattr(self, f"_{self.container.replace(' ', '_')}")(random, X)
+        with np.errstate(all="ignore"):
+            return getattr(self, f"_{self.container.replace(' ', '_')}")(random, X)
 
     def _array(self, random: np.random.RandomState, X: np.ndarray) -> Any:
         return ordered(random, as_dtype(random, X, self.dtype))
