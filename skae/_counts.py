@@ -16,6 +16,8 @@ LARGEST_VALUE = 1e100
 _LARGEST_WEIGHT, _SMALLEST_WEIGHT = 1e12, 1e-12
 # A row that weighs less than this share of another one changes nothing.
 _LEAST_SHARE = 1e-30
+# Of a table that is drawn: 80 GB in float64.
+MOST_CELLS = 10**10
 
 
 def is_integer(value: Any) -> bool:
@@ -52,6 +54,30 @@ def check_count(value: Any, name: str, least: int = 1, most: int | None = None, 
         return int(value)
     wanted = f"of at least {least}" if most is None else f"in {least} to {most}"
     raise ValueError(f"{name} must be a whole number {wanted}{beside}; got {value!r}.")
+
+
+def check_draws(value: Any, name: str, n_cells: int) -> int:
+    """Check how many rows or tables are to be drawn, before memory is taken for them.
+
+    Parameters
+    ----------
+    value : object
+        What the user passed.
+    name : str
+        Name of the argument.
+    n_cells : int
+        Cells of each of them.
+
+    Returns
+    -------
+    value : int
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number of at least 1, or there would be more than 10,000,000,000 cells.
+    """
+    return check_count(value, name, most=max(1, MOST_CELLS // max(n_cells, 1)))
 
 
 def check_sizes(sizes: Any, name: str) -> tuple[int, ...]:

@@ -22,10 +22,23 @@ class Streams:
     ----------
     random_state : None, int or numpy.random.RandomState
         As everywhere in scikit-learn. An int gives the same streams every time.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
     """
 
     def __init__(self, random_state: Any = None) -> None:
-        self.entropy = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        try:
+            source = check_random_state(random_state)
+        except ValueError as error:
+            # Of numbers that are no seeds, numpy does not say what was passed, nor where.
+            raise ValueError(
+                f"random_state must be None, a numpy.random.RandomState or an int in 0 to 2**32 - 1; "
+                f"got {random_state!r}."
+            ) from error
+        self.entropy = int(source.randint(np.iinfo(np.int32).max))
 
     def seed(self, name: str, index: int = 0) -> int:
         """Give the seed of a stream; `index` tells apart the folds of one fit."""

@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, check_is_fitted
 
 from skae._containers import readable
-from skae._counts import check_count, check_moderate, check_weights_fit, is_integer, moderate
+from skae._counts import check_count, check_draws, check_moderate, check_weights_fit, is_integer, moderate
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 
@@ -30,6 +30,7 @@ __all__ = [
     "StrOptions",
     "check_code_activation",
     "check_count",
+    "check_draws",
     "check_fit_params",
     "check_is_fitted",
     "check_loss",
@@ -75,6 +76,9 @@ def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weights = _check_sample_weight(readable(sample_weight), X, dtype=dtype, ensure_non_negative=True)
+    if not np.isfinite(weights).all():
+        # A single number for all rows passes scikit-learn's check.
+        raise ValueError(f"sample_weight must hold finite numbers of at least 0; got {sample_weight!r}.")
     if not weights.any():
         raise ValueError("sample_weight is zero for every row, so that there is nothing to learn from.")
     return moderate(weights)

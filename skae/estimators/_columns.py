@@ -1,6 +1,6 @@
 """What users say column by column: levels and groups, by position or by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,9 +89,9 @@ def per_column(
     """
     if isinstance(value, Mapping):
         values = np.zeros(n_features)
-        values[positions(list(value), names, n_features, what)] = list(value.values())
+        values[positions(list(value), names, n_features, what)] = _numbers(list(value.values()), what)
     else:
-        given = np.asarray(value, dtype=float)
+        given = _numbers(value, what)
         if given.shape not in ((), (n_features,)):
             raise ValueError(
                 f"{what} has shape {given.shape}; give one number, one for each of the {n_features} columns "
@@ -102,6 +102,27 @@ def per_column(
         limit = "at least 0" if np.isinf(highest) else f"in [0, {highest:g}]"
         raise ValueError(f"{what} must be {limit}; got {value!r}.")
     return values
+
+
+def _groups(groups: Any, what: str) -> list[list[Any]]:
+    """Return groups of columns as lists, checked."""
+    if groups is None:
+        return []
+    listed = None if isinstance(groups, (str, bytes, Mapping)) else list(groups)
+    if listed is None or any(
+        isinstance(group, (str, bytes, Mapping)) or not isinstance(group, Iterable) for group in listed
+    ):
+        raise ValueError(f"{what} must be a list of lists of columns; got {groups!r}.")
+    return [list(group) for group in listed]
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{what} must be a number, one for each column, or a dict of numbers by column; got {value!r}."
+        ) from error
 
 
 def group_numbers(
@@ -129,7 +150,7 @@ def group_numbers(
         If a column is not there, or in two groups.
     """
     leader = np.arange(n_features)
-    members = [list(group) for group in groups or ()]
+    members = _groups(groups, what)
     found = iter(positions([column for group in members for column in group], names, n_features, what))
     for group in members:
         places = [next(found) for _ in group]

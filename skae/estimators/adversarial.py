@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skae._random import Streams, normal
-from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_draws, check_is_fitted
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import average
@@ -101,7 +101,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        check_count(n_samples, "n_samples")
+        check_draws(n_samples, "n_samples", cast(Any, self).n_features_in_)
         generator = Streams(random_state).torch("noise")
         codes = self._prior()(n_samples, self.n_components_, generator)
         reconstruction = self.objective_.reconstruction

@@ -151,6 +151,8 @@ class BaseAutoencoder(
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
         given: Any = X
         with _checks.unchanged_on_failure(self), _computing.learning():
+            # First: all that follows reads parameters, those of the tags among it.
+            _checks.check_parameters(self)
             start = self._warm_start()
             X = _data.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
             given = X if self._table is None else given
@@ -233,8 +235,9 @@ class BaseAutoencoder(
             If training does not stay finite, as `skae.DivergenceError`.
         """
         first = not hasattr(self, "network_")
-        _ordered.check_whole(self)
         with _checks.unchanged_on_failure(self), _computing.learning():
+            _checks.check_parameters(self)
+            _ordered.check_whole(self)
             X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
             weight = self._weights(sample_weight, X)
             link = self._check(X, weight)
@@ -438,14 +441,14 @@ class BaseAutoencoder(
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         """Check all that can be checked before training; give the link's name."""
-        _checks.check_parameters(self)
         _checks.check_moderate(X)
         self._largest_size = _ordered.most_components(self, X, weight)
         _checks.check_n_components(self._size, X.shape[1])
         _checks.check_size(self, X.shape[1])
         _defaults.device(self.device)
-        if getattr(self._specification(), "batch_norm", False) and self.batch_size == 1:
-            raise ValueError("batch_norm=True needs batches of at least 2 rows; got batch_size=1.")
+        if getattr(self._specification(), "batch_norm", False) and 1 in (self.batch_size, len(X)):
+            what = "batch_size=1" if self.batch_size == 1 else "a single row"
+            raise ValueError(f"batch_norm=True needs batches of at least 2 rows; got {what}.")
         if self._is_mixed():
             _checks.check_mixed(self)
         link = _checks.check_loss(X, self.loss, self.output_activation)
@@ -525,5 +528,7 @@ class BaseAutoencoder(
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = not has_own_way and self.solver != "recirculation"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.positive_only = LOSSES[self.loss].lowest >= 0 if self.loss in LOSSES else False
+        # Tags are asked for before parameters are checked: the loss may be anything.
+        chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        tags.input_tags.positive_only = chosen is not None and chosen.lowest >= 0
         return tags

@@ -12,7 +12,7 @@ from sklearn.utils import metadata_routing
 from skae._containers import as_passed
 from skae._random import Streams, normal
 from skae.estimators._cells import as_dense, fill
-from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
@@ -197,7 +197,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        check_count(n_samples, "n_samples")
+        check_draws(n_samples, "n_samples", cast(Any, self).n_features_in_)
         generator = Streams(random_state).torch("noise")
         codes = normal((n_samples, self.n_components_), generator, torch.float64)
         reconstruction = self._likelihood()
@@ -222,8 +222,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Codes.
         """
         check_is_fitted(self, "network_")
-        check_count(n_samples, "n_samples")
         rows = self._validated(X)
+        check_draws(n_samples, "n_samples", len(rows) * self.n_components_)
         mean, deviation = self._codes(rows), self._codec.measure(rows, _deviations)
         generator = Streams(random_state).torch("noise")
         noise = normal((n_samples, *mean.shape), generator).numpy()
@@ -294,7 +294,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Bounds, in nats, as float64.
         """
         check_is_fitted(self, "network_")
-        check_count(n_importance, "n_importance")
+        check_draws(n_importance, "n_importance", self.n_components_)
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
         draws = normal((n_draws, self.n_components_), torch.Generator().manual_seed(0))
         if n_importance == 1:

@@ -403,6 +403,8 @@ def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
     known = getattr(estimator, "feature_names_in_", None)
     if input_features is not None:
         given = np.asarray(input_features, dtype=object)
+        if given.ndim != 1:
+            raise ValueError(f"input_features must be a list of names, one a column; got {input_features!r}.")
         if known is not None and not np.array_equal(known, given):
             raise ValueError("input_features is not equal to feature_names_in_")
         if len(given) != estimator.n_features_in_:

@@ -7,7 +7,13 @@ import scipy.sparse
 import torch
 from torch import nn
 
-from skae import AutoencoderTransformer, DivergenceError
+from skae import (
+    AdversarialAutoencoderTransformer,
+    AutoencoderTransformer,
+    DenoisingAutoencoderTransformer,
+    DivergenceError,
+    VariationalAutoencoderTransformer,
+)
 from skae.estimators import _fitting
 from skae.networks import Dense
 
@@ -196,3 +202,53 @@ def test_an_interruption_keeps_the_best_so_far(X, fraction, after):
         model.fit(X)
     assert model.transform(X).shape == (60, 2)
     assert model.score(X) > 0
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "message"),
+    [
+        (AutoencoderTransformer, {"loss": ["squared_error"]}, "'loss' parameter"),
+        (AutoencoderTransformer, {"solver": np.array(["adam", "sgd"])}, "'solver' parameter"),
+        (AutoencoderTransformer, {"warm_start": np.array([])}, "'warm_start' parameter"),
+        (DenoisingAutoencoderTransformer, {"column_groups": np.array([])}, None),
+        (DenoisingAutoencoderTransformer, {"column_groups": [0, 1]}, "must be a list of lists of columns"),
+        (DenoisingAutoencoderTransformer, {"column_groups": ["ab"]}, "must be a list of lists of columns"),
+        (
+            DenoisingAutoencoderTransformer,
+            {"corruption_level": {0: "much"}},
+            "must be a number, one for each",
+        ),
+        (DenoisingAutoencoderTransformer, {"corruption_level": [[0.1], [0.1, 0.2]]}, "must be a number, one"),
+    ],
+)
+def test_parameters_of_any_kind_are_refused_by_name(X, cls, settings, message):
+    model = cls(max_iter=1, random_state=0, **settings)
+    if message is None:
+        model.fit(X)
+        return
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.fit(X)
+    assert not hasattr(model, "network_")
+
+
+def test_a_single_row_is_no_batch_to_normalise(X):
+    model = AutoencoderTransformer(batch_norm=True, random_state=0).partial_fit(X)
+    with pytest.raises(ValueError, match="batches of at least 2 rows; got a single row"):
+        model.partial_fit(X[:1])
+
+
+def test_a_weight_of_all_rows_must_be_finite(X):
+    model = AutoencoderTransformer(max_iter=1, random_state=0).fit(X)
+    for weight in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="sample_weight must hold finite numbers of at least 0; got"):
+            model.score(X, sample_weight=weight)
+
+
+@pytest.mark.parametrize("cls", [AdversarialAutoencoderTransformer, VariationalAutoencoderTransformer])
+def test_draws_that_no_memory_would_hold_and_seeds_that_are_none_are_refused(X, cls):
+    model = cls(max_iter=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="n_samples must be a whole number in 1 to 2500000000; got"):
+        model.sample(10**12)
+    for seed in (-1, "seed", 1.5):
+        with pytest.raises(ValueError, match="random_state must be None, .* or an int in 0 to"):
+            model.sample(2, random_state=seed)

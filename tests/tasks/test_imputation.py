@@ -399,3 +399,10 @@ def test_callbacks_hear_of_the_estimator(surface):
     inside = skae.AutoencoderTransformer(2, **STARTED)
     AutoencoderImputer(inside).set_callbacks(listener).fit(put_gaps(surface[0][:60]))
     assert listener.tasks == ["setup", "epoch", "epoch", "fit", "fit", "teardown"]
+
+
+def test_names_that_are_no_list_are_refused():
+    model = skae.AutoencoderTransformer(1, max_iter=1, random_state=0)
+    imputer = AutoencoderImputer(model).fit(np.eye(20, 3))
+    with pytest.raises(ValueError, match="input_features must be a list of names"):
+        imputer.get_feature_names_out("abc")

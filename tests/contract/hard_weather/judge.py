@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import joblib
+import narwhals
 import numpy as np
 import sklearn
 import torch
@@ -61,7 +62,7 @@ INTERNAL = (
     "must be real number",
 )
 # Their errors are written for users.
-HOMES = tuple(str(Path(module.__file__).parent) for module in (skae, sklearn))
+HOMES = tuple(str(Path(module.__file__).parent) for module in (skae, sklearn, narwhals))
 
 
 class Verdict(NamedTuple):
@@ -232,12 +233,15 @@ def _wrong_error(error: Exception, learns: bool, never_refused: bool) -> str | N
         return f"an error of the inside ({inside!r}) at {_where(error)}"
     if len(text) < 15:
         return f"an error that says nothing at {_where(error)}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    is_home = frame.filename.startswith(HOMES)
+    # What scikit-learn's checks let through from numpy or pandas is what users know of every estimator.
+    frame = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(HOMES)
+    ][-1]
+    is_ours = frame.filename.startswith(HOMES[0])
     on_purpose = linecache.getline(frame.filename, frame.lineno or 0).strip().startswith("raise")
-    if not is_home or (not on_purpose and frame.filename.startswith(HOMES[0])):
-        return f"an error that nobody raised on purpose at {_where(error)}"
-    return None
+    return (
+        f"an error that nobody raised on purpose at {_where(error)}" if is_ours and not on_purpose else None
+    )
 
 
 def _where(error: Exception) -> str:
