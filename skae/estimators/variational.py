@@ -261,7 +261,10 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         def codes(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             pre, target = network.pre_code(rows), reconstruction.target(rows)
             noise = normal((_N_CANDIDATES * len(pre), self.n_components_), generator).to(pre)
-            weights = log_weights(network, reconstruction, pre, target, noise).softmax(0)
+            # Rows so far out that no candidate has a likelihood take any of them.
+            lowest = torch.finfo(pre.dtype).min
+            logs = log_weights(network, reconstruction, pre, target, noise)
+            weights = logs.nan_to_num(nan=lowest, neginf=lowest).softmax(0)
             chosen = torch.multinomial(weights.T, 1, generator=generator)[:, 0]
             drawn = network.bottleneck(pre, noise).reshape(_N_CANDIDATES, len(pre), -1)
             return drawn[chosen, torch.arange(len(pre), device=pre.device)]

@@ -161,7 +161,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "calibration_fraction": [Interval(Real, 0, 0.5, closed="both")],
         "warm_start": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, -(2**15), 2**15, closed="both"), None],
         "random_state": ["random_state"],
     }
 
@@ -285,7 +285,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         p : ndarray of shape (n_samples,)
             In (0, 1]; the least that is possible is one over one more than the number of rows held out.
         """
-        n_below = np.searchsorted(self.calibration_scores_, self._scored(X), side="right")
+        scores = self._scored(X)
+        n_below = np.searchsorted(self.calibration_scores_, scores, side="right")
         if self._calibration_weights is None:
             return as_passed((1 + n_below) / (1 + len(self.calibration_scores_)), X)
         weights = self._calibration_weights

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from hard_tables import n_rows
 from scipy.sparse import issparse
 
@@ -30,8 +31,12 @@ def cells(table: Any) -> np.ndarray:
     """Return an answer as an array with its gaps as NaN or None."""
     if issparse(table):
         return table.toarray()
+    if isinstance(table, torch.Tensor):
+        return table.detach().double().numpy()
     if hasattr(table, "get_column"):  # polars
         return np.array(table.rows(), dtype=object).reshape(table.shape)
+    if hasattr(table, "to_pylist"):  # pyarrow
+        return np.array([list(row.values()) for row in table.to_pylist()], dtype=object).reshape(table.shape)
     return np.asarray(table, dtype=object) if hasattr(table, "iloc") else np.asarray(table)
 
 
@@ -53,7 +58,13 @@ def gaps(table: np.ndarray) -> np.ndarray:
     return np.zeros(table.shape, dtype=bool)
 
 
-def wrong_answer(estimator: Any, method: str, X: Any, answer: Any) -> str | None:
+def is_empty(X: Any) -> np.ndarray:
+    """Return which columns hold no value at all."""
+    table = cells(X)
+    return gaps(table).all(axis=0) if table.ndim == 2 else np.zeros(0, dtype=bool)
+
+
+def wrong_answer(estimator: Any, method: str, X: Any, answer: Any, empty: np.ndarray) -> str | None:
     """Return what is wrong with an answer, None where nothing is.
 
     Parameters
@@ -66,6 +77,8 @@ def wrong_answer(estimator: Any, method: str, X: Any, answer: Any) -> str | None
         What was passed first.
     answer : object
         What it gave.
+    empty : ndarray of bool
+        Columns that held no value in training, and so come back without one.
 
     Returns
     -------
@@ -83,17 +96,17 @@ def wrong_answer(estimator: Any, method: str, X: Any, answer: Any) -> str | None
         is_number = isinstance(answer, (float, np.floating)) and np.isfinite(answer)
         return None if is_number else f"a score of {answer!r}"
     if method == "sample":
-        return _wrong_table(answer, None, estimator.n_features_in_)
-    return _wrong_rows(estimator, method, X, answer)
+        return _wrong_table(answer, None, estimator.n_features_in_, empty)
+    return _wrong_rows(estimator, method, X, answer, empty)
 
 
-def _wrong_rows(estimator: Any, method: str, X: Any, answer: Any) -> str | None:
+def _wrong_rows(estimator: Any, method: str, X: Any, answer: Any, empty: np.ndarray) -> str | None:
     n, d = n_rows(X), estimator.n_features_in_
     if method in ("sample_missing", "sample_imputations"):
         if not isinstance(answer, list) or not answer:
             return "no list of tables"
         width = d if method == "sample_missing" else len(estimator.get_feature_names_out())
-        return next((why for table in answer if (why := _wrong_table(table, n, width))), None)
+        return next((why for table in answer if (why := _wrong_table(table, n, width, empty))), None)
     if method == "top_activating":
         return None if answer.ndim == 1 and answer.dtype.kind in "iu" and len(answer) <= n else "no positions"
     if method in ("transform", "fit_transform"):
@@ -108,7 +121,7 @@ def _wrong_rows(estimator: Any, method: str, X: Any, answer: Any) -> str | None:
         shape = tuple(getattr(X, "shape", ()))
         if len(shape) > 2 and method != "inverse_transform":
             return None if cells(answer).shape == shape else f"shape {cells(answer).shape}"
-        return _wrong_table(answer, n, d)
+        return _wrong_table(answer, n, d, empty)
     if method == "sample_posterior":
         found = cells(answer)
         return "gaps" if gaps(found).any() else None if n in found.shape else f"shape {found.shape}"
@@ -126,11 +139,13 @@ def _wrong_rows(estimator: Any, method: str, X: Any, answer: Any) -> str | None:
     return f"{int(gaps(found).sum())} of {n} values are not finite" if gaps(found).any() else None
 
 
-def _wrong_table(answer: Any, n: int | None, d: int) -> str | None:
+def _wrong_table(answer: Any, n: int | None, d: int, empty: Any = ()) -> str | None:
     found = cells(answer)
     if found.ndim != 2 and not (found.ndim > 2 and int(np.prod(found.shape[1:])) == d):
         return f"shape {found.shape}"
     if (n is not None and len(found) != n) or int(np.prod(found.shape[1:])) != d:
         return f"shape {found.shape} for {n} rows of {d} columns"
     bad = gaps(found)
+    if bad.ndim == 2 and len(empty) == bad.shape[1]:
+        bad = bad[:, ~empty]
     return f"{int(bad.sum())} of {bad.size} cells are missing or infinite" if bad.any() else None

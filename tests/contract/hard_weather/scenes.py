@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from answers import LEARNS, ROWS_OUT, wrong_answer
+from answers import LEARNS, ROWS_OUT, is_empty, wrong_answer
 from hard_settings import ESTIMATORS, settings, weights
 from hard_tables import ROWS, Recipe, anything, n_rows, numbers, pick
 from judge import Verdict, judged
@@ -50,7 +50,7 @@ class Scene:
         brief = ESTIMATORS[name][1]
         self.odd = {key: value for key, value in chosen.items() if brief.get(key, self) is not value}
         self.recipe = Recipe(self.random)
-        self.fitted_on: Any = None
+        self.is_begun, self.empty = False, np.zeros(0, dtype=bool)
 
     def __repr__(self) -> str:
         return f"{self.odd} on {self.recipe}"
@@ -105,10 +105,12 @@ class Scene:
             learns=True,
             draws=_draws(self.estimator),
             never_refused=never_refused,
-            wanted=lambda answer: wrong_answer(self.estimator, way, X, answer),
+            wanted=lambda answer: wrong_answer(self.estimator, way, X, answer, self.empty),
         )
         if verdict.outcome == "answer":
-            self.fitted_on = X
+            if way != "partial_fit" or not self.is_begun:
+                self.empty = is_empty(X)
+            self.is_begun = True
         return verdict
 
     def _takes_weights(self) -> bool:
@@ -146,7 +148,9 @@ class Scene:
             inputs,
             self.estimator,
             draws=method in SEEDED and inputs[1].get("random_state") is None,
-            wanted=lambda answer: wrong_answer(self.estimator, method, inputs[0] if inputs else None, answer),
+            wanted=lambda answer: wrong_answer(
+                self.estimator, method, inputs[0] if inputs else None, answer, self.empty
+            ),
         )
 
     def _prepared(self, method: str, X: Any) -> tuple[Callable[[], Any], tuple[Any, ...], str]:

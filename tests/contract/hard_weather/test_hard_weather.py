@@ -10,6 +10,8 @@ from hard_settings import ESTIMATORS
 from scenes import calls, warm_up
 
 N_CALLS = 200
+# Making hard tables warns, of matrices and overflow. Calls are judged under filters of their own.
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +36,6 @@ def weather(name, seed):
     assert outcomes["refused"] > N_CALLS / 20
 
 
-@pytest.mark.xfail(strict=False, reason="what it finds is being mended")
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_calls_give_finite_answers_or_sentences(name):
     weather(name, seed=0)
