@@ -57,6 +57,11 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
     TypeError, ValueError
         If there is anything that is no number: a date, say, for which numpy has one.
     """
+    if values.dtype.names is not None:
+        raise TypeError(
+            f"A record of the fields {', '.join(values.dtype.names)} is no number. Pass a table, "
+            "a column for each field, such as pandas.DataFrame(X)."
+        )
     if values.dtype != object:
         return values.astype(np.float64)
     values = np.array([np.nan if is_missing(value) else value for value in values.tolist()], dtype=object)

@@ -252,3 +252,10 @@ def test_draws_that_no_memory_would_hold_and_seeds_that_are_none_are_refused(X, 
     for seed in (-1, "seed", 1.5):
         with pytest.raises(ValueError, match="random_state must be None, .* or an int in 0 to"):
             model.sample(2, random_state=seed)
+
+
+def test_records_are_no_numbers(X):
+    frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 0, "high", "low")})
+    records = np.zeros(4, dtype=[("a", float), ("b", int)])
+    with pytest.raises(TypeError, match="A record of the fields a, b is no number"):
+        VariationalAutoencoderTransformer(1, max_iter=1, random_state=0).fit(frame).sample_missing(records)
