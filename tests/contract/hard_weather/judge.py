@@ -108,6 +108,8 @@ def fingerprint(value: Any) -> str:
     if isinstance(value, dict):
         return f"{[(key, fingerprint(item)) for key, item in value.items()]}"
     if hasattr(value, "iloc") or hasattr(value, "to_pylist") or hasattr(value, "get_column"):
+        if hasattr(value, "to_pylist"):
+            return f"{value.schema} {_listed(value)}"
         kinds = getattr(value, "dtypes", None)
         return f"{kinds} {getattr(value, 'columns', None)} {getattr(value, 'index', None)} {_listed(value)}"
     return repr(value)
