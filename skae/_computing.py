@@ -168,6 +168,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def without_autocast() -> contextlib.AbstractContextManager[object]:
+    """Compute in the dtype of the tensors; nothing where the caller has not turned autocast on."""
+    stack = contextlib.ExitStack()
+    for device in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(device):
+            stack.enter_context(torch.autocast(device, enabled=False))
+    return stack
+
+
 @contextlib.contextmanager
 def defaults() -> Iterator[None]:
     """Make new tensors what they are by torch's own defaults: float32, on the CPU, without autocast."""
@@ -175,8 +184,7 @@ def defaults() -> Iterator[None]:
         stack.enter_context(_dtype)
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        if torch.is_autocast_enabled("cpu"):
-            stack.enter_context(torch.autocast("cpu", enabled=False))
+        stack.enter_context(without_autocast())
         yield
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skae._computing import threads
+from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.dropout import Dropout, use_generator
 from skae.objectives.reconstruction import Reconstruction
@@ -231,7 +231,7 @@ class Codec:
         """Give what a function of the network and some rows says of all rows, (n, ...)."""
         parts = chunks(X)
         work = min(len(X), parts[0].stop) * self.network.row_work
-        with threads(work), torch.inference_mode():
+        with threads(work), torch.inference_mode(), without_autocast():
             # Within: a copy in another dtype computes as well.
             network = self._network(X.dtype)
             result = _finite(function(network, X[parts[0]]), X)
