@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from scipy.sparse import csr_matrix, random_array
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
@@ -15,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
 from skae.metrics import squared_errors, variance_explained, variance_explained_score
+from skae.networks import Convolutional, Recurrent
 
 tables = arrays(np.float64, (6, 3), elements=st.floats(-1e6, 1e6).map(lambda value: round(value, 3)))
 
@@ -172,3 +176,19 @@ def test_pipelines_of_all_kinds(wine):
 def test_a_pipeline_without_a_way_back_is_refused(wine):
     with pytest.raises(TypeError, match="TSNE has no inverse_transform"):
         variance_explained(make_pipeline(StandardScaler(), TSNE()).fit(wine[:40]), wine)
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(Convolutional((4, 4), channels=(2,)), (4, 4)), (Recurrent(4, hidden_size=4), (4, 3))],
+    ids=["images", "sequences"],
+)
+def test_images_and_sequences_are_scored_as_their_rows_are(network, shape, scaling):
+    X = np.random.default_rng(0).normal(3.0, size=(40, *shape))
+    model = AutoencoderTransformer(2, network=network, scaling=scaling, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    assert variance_explained(model, X) == variance_explained(model, X.reshape(40, -1)) > 0
+    assert variance_explained(model, X.tolist()) == variance_explained(model, X)

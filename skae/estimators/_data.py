@@ -19,7 +19,7 @@ from skae.estimators._checks import check_moderate, check_parameter, check_weigh
 from skae.estimators._sparse import MOST_DENSE_COLUMNS, Directions
 from skae.estimators._tables import Table, declares_kinds, needs_table
 
-__all__ = ["check_codes", "check_data", "check_table", "check_target"]
+__all__ = ["check_codes", "check_data", "check_table", "check_target", "flat"]
 
 # The first is what everything else becomes.
 _FLOATS: Any = [np.float64, np.float32]
@@ -216,14 +216,34 @@ def _checked_table_parameters(estimator: Any) -> None:
         check_parameter(estimator, name)
 
 
-def _as_table(estimator: Any, X: Any, reset: bool) -> Any:
-    """Return rows as what is read here, images and sequences flat; remember their shape if `reset`."""
+def flat(estimator: Any, X: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Return rows as what is read here, images and sequences flat.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Its architecture says how images and sequences become rows.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        What the user passed.
+
+    Returns
+    -------
+    X : array-like of shape (n_samples, n_features)
+    shape : tuple of int or None
+        That of an image or sequence; None where the rows were flat already.
+    """
     network: Any = getattr(estimator, "network", None)
-    X, given = readable(X), None
+    X = readable(X)
     if hasattr(network, "to_rows"):
         table = np.asarray(X) if isinstance(X, (list, tuple)) else X
         if getattr(table, "ndim", 2) > 2:
-            given, X = tuple(table.shape[1:]), network.to_rows(np.asarray(table))
+            return network.to_rows(np.asarray(table)), tuple(table.shape[1:])
+    return X, None
+
+
+def _as_table(estimator: Any, X: Any, reset: bool) -> Any:
+    """Return rows as what is read here, images and sequences flat; remember their shape if `reset`."""
+    X, given = flat(estimator, X)
     _check_has_columns(X)
     if reset:
         estimator._row_shape, estimator._layout = given, None

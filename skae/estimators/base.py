@@ -360,7 +360,8 @@ class BaseAutoencoder(
             return self.score(X, sample_weight=sample_weight)
         inside, back = self._reconstructed(X)
         weight = self._weights(sample_weight, inside)
-        return _scores.explained_in_own_units(X, back, cast(Any, self._table), weight)
+        rows, _ = _data.flat(self, X)
+        return _scores.explained_in_own_units(rows, back, cast(Any, self._table), weight)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give the negative reconstruction error of each row: higher is more usual.
@@ -419,11 +420,8 @@ class BaseAutoencoder(
 
     def _as_read(self, rows: np.ndarray) -> Any:
         """Return rows as they were read in `fit`: DataFrames as those of pandas."""
-        if self._table is not None:
-            return self._table.decode(rows)
-        if self._row_shape is None:
-            return rows
-        return cast(Any, self.network).from_rows(rows, self._row_shape)
+        back = rows if self._table is None else self._table.decode(rows)
+        return back if self._row_shape is None else cast(Any, self.network).from_rows(back, self._row_shape)
 
     def _validated(self, X: ArrayLike) -> np.ndarray:
         return _data.check_data(self, X, reset=False)

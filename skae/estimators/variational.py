@@ -14,6 +14,7 @@ from skae._random import Streams, normal
 from skae.estimators._cells import as_dense, fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
+from skae.estimators._data import flat
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import Rows, average
@@ -251,10 +252,12 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
-        table = as_dense(X)
+        table = as_dense(flat(self, X)[0])
         if table is None:
             raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
+        if self._row_shape is not None:
+            table = self.network.from_rows(table, self._row_shape)
         reconstruction = self._likelihood()
         generator = Streams(random_state).torch("noise")
 
@@ -274,7 +277,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Z = self._codec.measure(inside, codes)
             drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
             back: Any = self._as_read(drawn)
-            tables.append(as_passed(fill(table if self._row_shape is None else inside, back), X))
+            tables.append(as_passed(fill(table, back), X))
         return tables
 
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:

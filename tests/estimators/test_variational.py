@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import VariationalAutoencoderTransformer
+from skae.networks import Convolutional, Recurrent
 from skae.objectives.penalties.adversary import energy_distance
 
 BRIEF = {"max_iter": 5, "random_state": 0}
@@ -215,3 +216,28 @@ def test_numbers_of_draws_are_checked(curve, method):
     arguments = [0] if method == "sample" else [curve, 0]
     with pytest.raises(ValueError, match="at least 1; got 0"):
         getattr(model, method)(*arguments)
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+@pytest.mark.parametrize(
+    ("network", "shape", "gap"),
+    [
+        (Convolutional((4, 3), channels=(2,)), (4, 3), (0, 0, 0)),
+        (Convolutional((4, 3, 2), channels=(2,)), (2, 4, 3), (0, 1, 0, 0)),
+        (Recurrent(4, hidden_size=4), (4, 3), (0, 3)),
+    ],
+    ids=["images", "colours", "sequences"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_images_and_sequences_come_back_in_their_shape_and_units(network, shape, gap, scaling):
+    X = np.random.default_rng(0).normal(100.0, 5.0, size=(40, *shape))
+    model = VariationalAutoencoderTransformer(
+        2, network=network, scaling=scaling, max_iter=1, random_state=0
+    ).fit(X)
+    assert model.reconstruct(X).shape == model.inverse_transform(model.transform(X)).shape == X.shape
+    gaps = X.copy()
+    gaps[gap] = np.nan
+    (filled,) = model.sample_missing(gaps, random_state=0)
+    there = ~np.isnan(gaps)
+    np.testing.assert_array_equal(filled[there], X[there])
+    assert (np.abs(filled[~there] - 100) < 50).all()
