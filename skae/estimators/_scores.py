@@ -45,7 +45,7 @@ def explained(
     missed = squared_errors(inside, back).sum(axis=1) + table.left_out(X, inside)
     weight = np.ones(len(missed)) if weight is None else weight
     missed, total = weight @ missed, weight @ table.deviations(X)
-    rounding = 1e3 * np.finfo(inside.dtype).eps ** 2 * float(weight @ squared_lengths(X))
+    rounding = 1e3 * float(np.finfo(inside.dtype).eps) ** 2 * float(weight @ squared_lengths(X))
     if total <= rounding:
         # As `variance_explained_score` without any variance.
         return 1.0 if missed <= rounding else 0.0

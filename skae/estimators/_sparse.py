@@ -90,5 +90,6 @@ def _check_moderate(X: Any) -> None:
 def squared_lengths(X: Any) -> np.ndarray:
     """Give the squared length of each row of a sparse or dense table, (n_samples,), float64."""
     if hasattr(X, "multiply"):
-        return np.asarray(X.multiply(X).sum(axis=1), dtype=np.float64).ravel()
+        X = X.astype(np.float64, copy=False)
+        return np.asarray(X.multiply(X).sum(axis=1)).ravel()
     return np.square(X, dtype=np.float64).sum(axis=1)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
+from skae._counts import check_moderate
 from skae.estimators._cells import column_of, is_number
 from skae.estimators._columns import positions
 from skae.estimators._dtypes import cast_back
@@ -98,6 +99,9 @@ class Table:
         self.scaler = new_scaler(scaling, len(raw)) if self.numeric.any() else None
         if self.scaler is not None:
             numbers = self._numbers(raw)
+            if scaling == "standard":
+                # Before its squares overflow, which would leave a column without any value.
+                check_moderate(numbers)
             # A column without any value has no mean, and comes back as zero.
             self.is_empty = np.isnan(numbers).all(axis=0)
             weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
@@ -194,6 +198,7 @@ class Table:
         weights = np.ones(inside.shape[1])
         if not self.is_mixed:
             return weights
+        check_moderate(inside)
         there = ~np.isnan(inside)
         known = np.where(there, inside, 0.0)
         counts = np.maximum(weight @ there.astype(np.float64), np.finfo(float).tiny)

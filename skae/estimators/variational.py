@@ -257,7 +257,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
         if self._row_shape is not None:
-            table = self.network.from_rows(table, self._row_shape)
+            table = cast(Any, self.network).from_rows(table, self._row_shape)
         reconstruction = self._likelihood()
         generator = Streams(random_state).torch("noise")
 

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import take_fit_params
+from skae.estimators._tables import means
 from skae.tasks._density import Density
 from skae.tasks._rows import take
 
@@ -22,6 +23,8 @@ _FARTHEST = 1e6
 # The surprise of what cannot be computed: as if each cell were so far off.
 MOST_SURPRISE = (_FARTHEST / LEAST_DEVIATION) ** 2
 _LARGEST = 1e100
+# Scaled back by a deviation of up to `_LARGEST`, this is finite.
+_MOST_INSIDE = 1e150
 
 
 class Member(NamedTuple):
@@ -63,7 +66,7 @@ class Member(NamedTuple):
 
     @property
     def n_unseen(self) -> float:
-        """Deviations that a category is off which no row has: those of one that one row more would have."""
+        """How odd a category that no training row has is, in deviations: as if one more row had it."""
         return np.sqrt(self.n_rows + 1.0)
 
     def inside(self, X: Any) -> np.ndarray:
@@ -89,14 +92,11 @@ class Member(NamedTuple):
             usual = root_mean_square(self._expected_errors(self.reference))
             errors = errors / np.maximum(usual, self.deviations)
         elif table is not None:
-            # In units of the data: what is there, less the same without its error.
-            with np.errstate(over="ignore", invalid="ignore"):
-                in_data = table.unscale(inside) - table.unscale(inside - errors)
-            errors = np.where(table.numeric & ~np.isnan(inside), in_data, errors)
+            errors = np.where(table.numeric & ~np.isnan(inside), _in_data(table, inside, errors), errors)
         # Finite, and so that means over members are, too.
         most = inside.dtype.type(min(_LARGEST, 1e-4 * float(np.finfo(inside.dtype).max)))
         errors = np.where(np.isnan(errors) & ~np.isnan(inside * self.deviations), most, errors)
-        errors = np.clip(errors, -most, most)
+        errors = np.clip(errors, -most, most).astype(inside.dtype, copy=False)
         if table is None:
             return errors
         first = np.searchsorted(table.inside.owners, np.arange(len(table.columns)))
@@ -117,6 +117,14 @@ class Member(NamedTuple):
             with np.errstate(over="ignore"):
                 errors[:, own] = inside[:, own] - given_back(self.model, hidden)[1][:, own]
         return errors
+
+
+def _in_data(table: Any, inside: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return errors in units of the data: what is there, less the same without its error."""
+    # In float64 and cut off, since scalers refuse tables in which anything is infinite.
+    most = _MOST_INSIDE
+    whole, off = (np.clip(cells.astype(np.float64), -most, most) for cells in (inside, errors))
+    return table.unscale(whole) - table.unscale(whole - off)
 
 
 class Training(NamedTuple):
@@ -167,7 +175,8 @@ def _fitted(training: Training) -> Member:
         fit.call_on_fit_task_end(estimator=training.owner, X=rows)
     inside = model._validated(rows)
     codes, back = given_back(model, inside)
-    spread, mean = _spread(inside, weight), _mean(inside, weight)
+    mean = means(inside, weight).astype(inside.dtype, copy=False)
+    spread = _spread(inside, mean, weight)
     return Member(
         model,
         root_mean_square(inside - back, weight) + LEAST_DEVIATION * spread,
@@ -217,15 +226,7 @@ def root_mean_square(cells: np.ndarray, weight: np.ndarray | None = None) -> np.
     return np.where(counts > 0, np.sqrt(means), np.nan)
 
 
-def _mean(inside: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Return that of each column over the cells that are there, 0 where none is."""
-    there = ~np.isnan(inside)
-    counts = there.sum(axis=0) if weight is None else weight @ there
-    sums = np.nansum(inside, axis=0) if weight is None else weight @ np.where(there, inside, 0.0)
-    return sums / np.where(counts > 0, counts, 1)
-
-
-def _spread(inside: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+def _spread(inside: np.ndarray, mean: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return the deviation of each column, and a large one where nothing varies."""
-    spread = root_mean_square(inside - _mean(inside, weight), weight)
+    spread = root_mean_square(inside - mean, weight)
     return np.where(spread > 0, spread, 1 / LEAST_DEVIATION)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.parallel import Parallel, delayed
@@ -347,8 +348,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     def _validated(self, X: Any, reset: bool) -> Any:
         table = check_rows(self, X, reset, min_samples=2 if reset else 1)
         if reset:
-            return table if is_wide(table) else dense(table)
-        return _moderate(dense(table)) if self._directions is None else self._along(table)
+            return _moderate(table if is_wide(table) else dense(table))
+        return _moderate(dense(table)) if self._directions is None else self._along(_moderate(table))
 
     def _scored(self, X: Any) -> np.ndarray:
         """Return the scores of rows as an array, whatever the rows are."""
@@ -379,8 +380,10 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     def _along(self, table: Any) -> np.ndarray:
         """Return rows along the directions, and how long each one is outside of them."""
         directions = cast(Directions, self._directions)
+        # In single precision, sums of large values would overflow.
+        table = table.astype(np.float64)
         inside = directions.encode(table)
-        return np.column_stack([inside, np.sqrt(directions.left_out(table, inside))])
+        return _moderate(np.column_stack([inside, np.sqrt(directions.left_out(table, inside))]))
 
     def _n_samples(self, n_training: int, n_rows: int) -> int:
         wanted = self.max_samples
@@ -485,6 +488,10 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
 def _moderate(table: Any) -> Any:
     """Return a table whose numbers are cut off where their squares would overflow."""
+    if issparse(table):
+        table = table.copy()
+        table.data = _moderate(table.data)
+        return table
     if not hasattr(table, "iloc"):
         return np.clip(table, -_LARGEST, _LARGEST) if table.dtype == np.float64 else table
     for j, dtype in enumerate(table.dtypes):

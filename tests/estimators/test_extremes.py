@@ -1,6 +1,7 @@
 """Values and weights near the ends of floating point: a finite answer, or a sentence."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
@@ -126,3 +127,20 @@ def test_codes_of_float32_that_overflow_in_units_of_the_data_are_refused():
     fitted = model().fit((1e3 * X).astype(np.float32))
     with pytest.raises(ValueError, match="overflowed float32"):
         fitted.inverse_transform(np.full((2, 2), 1e37, dtype=np.float32))
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard", "robust"])
+@pytest.mark.parametrize("has_text", [False, True])
+def test_values_that_overflow_a_scaler_are_told_as_such(scaling, has_text):
+    rows = pd.DataFrame(extreme(1e200)).rename(columns=str)
+    # A column without any other value, which would be left with none.
+    rows["6"] = np.where(np.arange(440) == 3, 1e200, 1.0)
+    rows = rows.assign(town=np.where(ODD, "Rome", "Oslo")) if has_text else rows
+    with pytest.raises(ValueError, match=r"X holds values up to .*e\+\d+; beyond 1e\+100"):
+        model(scaling=scaling).fit(rows)
+
+
+def test_squares_of_sparse_rows_in_single_precision_are_added_up_in_double():
+    rows = SPARSE.astype(np.float32) * np.float32(1e25)
+    fitted = model().fit(SPARSE.astype(np.float32))
+    assert fitted.score(rows) == pytest.approx(fitted.score(rows.astype(np.float64)), rel=1e-3)

@@ -353,3 +353,43 @@ def test_rows_that_are_all_alike_are_usual():
     detector = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(np.ones((60, 3)))
     assert (detector.predict(np.ones((5, 3))) == 1).all()
     assert (detector.predict(np.full((5, 3), 9.0)) == -1).all()
+
+
+@pytest.mark.parametrize("value", [1e200, -1.7e308])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_training_row_that_cannot_be_computed_is_odd_whatever_the_seed(seed, value):
+    # Every member is shown the row.
+    X = np.random.default_rng(0).normal(size=(100, 4))
+    X[7, 1] = value
+    settings = {"n_estimators": 2, "calibration_fraction": 0.0, "random_state": seed}
+    detector = AutoencoderOutlierDetector(**settings).fit(X)
+    scores = detector.score_samples(X)
+    assert scores.argmin() == 7
+    assert np.isfinite(scores).all()
+    assert detector.predict(X[7:8]) == -1
+
+
+def test_contributions_of_the_largest_numbers_of_single_precision_are_finite(rows):
+    X = (0.01 * rows[:100]).astype(np.float32)
+    detector = AutoencoderOutlierDetector(clone(BRIEF).set_params(scaling="standard"), **SMALLEST).fit(X)
+    absurd = X[:2].copy()
+    absurd[0, 1] = 3.3e38
+    told = detector.feature_contributions(absurd).to_numpy()
+    assert np.isfinite(told).all()
+    assert np.abs(told[0]).argmax() == 1
+    np.testing.assert_allclose(told[1], detector.feature_contributions(X[1:2]).to_numpy()[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.float64, 1e200), (np.float32, 3e38)])
+@pytest.mark.parametrize("n_columns", [8, 600])
+def test_sparse_rows_of_large_numbers_are_odd(n_columns, dtype, value):
+    random = np.random.default_rng(0)
+    X = np.where(random.random((60, n_columns)) < 0.3, random.normal(size=(60, n_columns)), 0.0)
+    usual = scipy.sparse.csr_array(X.astype(dtype))
+    absurd = scipy.sparse.csr_array(np.full((1, n_columns), value, dtype=dtype))
+    detector = AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(usual)
+    assert detector.predict(absurd) == -1
+    assert detector.score_samples(absurd)[0] < detector.score_samples(usual).min()
+    assert absurd.max() == dtype(value)
+    both = scipy.sparse.vstack([usual, absurd]).tocsr()
+    assert AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(both).score_samples(both).argmin() == 60
