@@ -41,19 +41,19 @@ def positions(columns: Sequence[Any], names: Sequence[Any] | None, n_features: i
 
 def _position(column: Any, places: dict[Any, int], n_features: int, what: str) -> int:
     """Return the position of one column, given those of all names."""
-    is_number = is_integer(column)
+    is_position = is_integer(column) and 0 <= column < n_features
     try:
-        named = None if isinstance(column, bool) else places.get(column)
+        named = None if isinstance(column, (bool, np.bool_)) else places.get(column)
     except TypeError:  # a list, say
         named = None
-    if is_number and named is not None and named != column:
+    if is_position and named is not None and named != column:
         raise ValueError(
             f"{what} names column {column!r}, which is the position of one column and the name of that at "
             f"position {named}. Give X names that are text."
         )
     if named is not None:
         return named
-    if is_number and 0 <= column < n_features:
+    if is_position:
         return int(column)
     listed = f"the columns {list(places)[:10]}" if places else f"columns 0 to {n_features - 1}, unnamed"
     raise ValueError(

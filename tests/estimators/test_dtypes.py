@@ -292,6 +292,11 @@ def test_a_moment_that_is_none_is_missing():
         ({"c0": "count", 0: "numeric"}, None, "a column in two places"),
         ({1: "count"}, [2, 1, 0], None),
         ({2: "count"}, [2, 1, 0], "position of one column and the name of that at position 0"),
+        ({2024: "count"}, [2023, 2024, 2025], None),
+        ({-1: "count"}, [-2, -1, 0], None),
+        ({True: "count"}, [0, 1, 2], "names column True, but X has"),
+        ({np.True_: "count"}, [0, 1, 2], "names column .*True.*, but X has"),
+        ({0.5: "count"}, [0, 1, 2], "names column 0.5, but X has"),
         ({("x", "b"): "count"}, [("x", "a"), ("x", "b"), ("y", "a")], None),
     ],
 )
