@@ -69,14 +69,18 @@ def most_components(estimator: Any, X: np.ndarray, weight: np.ndarray | None) ->
 def finish(estimator: Any, fitted: Fitted, rows: torch.Tensor) -> None:
     """Add or take away what is known by number of components after a fit to rows (n_rows, n_features)."""
     if fitted.by_size is None:
-        # Of an earlier fit.
-        for name in (*_BY_SIZE, "_validations_by_size"):
-            vars(estimator).pop(name, None)
+        forget(estimator)
         return
     estimator.explained_variance_ = estimator.explained_variance_ratio_ * total_variance(
         rows, estimator._codec.frame.scale
     )
     choose(estimator)
+
+
+def forget(estimator: Any) -> None:
+    """Drop what an earlier fit found by number of components."""
+    for name in (*_BY_SIZE, "_validations_by_size"):
+        vars(estimator).pop(name, None)
 
 
 def total_variance(rows: torch.Tensor, scale: float) -> float:

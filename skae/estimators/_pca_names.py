@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 _START = "the PCA start chooses its solver itself; leave it out"
 _ORDERED = (
     "components have no order, and so no share of the variance each, unless they are asked for it. fit (not "
-    "partial_fit) sets it with ordered=True, or with a share of the variance or 'elbow' for n_components. "
-    "What all components explain together is score(X) and validation_score_"
+    "partial_fit, which drops it) sets it with ordered=True, or with a share of the variance or 'elbow' for "
+    "n_components. What all components explain together is score(X) and validation_score_"
 )
 _COVARIANCE = (
     "there is no Gaussian model of X. The covariance of what the components keep is "

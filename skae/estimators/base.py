@@ -84,14 +84,14 @@ class BaseAutoencoder(
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance of held-out rows that each further component explains (of the training rows
         where none are held out). Only with `ordered`. Below 1,000 rows and beyond 32 components, what lies
-        between 32 sizes is interpolated.
+        between 32 sizes is interpolated. Not after `partial_fit`.
     explained_variance_ : ndarray of shape (n_components,)
         The same in squared units of X (with `scaling`, of the columns inside): the ratio times the variance
-        of all columns together. Only with `ordered`.
+        of all columns together. Only with `ordered`, as the next two, and none of them after `partial_fit`.
     cumulative_explained_variance_ : ndarray of shape (n_components,)
-        What the components up to each explain together. Only with `ordered`.
+        What the components up to each explain together.
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
-        The same for PCA, on the same rows. Only with `ordered`.
+        The same for PCA, on the same rows.
     """
 
     # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
@@ -209,9 +209,11 @@ class BaseAutoencoder(
 
         The first call measures the centring and starts at the PCA of its rows: pass it a
         few hundred rows or more. Nothing is held out, so nothing is compared with PCA, and a share of the
-        variance for `n_components` gives as many as the first call trains, and cuts none. The
-        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what
-        it is in `fit`, as no schedule ends at a low rate.
+        variance for `n_components` gives as many as the first call trains, and cuts none. What an earlier
+        `fit` measured is dropped, as it is no longer true: `validation_score_` and `pca_score_` are None;
+        `fit_time_`, `explained_variance_` and the other attributes that only `ordered` has are gone. The
+        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what it is in `fit`, as no
+        schedule ends at a low rate.
 
         Parameters
         ----------
@@ -262,9 +264,12 @@ class BaseAutoencoder(
                 fitted, step_state, rows_state = fitting.one_epoch(state)
                 attributes = self._fitted_attributes(fitted, frame)
             previous = [] if first else self.loss_curve_
+            _ordered.forget(self)
+            vars(self).pop("fit_time_", None)
             vars(self).update(attributes)
             self.loss_curve_ = [*previous, *self.loss_curve_]
-            self.n_samples_ = len(X) + (0 if first else self.n_samples_)
+            n_rows = len(X) if weight is None else np.count_nonzero(weight)
+            self.n_samples_ = n_rows + (0 if first else self.n_samples_)
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
             _ordered.close(self, kept)
@@ -306,7 +311,7 @@ class BaseAutoencoder(
         is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
         fewest = 1 if is_cut else self._n_features_out
         codes = _data.check_codes(X, self._n_features_out, self, fewest)
-        return as_passed(with_index_of(X, self._as_given(self._decode(codes))), X)
+        return self._given_back(self._decode(codes), X)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
@@ -323,7 +328,7 @@ class BaseAutoencoder(
             the library of the one of `fit` (pandas, polars, pyarrow), with its types.
         """
         _checks.check_is_fitted(self, "network_")
-        return as_passed(with_index_of(X, self._as_given(self._reconstructed(X)[1])), X)
+        return self._given_back(self._reconstructed(X)[1], X)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Give the share of the variance of rows that their codes explain.
@@ -417,6 +422,11 @@ class BaseAutoencoder(
         """Return rows as they were in `fit`: images or sequences, or a DataFrame of its library."""
         back = self._as_read(rows)
         return back if self._layout is None else self._layout.put(back)
+
+    def _given_back(self, rows: np.ndarray, X: Any) -> Any:
+        """Return rows that X gave: arrays in the library of X, DataFrames in that of `fit`."""
+        back = self._as_given(rows)
+        return as_passed(back, X) if isinstance(back, np.ndarray) else with_index_of(X, back)
 
     def _as_read(self, rows: np.ndarray) -> Any:
         """Return rows as they were read in `fit`: DataFrames as those of pandas."""

@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
@@ -216,6 +217,25 @@ def test_tables_come_back_in_their_library_with_their_types(library, people):
         assert back.schema == people.schema
     assert np.isfinite(model.score(people))
     assert list(model.feature_names_in_) == ["age", "visits", "town", "size", "rank"]
+
+
+def test_rows_and_codes_of_another_library_come_back_in_that_of_the_fit(people):
+    people = people.drop("rank", "size")
+    frame = pd.DataFrame(people.to_dict(as_series=False))
+    model = clone(PLAIN).fit(frame)
+    wanted, codes = model.reconstruct(frame), model.transform(frame)
+    assert_frame_equal(model.reconstruct(people), wanted)
+    # A column of codes lends nothing to the column of rows that has its name.
+    of_polars = pl.DataFrame(codes.astype(np.float32), schema=["age", "other"])
+    of_pandas = pd.DataFrame(codes.astype(np.float32), columns=["age", "other"], index=frame.index + 7)
+    assert_frame_equal(
+        model.inverse_transform(of_polars), model.inverse_transform(of_pandas).set_axis(frame.index)
+    )
+    assert list(model.inverse_transform(of_pandas).index) == list(frame.index + 7)
+    other = clone(PLAIN).fit(people)
+    for back in (other.reconstruct(frame), other.inverse_transform(of_pandas)):
+        assert isinstance(back, pl.DataFrame)
+        assert back.schema == people.schema
 
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])

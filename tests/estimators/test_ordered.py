@@ -208,6 +208,23 @@ def test_gaps_weights_text_and_partial_fit():
     assert not hasattr(again, "explained_variance_ratio_")
 
 
+@pytest.mark.parametrize("n_components", [3, 0.5, "elbow"])
+def test_what_a_fit_measured_by_size_is_dropped_when_training_goes_on(n_components):
+    X = load_iris().data
+    model = skae.AutoencoderTransformer(n_components, ordered=True, max_iter=2, random_state=0).fit(X)
+    names = [name for name in vars(model) if "explained_variance" in name]
+    assert len(names) == 4
+    model.partial_fit(X * 3)
+    for name in names:
+        with pytest.raises(AttributeError, match="partial_fit, which drops it"):
+            getattr(model, name)
+    assert model.validation_score_ is None
+    assert not hasattr(model, "fit_time_")
+    assert model.truncated(1).transform(X).shape == (150, 1)
+    assert len(model.cumulative_explained_variance(X)) == model.n_components_
+    assert len(model.fit(X).explained_variance_) == model.n_components_
+
+
 # ------------------------------------------------------------ size by what it explains
 
 

@@ -65,6 +65,9 @@ def test_number_of_samples(wine):
     assert quick(2).fit(wine).n_samples_ == 178
     assert quick(2).fit(wine, sample_weight=weight).n_samples_ == 170
     assert quick(2).partial_fit(wine[:100]).partial_fit(wine[100:]).n_samples_ == 178
+    in_parts = quick(2).partial_fit(wine, sample_weight=weight)
+    assert in_parts.n_samples_ == 170
+    assert in_parts.partial_fit(wine, sample_weight=weight).n_samples_ == 340
 
 
 @pytest.mark.parametrize("parameter", sorted(set(inspect.signature(PCA).parameters)))
