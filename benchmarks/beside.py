@@ -48,17 +48,17 @@ STEP_SIZES = (
 
 
 def wine() -> tuple[np.ndarray, int]:
-    """Give the rows and the number of components."""
+    """Return the rows and the number of components."""
     return StandardScaler().fit_transform(datasets.load_wine().data), 2
 
 
 def digits() -> tuple[np.ndarray, int]:
-    """Give the rows and the number of components."""
+    """Return the rows and the number of components."""
     return datasets.load_digits().data / 16, 8
 
 
 def weather_aus() -> tuple[np.ndarray, int]:
-    """Give the rows and the number of components."""
+    """Return the rows and the number of components."""
     return StandardScaler().fit_transform(fetch_weather_aus(return_X_y=True)[0]), 3
 
 
@@ -66,12 +66,12 @@ TABLES = {"wine": wine, "digits": digits, "weatherAUS": weather_aus}
 
 
 def batch_size(X: np.ndarray) -> int:
-    """Give the rows of a batch that skae takes."""
+    """Return the rows of a batch that skae takes."""
     return min(1024, max(64, len(X) // 16))
 
 
 def n_epochs(X: np.ndarray) -> int:
-    """Give the epochs of about so many steps."""
+    """Return the epochs of about so many steps."""
     return max(1, round(N_STEPS / (len(X) / batch_size(X))))
 
 
@@ -160,7 +160,7 @@ def one_fit(name: str, table: str) -> None:
 
 
 def seconds(name: str, table: str, limit: float, repeats: int) -> float | None:
-    """Give the median time of fits in processes of their own, None beyond the limit."""
+    """Return the median time of fits in processes of their own, None beyond the limit."""
     found = []
     for _ in range(repeats):
         command = [sys.executable, __file__, "--one", name, table]
@@ -196,7 +196,7 @@ def compare(limit: float, repeats: int) -> list[dict[str, Any]]:
 
 
 def step_seconds(n_rows: int, sizes: tuple[int, ...]) -> float:
-    """Give the least time of a step, of fifteen runs of a tenth of a second each."""
+    """Return the least time of a step, of fifteen runs of a tenth of a second each."""
     torch.manual_seed(0)
     model, rows = network(sizes), torch.randn(n_rows, sizes[0])
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)

@@ -21,7 +21,7 @@ _STAND_INS = {1: torch.uint8, 2: torch.int16}
 
 
 class Value(NamedTuple):
-    """A kind of object that a few plain values tell in full."""
+    """A kind of object that can be written as a few plain values, and made from them again."""
 
     owns: Callable[[Any], bool]
     tell: Callable[[Any], Any]

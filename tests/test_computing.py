@@ -349,7 +349,7 @@ SURROUNDINGS = [no_grad, inference, autocast, double, elsewhere]
 
 
 def read_outs(model, X):
-    """Give what every public method of a fitted estimator gives that takes rows, codes or nothing."""
+    """Return the results of all public methods of a fitted estimator that take rows, codes or nothing."""
     found = {}
     for name, method in inspect.getmembers(model, inspect.ismethod):
         if name.startswith(("_", "fit", "partial_fit", "get_", "set_", "truncated", "cumulative")):

@@ -236,6 +236,6 @@ default="one_cycle"
         return Custom(*self.network)
 
     def _layer_sizes(self) -> tuple[int, ...]:
-        """Give the sizes of the hidden layers; one may stand alone."""
+        """Return the sizes of the hidden layers; one may stand alone."""
         sizes = self.hidden_layer_sizes
         return check_sizes((sizes,) if np.isscalar(sizes) else sizes, "hidden_layer_sizes")

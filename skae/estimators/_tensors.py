@@ -228,7 +228,7 @@ class Codec:
     def _by_chunks(
         self, X: np.ndarray, function: Callable[[Autoencoder, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Give what a function of the network and some rows says of all rows, (n, ...)."""
+        """Return what a function of the network computes of all rows, (n, ...), some rows at a time."""
         parts = chunks(X)
         work = min(len(X), parts[0].stop) * self.network.row_work
         with threads(work), torch.inference_mode(), without_autocast():

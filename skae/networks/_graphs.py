@@ -1,7 +1,6 @@
 """Graphs that are recorded of a network, by `torch.export`, `torch.compile`, and exporters to ONNX."""
 
 import torch
-from torch.jit._trace import is_tracing
 
 
 def is_recorded() -> bool:
@@ -9,4 +8,4 @@ def is_recorded() -> bool:
 
     A branch that looks at values would then be taken for ever as it was for the rows at hand.
     """
-    return torch.compiler.is_compiling() or is_tracing()
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

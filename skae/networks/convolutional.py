@@ -187,23 +187,7 @@ class Convolutional(Specification):
         full = {1: (1, *given, 1), 2: (*given, 1), 3: given}[len(given)]
         return cast(tuple[int, int, int], full)
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of encoder and decoder, after a check of the parameters.
-
-        Parameters
-        ----------
-        n_features, code_in, code_out : int
-            As for `build`.
-
-        Returns
-        -------
-        n_weights : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid.
-        """
+    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
         shape = self._shape(n_features)
         self._check()
         plan = _Plan(self, shape)

@@ -114,23 +114,7 @@ class Dense(Specification):
         widths = (n_features, *self.hidden_layer_sizes, max(code_in, code_out))
         return max(int(n_in) * int(n_out) for n_in, n_out in pairwise(widths))
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of encoder and decoder, after a check of the parameters.
-
-        Parameters
-        ----------
-        n_features, code_in, code_out : int
-            As for `build`.
-
-        Returns
-        -------
-        n_weights : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid.
-        """
+    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
         self._check(code_in, code_out)
         into, out_of = ((n_features, *self.hidden_layer_sizes, code) for code in (code_in, code_out))
         return n_between(into) + (0 if self.tied_weights else n_between(out_of))

@@ -70,23 +70,7 @@ class Dictionary(Specification):
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         return self._readers()._row_work(n_features, code_in, code_out)
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of the encoder and the atoms, after a check of the parameters.
-
-        Parameters
-        ----------
-        n_features, code_in, code_out : int
-            As for `build`.
-
-        Returns
-        -------
-        n_weights : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid.
-        """
+    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
         self._readers()._check(code_in, code_out)
         return n_between((n_features, *self.hidden_layer_sizes, code_in)) + n_features * code_out
 

@@ -91,7 +91,7 @@ def rotate_linear_path(network: Autoencoder, found: PrincipalAxes) -> None:
 
 
 def _mixed(rows: torch.Tensor) -> torch.Tensor:
-    """Return an orthogonal transform of columns by which every row tells of all others.
+    """Return an orthogonal transform of columns after which each row is a mixture of all rows.
 
     Between changes of sign at random it mixes as a rotation at random does, and makes no table of all pairs
     (Ailon and Chazelle 2009).

@@ -95,23 +95,7 @@ class Recurrent(SequenceSpecification):
         encoder = RecurrentEncoder(self, steps, n_values, code_in, generator)
         return encoder, RecurrentDecoder(self, steps, n_values, code_out, generator)
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of encoder and decoder, after a check of the parameters.
-
-        Parameters
-        ----------
-        n_features, code_in, code_out : int
-            As for `build`.
-
-        Returns
-        -------
-        n_weights : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid.
-        """
+    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
         n_values = self._shape(n_features)[1]
         self._check()
         n_gates = 4 if self.cell == "lstm" else 3

@@ -83,23 +83,7 @@ class Recursive(SequenceSpecification):
         encoder = RecursiveEncoder(self, steps, n_values, code_in, split, generator)
         return encoder, RecursiveDecoder(self, steps, n_values, code_out, split, generator)
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of encoder and decoder, after a check of the parameters.
-
-        Parameters
-        ----------
-        n_features, code_in, code_out : int
-            As for `build`.
-
-        Returns
-        -------
-        n_weights : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid.
-        """
+    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
         n_values = self._shape(n_features)[1]
         self._check()
         return self.hidden_size * (4 * self.hidden_size + 2 * n_values + code_in + code_out)
