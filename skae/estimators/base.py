@@ -268,7 +268,7 @@ class BaseAutoencoder(
             vars(self).pop("fit_time_", None)
             vars(self).update(attributes)
             self.loss_curve_ = [*previous, *self.loss_curve_]
-            n_rows = len(X) if weight is None else np.count_nonzero(weight)
+            n_rows = len(X) if weight is None else int(np.count_nonzero(weight))
             self.n_samples_ = n_rows + (0 if first else self.n_samples_)
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}

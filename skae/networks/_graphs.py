@@ -8,4 +8,5 @@ def is_recorded() -> bool:
 
     A branch that looks at values would then be taken for ever as it was for the rows at hand.
     """
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    # Public, and missing in what torch.jit says it exports.
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
