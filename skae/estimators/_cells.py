@@ -153,11 +153,20 @@ def _nullable(column: Any) -> Any:
 
 
 def joined(columns: list[Any], like: Any, names: Any = ()) -> Any:
-    """Return a DataFrame of columns with the labels of another one, and names for those it has not."""
+    """Return a DataFrame of columns with the labels of another one, and names for those it has not.
+
+    Names are padded with empty text to as many levels as the labels have.
+    """
     import pandas
 
+    labels = like.columns
+    if len(names) and labels.nlevels > 1:
+        rest = [""] * (labels.nlevels - 1)
+        added = pandas.MultiIndex.from_tuples([(name, *rest) for name in names], names=labels.names)
+        labels = labels.append(added)
+    elif len(names):
+        labels = labels.append(pandas.Index(names, name=labels.name))
     # At once, since hundreds that are put in one by one take long.
-    labels = like.columns.append(pandas.Index(names)) if len(names) else like.columns
     return pandas.DataFrame(dict(enumerate(columns)), index=like.index).set_axis(labels, axis=1)
 
 

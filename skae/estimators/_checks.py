@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils._set_output import _get_output_config
+from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, check_is_fitted
 
@@ -42,6 +42,7 @@ __all__ = [
     "check_size",
     "check_training",
     "check_weights",
+    "in_container",
     "is_integer",
     "is_routing",
     "output_container",
@@ -227,6 +228,25 @@ def check_loss(X: np.ndarray, loss: str, link: str) -> str:
 def output_container(estimator: Any) -> str:
     """Return the container that `transform` is told to give, "default" for none."""
     return _get_output_config("transform", estimator)["dense"]
+
+
+def in_container(found: Any, X: Any, estimator: Any) -> Any:
+    """Return what was computed of rows in the container of `set_output`, as scikit-learn wraps `transform`.
+
+    Parameters
+    ----------
+    found : ndarray or DataFrame of shape (n_samples, n_features_out)
+        With the columns that `transform` gives.
+    X : array-like of shape (n_samples, n_features)
+        The rows, as they were passed.
+    estimator : object
+        Fitted, with `get_feature_names_out`.
+
+    Returns
+    -------
+    found : ndarray or DataFrame of shape (n_samples, n_features_out)
+    """
+    return _wrap_data_with_container("transform", found, X, estimator)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class Directions:
     X : sparse matrix of shape (n_samples, n_features)
         Training rows.
     n_components : int
-        Components of the code; there are twice as many directions, or 512 more.
+        Components of the code. There are twice as many directions, but at least 256, at most 512 more than
+        components, and never more than rows or columns.
     weight : ndarray of shape (n_samples,), optional
         Weights of rows.
     """

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.impute import MissingIndicator
 
-from skae._containers import as_passed, as_wanted
+from skae._containers import as_wanted
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
@@ -21,6 +21,7 @@ from skae.estimators._checks import (
     check_count,
     check_is_fitted,
     check_parameters,
+    in_container,
     output_container,
     take_fit_params,
     unchanged_on_failure,
@@ -77,9 +78,10 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
     Parameters
     ----------
     estimator : autoencoder of skae, default=None
-        What learns the rows; cloned. None is a `DenoisingAutoencoderTransformer` that hides cells
-        (``corruption="missing"``), trained for fewer steps than other estimators are. Its parameters can be
-        set and searched over as well, e.g. ``estimator__n_components``: `set_params` then puts it here.
+        What learns the rows; cloned. None is an ``ImputingAutoencoder``: a
+        `DenoisingAutoencoderTransformer` that hides cells (``corruption="missing"``) and is trained for fewer
+        steps than other estimators are. Its parameters can be set and searched over as well, e.g.
+        ``estimator__n_components``: `set_params` then puts it here.
     missing_values : number, str or None, default=nan
         What stands for a missing cell. NaN, None and pandas' NA always do. Not 0 for sparse rows, whose cells
         are 0 unless said.
@@ -234,8 +236,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         table = self._validated(X, reset=False)
         rows = take_columns(table, self._kept)
         inside = self.estimator_._validated(rows)
-        filled = like(self._finished(table, fill(rows, self._decoded(self._predicted(inside)))), X)
-        return as_wanted(filled, X, output_container(self))
+        return self._wanted(table, fill(rows, self._decoded(self._predicted(inside))), X)
 
     def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
         """Fill the gaps several times, each time with values drawn from what they may be.
@@ -255,8 +256,9 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
         Returns
         -------
-        tables : list of ndarray or DataFrame
-            As `transform` gives them; cells that are there are the same in all.
+        tables : list of ndarray, DataFrame or sparse matrix
+            As `transform` gives them, in the container of `set_output` if any; cells that are there are the
+            same in all.
         """
         check_is_fitted(self, "estimator_")
         check_count(n_samples, "n_samples")
@@ -265,12 +267,12 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         model = cast(Any, self.estimator_)
         if hasattr(model, "sample_missing"):
             draws = model.sample_missing(rows, n_samples, random_state)
-            return [as_passed(like(self._finished(table, draw), X), X) for draw in draws]
+            return [in_container(self._wanted(table, draw, X), X, self) for draw in draws]
         streams = Streams(random_state)
         inside = model._validated(rows)
         noise, generator = streams.numpy("residuals"), streams.torch("noise")
         drawn = (self._decoded(self._drawn(inside, noise, generator)) for _ in range(n_samples))
-        return [as_passed(like(self._finished(table, fill(rows, one)), X), X) for one in drawn]
+        return [in_container(self._wanted(table, fill(rows, one), X), X, self) for one in drawn]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Give the names of the columns that `transform` gives.
@@ -377,6 +379,10 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         counted = np.where(counted.any(axis=0), counted, ~np.isnan(inside))
         numeric = np.ones(len(owners), dtype=bool) if table is None else table.numeric
         return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
+
+    def _wanted(self, table: Any, filled: Any, X: Any) -> Any:
+        """Return filled rows with all columns, as the user wants those of X; arrays are not wrapped yet."""
+        return as_wanted(like(self._finished(table, filled), X), X, output_container(self))
 
     def _finished(self, table: Any, filled: Any) -> Any:
         """Put empty columns back if they are kept, and add the indicators."""

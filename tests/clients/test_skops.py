@@ -47,7 +47,7 @@ def there_and_back(model):
     """Return the model as it comes back from a file whose types were looked at."""
     data = skops.io.dumps(model)
     untrusted = skops.io.get_untrusted_types(data=data)
-    # A person reads this list: the classes of our estimators, and nothing else.
+    # A person reads this list: the classes of our estimators, and nothing else. A task holds one more.
     assert all(name.startswith("skae.") for name in untrusted), untrusted
     assert len(untrusted) == 1 + hasattr(model, "estimator")
     return skops.io.loads(data, trusted=untrusted)
@@ -112,6 +112,23 @@ def test_an_outlier_detector_comes_back(iris):
         AutoencoderTransformer(2, **BRIEF), n_estimators=2, random_state=0
     ).fit(X)
     np.testing.assert_array_equal(there_and_back(model).score_samples(X), model.score_samples(X))
+
+
+def test_a_task_names_its_own_class_and_that_of_the_estimator_inside(iris):
+    """As the guide lists them, for what is inside by default."""
+    X = iris[0].to_numpy()
+    brief = {"estimator__max_iter": 1, "estimator__early_stopping": False}
+    tasks = {
+        "skae.tasks.imputation.AutoencoderImputer": AutoencoderImputer().set_params(**brief),
+        "skae.tasks.outliers.AutoencoderOutlierDetector": AutoencoderOutlierDetector(n_estimators=1),
+    }
+    inside = [
+        "skae.tasks.imputation.ImputingAutoencoder",
+        "skae.estimators.autoencoder.AutoencoderTransformer",
+    ]
+    for (own, task), expected in zip(tasks.items(), inside, strict=True):
+        named = skops.io.get_untrusted_types(data=skops.io.dumps(task.fit(X)))
+        assert sorted(named) == sorted([own, expected])
 
 
 def test_an_unfitted_model_comes_back():

@@ -406,3 +406,31 @@ def test_names_that_are_no_list_are_refused():
     imputer = AutoencoderImputer(model).fit(np.eye(20, 3))
     with pytest.raises(ValueError, match="input_features must be a list of names"):
         imputer.get_feature_names_out("abc")
+
+
+def test_indicators_keep_the_levels_and_names_of_columns():
+    frame = pd.DataFrame({"t": ["a", None, "b", "a"] * 5, "n": [1.0, 2.0, 3.0, 4.0] * 5})
+    levels = pd.MultiIndex.from_tuples([("town", "name", 0), ("town", "size", 1)], names=["what", None, "no"])
+    imputer = AutoencoderImputer(ESTIMATORS["plain"], add_indicator=True)
+    filled = imputer.fit(frame.set_axis(levels, axis=1)).transform(frame.set_axis(levels, axis=1))
+    assert filled.columns.tolist() == [*levels, ("missingindicator_x0", "", "")]
+    assert filled.columns.names == levels.names
+    assert filled["town"].shape == (20, 2)
+    one = frame.rename_axis(columns="what")
+    assert imputer.fit(one).transform(one).columns.name == "what"
+
+
+@pytest.mark.parametrize("inside", ["plain", "variational"])
+@pytest.mark.parametrize("container", ["default", "pandas", "polars"])
+def test_draws_come_in_the_container_that_was_asked_for(container, inside):
+    gaps = put_gaps(np.random.RandomState(0).normal(size=(40, 3)))
+    brief = {
+        "plain": ESTIMATORS["plain"],
+        "variational": skae.VariationalAutoencoderTransformer(1, max_iter=1, early_stopping=False),
+    }
+    imputer = AutoencoderImputer(brief[inside], add_indicator=True).fit(gaps).set_output(transform=container)
+    filled, (draw,) = imputer.transform(gaps), imputer.sample_imputations(gaps, 1, 0)
+    assert type(draw) is type(filled)
+    assert draw.shape == filled.shape
+    if container != "default":
+        assert list(draw.columns) == list(filled.columns)
