@@ -125,10 +125,17 @@ class Fitting:
             kind = "none" if self.layout.kind == "folds" and self.start is not None else self.layout.kind
             return way[kind](on_epoch)._replace(seconds=time.perf_counter() - start)
 
-    def begin(self, table: Rows, index: int = 0) -> tuple[Autoencoder, Objective, PrincipalAxes]:
-        """Give a network and an objective at the start, and the PCA of the rows."""
+    def begin(
+        self, table: Rows, index: int = 0, centre: torch.Tensor | None = None
+    ) -> tuple[Autoencoder, Objective, PrincipalAxes]:
+        """Return a network and an objective at the start, and the PCA of the rows.
+
+        `centre` is where the rows of the table lie about, (n_features,), if it is not zero.
+        """
         generator = self.streams.torch("weights", index)
         objective = self.make_objective()
+        if centre is not None:
+            objective.move_centre(centre)
         objective.has_gaps = self.has_gaps
         gaps = self._gaps(objective, table)
         rows = self._filled(table.target, gaps)
@@ -294,7 +301,7 @@ class Fitting:
             rows, held = (self.rows.take(torch.from_numpy(part)) for part in (training, held_out))
             centre = rows.mean()
             rows, held = rows.about(centre), held.about(centre)
-            network, objective, axes = self.begin(rows, index)
+            network, objective, axes = self.begin(rows, index, centre)
             seen = self._seen(objective, held, index)
             judges.append(HeldOut(network, objective, held.target, seen, keep_rows=True, weight=held.weight))
             parts.append((network, axes, held._replace(inputs=seen)))

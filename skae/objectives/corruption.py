@@ -33,6 +33,9 @@ class Corruption(nn.Module):
         self.register_buffer("groups", groups)
         self.n_groups = int(groups.max()) + 1
 
+    def move_centre(self, shift: torch.Tensor) -> None:
+        """Take rows about another centre; what is measured of rows needs nothing else."""
+
     def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
 
@@ -176,6 +179,10 @@ class UserCorruption(nn.Module):
         self.function = function
         self.centre = centre
         self.scale = scale
+
+    def move_centre(self, shift: torch.Tensor) -> None:
+        """Take rows about another centre, (n_features,) in scaled units."""
+        self.centre = self.centre + shift.double().cpu().numpy() * self.scale
 
     def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Need nothing."""

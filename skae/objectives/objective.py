@@ -67,6 +67,15 @@ class Objective(nn.Module):
         self.progress = 1.0
         self.warms_up = True
 
+    def move_centre(self, shift: torch.Tensor) -> None:
+        """Take rows that lie about another centre, (n_features,) in units of the centred and scaled rows.
+
+        What is in units of the data, the zeros and ones of a category for example, must be found again.
+        """
+        self.reconstruction.move_centre(shift)
+        if self.corruption is not None:
+            cast(Any, self.corruption).move_centre(shift)
+
     @property
     def measures(self) -> bool:
         """Whether any part takes something of the training rows."""

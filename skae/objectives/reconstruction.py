@@ -74,6 +74,10 @@ class Reconstruction(nn.Module):
         self.register_buffer("centre", torch.as_tensor(centre, dtype=torch.float32))
         self.scale = scale
 
+    def move_centre(self, shift: torch.Tensor) -> None:
+        """Take rows that lie about another centre, (n_features,) in units of the centred and scaled rows."""
+        self.centre = self.centre + (shift * self.scale).to(self.centre)
+
     @property
     def is_centred(self) -> bool:
         """Whether outputs and targets are centred and scaled, as the inputs are."""
