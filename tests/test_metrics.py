@@ -192,3 +192,10 @@ def test_images_and_sequences_are_scored_as_their_rows_are(network, shape, scali
         model.fit(X)
     assert variance_explained(model, X) == variance_explained(model, X.reshape(40, -1)) > 0
     assert variance_explained(model, X.tolist()) == variance_explained(model, X)
+
+
+@pytest.mark.parametrize("offset", [1e9, 1e14])
+def test_what_varies_little_beside_its_offset_still_varies(offset):
+    X = offset + np.array([[0.0], [1.0], [2.0], [3.0]])
+    back = offset + np.array([[0.0], [1.0], [2.0], [4.0]])
+    assert variance_explained_score(X, back) == pytest.approx(0.8, abs=0.01)
