@@ -70,7 +70,7 @@ def measure(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
     """
     if weight is not None:
         return _measure_weighted(X, weight)
-    if np.isnan(X.sum()):
+    if np.isnan(X.sum(dtype=np.float64)):
         centre, n_cells = _means_of_known(X)
         squares = sum(float(np.nansum(np.square(X[part] - centre))) for part in chunks(X))
     else:

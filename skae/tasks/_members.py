@@ -175,17 +175,23 @@ def _fitted(training: Training) -> Member:
         fit.call_on_fit_task_end(estimator=training.owner, X=rows)
     inside = model._validated(rows)
     codes, back = given_back(model, inside)
-    mean = means(inside, weight).astype(inside.dtype, copy=False)
+    mean = means(inside, weight)
     spread = _spread(inside, mean, weight)
     return Member(
         model,
         root_mean_square(inside - back, weight) + LEAST_DEVIATION * spread,
         Density.of(codes, weight, np.random.RandomState(training.seed)),
         inside[:_N_REFERENCE],
-        mean - _FARTHEST * spread,
-        mean + _FARTHEST * spread,
+        *_limits(mean, spread, inside.dtype),
         len(inside) if weight is None else round(float(weight.sum())),
     )
+
+
+def _limits(mean: np.ndarray, spread: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest number of each column that a network is shown, in a dtype."""
+    most = np.finfo(dtype).max
+    lowest, highest = (np.clip(mean + sign * _FARTHEST * spread, -most, most) for sign in (-1, 1))
+    return lowest.astype(dtype), highest.astype(dtype)
 
 
 def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,6 +225,8 @@ def quantile(values: np.ndarray, share: float, weight: np.ndarray | None) -> flo
 
 def root_mean_square(cells: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Return that of each column over the cells that are there, NaN where none is."""
+    # Squares of float32 overflow from 1e19 on.
+    cells = cells.astype(np.float64, copy=False)
     there = ~np.isnan(cells)
     counts = there.sum(axis=0) if weight is None else weight @ there
     squares = np.nansum(cells**2, axis=0) if weight is None else weight @ np.where(there, cells, 0.0) ** 2

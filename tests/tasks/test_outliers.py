@@ -393,3 +393,16 @@ def test_sparse_rows_of_large_numbers_are_odd(n_columns, dtype, value):
     assert absurd.max() == dtype(value)
     both = scipy.sparse.vstack([usual, absurd]).tocsr()
     assert AutoencoderOutlierDetector(BRIEF, **SMALLEST).fit(both).score_samples(both).argmin() == 60
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("unit", [1e20, 1e37])
+def test_large_units_of_float32_change_nothing(unit):
+    random = np.random.RandomState(0)
+    X = random.standard_normal((60, 2)) @ random.standard_normal((2, 5))
+    detector = AutoencoderOutlierDetector(
+        AutoencoderTransformer(1, max_iter=2, random_state=0), n_estimators=1, random_state=0
+    )
+    expected = detector.fit(X.astype(np.float32)).score_samples(X.astype(np.float32))
+    found = detector.fit((X * unit).astype(np.float32)).score_samples((X * unit).astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
