@@ -401,7 +401,7 @@ def test_large_units_of_float32_change_nothing(unit):
     random = np.random.RandomState(0)
     X = random.standard_normal((60, 2)) @ random.standard_normal((2, 5))
     detector = AutoencoderOutlierDetector(
-        AutoencoderTransformer(1, max_iter=2, random_state=0), n_estimators=1, random_state=0
+        skae.AutoencoderTransformer(1, max_iter=2, random_state=0), n_estimators=1, random_state=0
     )
     expected = detector.fit(X.astype(np.float32)).score_samples(X.astype(np.float32))
     found = detector.fit((X * unit).astype(np.float32)).score_samples((X * unit).astype(np.float32))
