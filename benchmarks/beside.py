@@ -93,7 +93,8 @@ def fit_skae(X: np.ndarray, n_components: int, brief: bool) -> None:
 
 def fit_mlp_regressor(X: np.ndarray, n_components: int, brief: bool) -> None:
     """Fit scikit-learn's perceptron."""
-    model = MLPRegressor((*HIDDEN, n_components, *HIDDEN[::-1]), random_state=0, batch_size=batch_size(X))
+    sizes = (*HIDDEN, n_components, *HIDDEN[::-1])
+    model = MLPRegressor(hidden_layer_sizes=sizes, random_state=0, batch_size=batch_size(X))
     for _ in range(1 if brief else n_epochs(X)):
         model.partial_fit(X, X)
 
