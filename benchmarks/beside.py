@@ -12,6 +12,7 @@ layer, alone: `skae._computing.ONE_THREAD_BELOW` was chosen by it.
 import argparse
 import contextlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -173,13 +174,12 @@ def seconds(name: str, table: str, limit: float, repeats: int) -> float | None:
     return float(np.median(found))
 
 
-def compare(limit: float, repeats: int) -> list[dict[str, Any]]:
-    """Time every fit alone and beside other work."""
+def compare(tables: list[str], limit: float, repeats: int) -> Iterator[dict[str, Any]]:
+    """Time every fit alone and beside other work; yield a row a fit."""
     n_cores = len(os.sched_getaffinity(0))
-    rows = []
-    for table, load in TABLES.items():
+    for table in tables:
         try:
-            load()
+            TABLES[table]()
         except OSError as error:
             print(f"left out: {error}")
             continue
@@ -191,9 +191,8 @@ def compare(limit: float, repeats: int) -> list[dict[str, Any]]:
             for n_busy in dict.fromkeys((1, n_cores)):
                 alone, beside = row["beside 0, s"], row[f"beside {n_busy}, s"]
                 row[f"beside {n_busy}, of alone"] = beside / alone if alone and beside else None
-            rows.append(row)
             report.print_table([row])
-    return rows
+            yield row
 
 
 def step_seconds(n_rows: int, sizes: tuple[int, ...]) -> float:
@@ -237,10 +236,11 @@ def draw(rows: list[dict[str, Any]]) -> None:
     from matplotlib.figure import Figure
 
     name = [key for key in rows[0] if key.endswith("of alone")][-1]
-    tables = list(dict.fromkeys(row["table"] for row in rows))
+    tables = [table for table in TABLES if any(row["table"] == table for row in rows)]
     axes = Figure(figsize=(7, 4), layout="constrained").add_subplot()
     for index, fit in enumerate(FITS):
-        values = [next(r[name] for r in rows if (r["table"], r["name"]) == (table, fit)) for table in tables]
+        found = {row["table"]: row[name] for row in rows if row["name"] == fit}
+        values = [found.get(table) for table in tables]
         places = np.arange(len(tables)) + (index - 1.5) * 0.2
         bars = axes.bar(places, [value or np.nan for value in values], 0.19, label=fit)
         axes.bar_label(bars, [f"{value:.1f}" if value else "" for value in values], fontsize=8)
@@ -256,9 +256,19 @@ def draw(rows: list[dict[str, Any]]) -> None:
     axes.figure.savefig(report.RESULTS / "beside.png", dpi=120)
 
 
+def kept(tables: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of the last run about other tables than those that are timed now."""
+    path = report.RESULTS / "beside.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [row for row in rows if row["table"] not in tables]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="five runs of ten minutes at most")
+    parser.add_argument(
+        "--tables", nargs="+", choices=list(TABLES), default=list(TABLES), help="which to time"
+    )
     parser.add_argument("--steps", action="store_true", help="time steps on one thread and on all")
     parser.add_argument("--one", nargs=2, metavar=("FIT", "TABLE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -269,9 +279,12 @@ def main() -> None:
         report.print_table(rows, "a step on one thread and on all, alone")
         report.save("beside_steps", rows)
     else:
-        rows = compare(600 if arguments.full else 60, 5 if arguments.full else 3)
+        rows = kept(arguments.tables)
+        for row in compare(arguments.tables, 600 if arguments.full else 60, 5 if arguments.full else 3):
+            # After every fit: a run takes a quarter of an hour.
+            rows.append(row)
+            report.save("beside", rows)
         report.print_table(rows, "fits beside busy processes")
-        report.save("beside", rows)
         draw(rows)
 
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 
 # Multiply-adds of the largest operation of a step from which a second thread shortens it. Measured on two
-# quiet cores (`benchmarks/beside.py --steps`): 8.4 million take 0.97 to 1.2 times as long on one thread as on
-# two, 17 million 1.7 times. Beside other work, small steps on several threads take a hundred times as long:
-# OpenMP's threads wait for each other at every operation.
+# quiet cores (`benchmarks/beside.py --steps`): 8.4 million take 0.9 to 1.2 times as long on one thread as on
+# two, 17 million 1.1 to 1.7, 26 million 1.5 to 1.6. Beside other work, small steps on two threads take many
+# times as long: OpenMP's threads wait for each other at every operation.
 ONE_THREAD_BELOW = 12_000_000
 
 
