@@ -237,22 +237,20 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
     name = [key for key in rows[0] if key.endswith("of alone")][-1]
     tables = [table for table in TABLES if any(row["table"] == table for row in rows)]
-    axes = Figure(figsize=(7, 4), layout="constrained").add_subplot()
+    axes = Figure(figsize=(7, 4.2), layout="constrained").add_subplot()
     for index, fit in enumerate(FITS):
         found = {row["table"]: row[name] for row in rows if row["name"] == fit}
-        values = [found.get(table) for table in tables]
         places = np.arange(len(tables)) + (index - 1.5) * 0.2
-        bars = axes.bar(places, [value or np.nan for value in values], 0.19, label=fit)
-        axes.bar_label(bars, [f"{value:.1f}" if value else "" for value in values], fontsize=8)
-        for place, value in zip(places, values, strict=True):
-            if not value:
-                axes.text(place, 1.05, "not ended", rotation=90, ha="center", va="bottom", fontsize=8)
+        bars = axes.bar(places, [found.get(table) or np.nan for table in tables], 0.19, label=fit)
+        axes.bar_label(bars, [f"{found[t]:.1f}" if found.get(t) else "" for t in tables], fontsize=8)
+        for place, table in zip(places, tables, strict=True):
+            if table in found and not found[table]:
+                axes.text(place, 0.1, "not ended", rotation=90, ha="center", va="bottom", fontsize=8)
     axes.axhline(1, color="0.5", linewidth=0.8)
     axes.set_xticks(np.arange(len(tables)), tables)
-    axes.set(yscale="log", ylabel="Seconds beside busy processes, over those alone")
+    axes.set(xlim=(-0.5, len(tables) - 0.5), ylabel="Seconds, over those of the fit alone")
     axes.set_title(f"Fits {name.partition(',')[0]} busy processes")
-    axes.legend(loc="upper right")
-    axes.margins(y=0.25)
+    axes.figure.legend(loc="outside lower center", ncols=len(FITS))
     axes.figure.savefig(report.RESULTS / "beside.png", dpi=120)
 
 
