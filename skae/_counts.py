@@ -52,7 +52,13 @@ def check_count(value: Any, name: str, least: int = 1, most: int | None = None, 
     """
     if is_integer(value) and least <= value and (most is None or value <= most):
         return int(value)
-    wanted = f"of at least {least}" if most is None else f"in {least} to {most}"
+    # An upper end of ten digits is only said to whom it concerns.
+    is_above = is_integer(value) and value > least
+    wanted = (
+        f"of at least {least}"
+        if most is None or (most > MOST_UNITS and not is_above)
+        else f"in {least} to {most}"
+    )
     raise ValueError(f"{name} must be a whole number {wanted}{beside}; got {value!r}.")
 
 
@@ -140,10 +146,15 @@ def check_moderate(X: np.ndarray) -> None:
     Raises
     ------
     ValueError
-        If a value lies beyond 1e100.
+        If a value is infinite or lies beyond 1e100.
     """
     # Of both ends, since absolute values would be a table of their own.
     largest = max(float(np.nanmax(X, initial=0.0)), -float(np.nanmin(X, initial=0.0)))
+    if np.isinf(largest):
+        raise ValueError(
+            "X contains infinity. Drop these rows, or put NaN in its place: missing values are taken as they "
+            "are."
+        )
     if largest > LARGEST_VALUE:
         raise ValueError(
             f"X holds values up to {largest:.3g}; beyond {LARGEST_VALUE:.0e} their squares overflow. "
