@@ -235,7 +235,13 @@ def flat(estimator: Any, X: Any) -> tuple[Any, tuple[int, ...] | None]:
     network: Any = getattr(estimator, "network", None)
     X = readable(X)
     if hasattr(network, "to_rows"):
-        table = np.asarray(X) if isinstance(X, (list, tuple)) else X
+        try:
+            table = np.asarray(X) if isinstance(X, (list, tuple)) else X
+        except ValueError as error:
+            raise ValueError(
+                "X is a list of rows of different lengths. Pass rows of one length; sequences that end early "
+                "end in NaN."
+            ) from error
         if getattr(table, "ndim", 2) > 2:
             return network.to_rows(np.asarray(table)), tuple(table.shape[1:])
     return X, None

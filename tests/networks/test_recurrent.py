@@ -173,3 +173,9 @@ def test_levels_merge_and_split_neighbours():
     rows = torch.tensor([[[1.0], [2.0], [4.0], [8.0]], [[1.0], [4.0], [4.0], [9.0]]])
     best = merge_best(merge, split, rows)
     assert best[:, :, 0].tolist() == [[3.0, 4.0, 8.0], [1.0, 8.0, 9.0]]
+
+
+def test_lists_of_rows_of_different_lengths_are_refused():
+    model = AutoencoderTransformer(1, network=Recurrent(hidden_size=4), max_iter=1)
+    with pytest.raises(ValueError, match="rows of different lengths"):
+        model.fit([[1.0, 2.0], [3.0]])
