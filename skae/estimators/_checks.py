@@ -1,6 +1,7 @@
 """Checks of parameters and of data. The one file that uses scikit-learn's private helpers."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_count",
     "check_draws",
     "check_fit_params",
+    "check_function",
     "check_is_fitted",
     "check_loss",
     "check_mixed",
@@ -108,6 +110,31 @@ def check_n_components(n_components: int, n_features: int) -> None:
             f"n_components={n_components} for data with {n_features} columns is absurd: more than "
             f"{limit} components. Choose fewer, as a rule fewer than the columns."
         )
+
+
+def check_function(function: Callable[..., Any], name: str, n_arguments: int) -> None:
+    """Refuse what can be called but not with the arguments that it would get.
+
+    Parameters
+    ----------
+    function : callable
+        The user's.
+    name : str
+        Name of the parameter that holds it.
+    n_arguments : int
+        Number of positional arguments.
+    """
+    wanted = f"{name} must be a function that takes {n_arguments} arguments"
+    if isinstance(function, type):
+        raise TypeError(f"{wanted}; got the class {function.__name__}.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # Some functions written in C do not tell.
+        return
+    try:
+        signature.bind(*range(n_arguments))
+    except TypeError as error:
+        raise TypeError(f"{wanted}; got {function!r}, which takes {signature}: {error}.") from None
 
 
 def check_training(estimator: Any, objective: Any) -> None:

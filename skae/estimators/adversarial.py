@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skae._random import Streams, normal
-from skae.estimators._checks import Interval, StrOptions, check_draws, check_is_fitted
+from skae.estimators._checks import Interval, StrOptions, check_draws, check_function, check_is_fitted
 from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
 from skae.estimators._rows import average
@@ -147,6 +147,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         link = super()._check(X, weight)
+        if not isinstance(self.prior, str):
+            check_function(self.prior, "prior", 3)
         # Drawn from for its checks: a wrong function is told before anything is trained.
         self._prior()(2, self._size, torch.Generator().manual_seed(0))
         return link

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 from torch import nn
 
-from skae.estimators._checks import Interval, StrOptions, check_code_activation
+from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_function
 from skae.estimators._columns import group_numbers, per_column
 from skae.estimators._sparse import Directions
 from skae.estimators._tensors import Frame
@@ -209,6 +209,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
                 f"features='all' needs layers that are known, those of Dense; got network={self.network!r}. "
                 "Use features='code'."
             )
+        if not isinstance(self.corruption, str):
+            check_function(self.corruption, "corruption", 2)
         # Built for its checks: a wrong level is told before anything is trained.
         self._new_objective(link, Frame(np.zeros(X.shape[1]), 1.0))
         return link

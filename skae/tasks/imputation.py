@@ -230,7 +230,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         X_filled : ndarray, DataFrame or sparse matrix of shape (n_samples, n_features_out)
             An array for numbers, in CSR form where X is sparse; a DataFrame, of the library of X and with its
             types, where the one of `fit` held more than numbers. `set_output` makes it one of pandas or
-            polars.
+            polars, for sparse rows, too.
         """
         check_is_fitted(self, "estimator_")
         table = self._validated(X, reset=False)
@@ -382,7 +382,9 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
     def _wanted(self, table: Any, filled: Any, X: Any) -> Any:
         """Return filled rows with all columns, as the user wants those of X; arrays are not wrapped yet."""
-        return as_wanted(like(self._finished(table, filled), X), X, output_container(self))
+        filled, container = self._finished(table, filled), output_container(self)
+        # scikit-learn's imputers refuse sparse rows where a DataFrame is wanted; nothing stands against one.
+        return as_wanted(like(filled, X) if container == "default" else filled, X, container)
 
     def _finished(self, table: Any, filled: Any) -> Any:
         """Put empty columns back if they are kept, and add the indicators."""

@@ -87,10 +87,12 @@ def test_codes_can_be_one_number(curve):
         ({"prior": "laplace"}, "'prior' parameter"),
         ({"prior": lambda n, k, generator: np.zeros((n, k + 1))}, "must give finite numbers of shape"),
         ({"prior": lambda n, k, generator: np.full((n, k), np.nan)}, "must give finite numbers"),
+        ({"prior": int}, "prior must be a function that takes 3 arguments; got the class int"),
+        ({"prior": lambda n: np.zeros((n, 2))}, "prior must be a function that takes 3 arguments"),
     ],
 )
 def test_bad_settings_are_told_before_training(curve, settings, message):
     model = AdversarialAutoencoderTransformer(2, **settings)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         model.fit(curve)
     assert not hasattr(model, "network_")

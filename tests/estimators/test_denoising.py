@@ -139,12 +139,13 @@ def test_levels_and_groups_by_name(curve):
         ({"column_groups": [[0, 1], [1, 2]]}, "a column in two places"),
         ({"column_groups": [[0, 1]], "corruption_level": [0.1, 0.2, 0, 0, 0, 0]}, "differs within a group"),
         ({"corruption": "blur"}, "'corruption' parameter"),
+        ({"corruption": int}, "corruption must be a function that takes 2 arguments; got the class int"),
         ({"emphasis": 2}, "'emphasis' parameter"),
     ],
 )
 def test_bad_settings_are_told_before_training(curve, settings, message):
     model = DenoisingAutoencoderTransformer(3, **settings)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         model.fit(curve)
     assert not hasattr(model, "network_")
 

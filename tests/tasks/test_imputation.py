@@ -272,6 +272,8 @@ def test_sparse_rows_come_back_sparse(form, surface):
     np.testing.assert_array_equal(filled.toarray(), dense)
     draw = imputer.sample_imputations(sparse, 1, 0)[0]
     np.testing.assert_array_equal(draw.toarray(), imputer.sample_imputations(gaps, 1, 0)[0])
+    framed = imputer.set_output(transform="pandas").fit_transform(sparse)
+    np.testing.assert_array_equal(framed.to_numpy(), dense)
     with pytest.raises(ValueError, match="missing_values == 0"):
         imputer.set_params(missing_values=0).fit(sparse)
 
