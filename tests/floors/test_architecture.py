@@ -1,77 +1,23 @@
 """The plan of the house, held: imports run downwards, functions fit on a screen, files stay small."""
 
 import ast
-from pathlib import Path
 
 import pytest
-
-import skae
-
-ROOT = Path(skae.__file__).parent
-FILES = sorted(ROOT.rglob("*.py"))
-# Lower rooms may be imported by higher ones, never the other way round.
-FLOORS = {
-    "_counts": 0,
-    "_docstrings": 0,
-    "_extras": 0,
-    "_plain": 0,
-    "_computing": 0,
-    "_quiet": 0,
-    "_random": 0,
-    "_containers": 1,
-    "_parameters": 1,
-    "networks": 2,
-    "objectives": 2,
-    "training": 3,
-    "metrics": 3,
-    "datasets": 3,
-    "estimators": 4,
-    "tasks": 5,
-    "inspection": 5,
-    "compare": 6,
-    "__init__": 9,
-}
-
-
-def room(path):
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-def imported(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "skae":
-            parts = node.module.split(".")
-            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
-
-
-def code_lines(node, source):
-    """Count the lines that hold code: neither blank, nor comment, nor docstring."""
-    strings = {
-        line
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Expr)
-        and isinstance(inner.value, ast.Constant)
-        and isinstance(inner.value.value, str)
-        for line in range(inner.lineno, inner.end_lineno + 1)
-    }
-    first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", None) or len(source)
-    return sum(
-        1
-        for number in range(first, last + 1)
-        if number not in strings
-        and source[number - 1].strip()
-        and not source[number - 1].strip().startswith("#")
-    )
+from counting import FILES, FLOORS, ROOT, circles, code_lines, imported_rooms, room
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downwards(path):
     above = [
         name
-        for name in imported(ast.parse(path.read_text()))
+        for name in imported_rooms(ast.parse(path.read_text()))
         if name != room(path) and FLOORS[name] >= FLOORS[room(path)]
     ]
     assert not above
+
+
+def test_imports_run_in_no_circle():
+    assert not circles()
 
 
 def test_networks_and_objectives_do_not_know_scikit_learn():
