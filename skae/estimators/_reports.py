@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.estimators._fitted import Fitted
 from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training import History
+from skae.training.fitted import Fitted
 
 
 class EpochReports:

@@ -10,7 +10,6 @@ from skae._containers import FrameLayout
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._ordered import OrderedComponents
-from skae.estimators._rows import Rows
 from skae.estimators._sparse import Directions
 from skae.estimators._tables import Table
 from skae.networks.autoencoder import Autoencoder
@@ -21,6 +20,7 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import WeightL1
+from skae.training.rows import Rows
 
 
 class FittedAttributes:

@@ -9,14 +9,14 @@ import torch
 
 from skae._random import Streams, normal
 from skae.estimators._checks import Interval, StrOptions, check_draws, check_function, check_is_fitted
-from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
-from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Adversary
 from skae.objectives.priors import PRIORS, Prior, UserPrior
+from skae.training.fitted import Fitted
+from skae.training.rows import average
 
 
 class AdversarialAutoencoderTransformer(BaseAutoencoder):

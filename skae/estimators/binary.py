@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from skae.estimators._checks import Interval
-from skae.estimators._fitted import Fitted
-from skae.estimators._rows import Rows, average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
@@ -17,6 +15,8 @@ from skae.networks.pca_start import rotate_linear_path
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
+from skae.training.fitted import Fitted
+from skae.training.rows import Rows, average
 
 
 class BinaryAutoencoderTransformer(BaseAutoencoder):

@@ -17,9 +17,7 @@ from torch import nn
 from skae._parameters import Specification
 from skae._quiet import collected
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
-from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
-from skae.estimators._rows import average
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
@@ -36,6 +34,8 @@ from skae.objectives.penalties import (
     GateL1,
     Resample,
 )
+from skae.training.fitted import Fitted
+from skae.training.rows import average
 
 
 class _Kind(NamedTuple):

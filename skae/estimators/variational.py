@@ -15,9 +15,7 @@ from skae.estimators._cells import as_dense, fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._columns import group_numbers, positions
 from skae.estimators._data import flat
-from skae.estimators._fitted import Fitted
 from skae.estimators._pca_names import Elsewhere
-from skae.estimators._rows import Rows, average
 from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
@@ -29,6 +27,8 @@ from skae.objectives import Objective, Reconstruction
 from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
 from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood
 from skae.objectives.penalties import Divergence
+from skae.training.fitted import Fitted
+from skae.training.rows import Rows, average
 
 # Variance of the posterior means above which a component is active (Burda et al. 2016).
 _ACTIVE_ABOVE = 0.01

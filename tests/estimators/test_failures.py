@@ -14,8 +14,8 @@ from skae import (
     DivergenceError,
     VariationalAutoencoderTransformer,
 )
-from skae.estimators import _fitting
 from skae.networks import Dense
+from skae.training import fits
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_failed_refit_leaves_the_estimator_as_it_was(X, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(_fitting, "train", fail)
+    monkeypatch.setattr(fits, "train", fail)
     for method in (model.fit, model.partial_fit):
         with pytest.raises(MemoryError):
             method(X[:, :4] + 1)

@@ -10,7 +10,7 @@ from skae import (
     DenoisingAutoencoderTransformer,
     VariationalAutoencoderTransformer,
 )
-from skae.estimators import _fitting
+from skae.training import fits
 
 BRIEF = {"max_iter": 2, "random_state": 0}
 
@@ -18,13 +18,13 @@ BRIEF = {"max_iter": 2, "random_state": 0}
 def targets_of_folds(monkeypatch, model, X):
     """Return what held-out rows are compared with, in the units of the loss."""
     found = []
-    held_out = _fitting.HeldOut
+    held_out = fits.HeldOut
 
     def noting(network, objective, rows, *args, **kwargs):
         found.append(objective.reconstruction.target(rows).numpy())
         return held_out(network, objective, rows, *args, **kwargs)
 
-    monkeypatch.setattr(_fitting, "HeldOut", noting)
+    monkeypatch.setattr(fits, "HeldOut", noting)
     model.fit(X)
     return np.concatenate(found)
 

@@ -15,10 +15,6 @@ from sklearn.model_selection import KFold
 
 from skae._computing import global_randomness
 from skae._random import Streams
-from skae.estimators import _defaults
-from skae.estimators._building import build, row_work
-from skae.estimators._fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
-from skae.estimators._rows import CHUNK, Layout, Rows
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.custom import Custom
 from skae.networks.dropout import use_generator
@@ -27,21 +23,18 @@ from skae.networks.pca_start import set_linear_path
 from skae.networks.principal_axes import PrincipalAxes, principal_axes
 from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
-from skae.training import (
-    SCHEDULES,
-    GradientStep,
-    HeldOut,
-    History,
-    InMemory,
-    LBFGSStep,
-    RecirculationStep,
-    Step,
-    choose_epoch,
-    pool,
-    pretrain,
-    train,
-    weights_of,
-)
+from skae.training import plan
+from skae.training.batches import InMemory
+from skae.training.building import build, row_work
+from skae.training.fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
+from skae.training.held_out import HeldOut, choose_epoch, pool, weights_of
+from skae.training.history import History
+from skae.training.layerwise import pretrain
+from skae.training.loop import train
+from skae.training.recirculation import RecirculationStep
+from skae.training.rows import CHUNK, Layout, Rows
+from skae.training.schedules import SCHEDULES
+from skae.training.steps import GradientStep, LBFGSStep, Step
 
 # Share of the epochs that each layer is trained for beforehand.
 _PRETRAINING = 0.2
@@ -97,7 +90,7 @@ class Fitting:
         if self.estimator.solver == "lbfgs":
             return self.n_rows
         if self.estimator.batch_size == "auto":
-            return _defaults.batch_size(self.n_rows)
+            return plan.batch_size(self.n_rows)
         return min(self.estimator.batch_size, self.n_rows)
 
     @property
@@ -113,8 +106,8 @@ class Fitting:
             if self.layout.kind == "folds" and self.estimator._n_fold_steps is not None:
                 n_steps = self.estimator._n_fold_steps
             if self.estimator._is_ordered():
-                n_steps = round(_defaults.ORDERED_STEPS * n_steps)
-            return _defaults.n_epochs(self.n_rows, self.batch_size, solver, n_steps)
+                n_steps = round(plan.ORDERED_STEPS * n_steps)
+            return plan.n_epochs(self.n_rows, self.batch_size, solver, n_steps)
         return self.estimator.max_iter
 
     def run(self, on_epoch: OnEpoch) -> Fitted:
@@ -295,7 +288,7 @@ class Fitting:
 
     def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
         """Let five cross-validation fits choose the epoch; train on all rows up to it."""
-        folds = KFold(_defaults.N_FOLDS, shuffle=True, random_state=self.streams.numpy("split"))
+        folds = KFold(plan.N_FOLDS, shuffle=True, random_state=self.streams.numpy("split"))
         histories, judges, parts = [], [], []
         for index, (training, held_out) in enumerate(folds.split(np.arange(self.n_rows)), start=1):
             rows, held = (self.rows.take(torch.from_numpy(part)) for part in (training, held_out))
@@ -333,7 +326,7 @@ class Fitting:
     def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
         """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
         network, objective, axes = self.begin(self.rows)
-        first = self.start is None and self.n_rows < _defaults.NOTHING_BELOW
+        first = self.start is None and self.n_rows < plan.NOTHING_BELOW
         if first and self.estimator.early_stopping and self.estimator._starts_as_pca():
             history = History(losses=[{"reconstruction": self._start_loss(network, objective)}])
             fitted = Fitted(network, objective, history, 0, None, None, self.rows)

@@ -9,7 +9,7 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from skae._random import Streams
-from skae.estimators import _defaults
+from skae.training import plan
 
 # Rows of a part, where what is computed of all rows would need a copy of them.
 CHUNK = 8192
@@ -99,7 +99,7 @@ class Layout(NamedTuple):
 def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
     """Decide which rows are held out, before they are put on the device."""
     fraction = estimator.validation_fraction
-    kind = _defaults.validation(n_rows, estimator.early_stopping, fraction)
+    kind = plan.validation(n_rows, estimator.early_stopping, fraction)
     if kind != "split":
         return Layout(kind, n_rows, None)
     share = 0.1 if fraction == "auto" else fraction

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skae.estimators._rows import Rows
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Batch
 from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
 from skae.training import History, explained, total_squares
+from skae.training.rows import Rows
 
 _CHUNK = 8192
 
