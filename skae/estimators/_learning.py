@@ -16,9 +16,10 @@ from skae.estimators._seats import Seats
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import Objective
 from skae.training import History, plan
+from skae.training.batches import Rows
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
-from skae.training.rows import Layout, Rows, lay_out
+from skae.training.plan import Layout, lay_out
 
 
 class Learning(Seats, CallbackSupportMixin):

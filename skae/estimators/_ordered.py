@@ -12,8 +12,8 @@ from skae._computing import threads
 from skae.estimators import _checks, _scores, _tensors
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import principal_axes
+from skae.training.batches import Rows
 from skae.training.fitted import Fitted
-from skae.training.rows import Rows
 
 # Components tried at most where their number is asked for by a share or the knee.
 _MOST = 100

@@ -20,7 +20,7 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import WeightL1
-from skae.training.rows import Rows
+from skae.training.batches import Rows
 
 
 class FittedAttributes:

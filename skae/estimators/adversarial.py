@@ -15,8 +15,8 @@ from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Adversary
 from skae.objectives.priors import PRIORS, Prior, UserPrior
+from skae.training.batches import average
 from skae.training.fitted import Fitted
-from skae.training.rows import average
 
 
 class AdversarialAutoencoderTransformer(BaseAutoencoder):

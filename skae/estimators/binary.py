@@ -15,8 +15,8 @@ from skae.networks.pca_start import rotate_linear_path
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
+from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
-from skae.training.rows import Rows, average
 
 
 class BinaryAutoencoderTransformer(BaseAutoencoder):

@@ -34,8 +34,8 @@ from skae.objectives.penalties import (
     GateL1,
     Resample,
 )
+from skae.training.batches import average
 from skae.training.fitted import Fitted
-from skae.training.rows import average
 
 
 class _Kind(NamedTuple):

@@ -27,8 +27,8 @@ from skae.objectives import Objective, Reconstruction
 from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
 from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood
 from skae.objectives.penalties import Divergence
+from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
-from skae.training.rows import Rows, average
 
 # Variance of the posterior means above which a component is active (Burda et al. 2016).
 _ACTIVE_ABOVE = 0.01

@@ -1,12 +1,88 @@
-"""Where the rows of an epoch come from: anything with `epoch(generator)` and `n_batches`."""
+"""Rows on a device, and the batches of an epoch: anything with `epoch(generator)` and `n_batches`."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from skae.objectives.batch import Batch
+
+# Rows of a part, where what is computed of all rows would need a copy of them.
+CHUNK = 8192
+
+
+class Rows(NamedTuple):
+    """Rows on the device, centred and scaled."""
+
+    target: torch.Tensor  # (n_rows, n_features) what the decoder should give back
+    inputs: torch.Tensor | None = None  # what the encoder sees of them, where that is something else
+    weight: torch.Tensor | None = None  # (n_rows, 1) of rows; None: all one
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """What the encoder sees."""
+        return self.target if self.inputs is None else self.inputs
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any cell is NaN."""
+        tables = (self.target,) if self.inputs is None else (self.target, self.inputs)
+        return any(bool(part.isnan().any()) for table in tables for part in table.split(CHUNK))
+
+    def take(self, index: Any) -> "Rows":
+        """Select some."""
+        inputs = None if self.inputs is None else self.inputs[index]
+        return Rows(self.target[index], inputs, None if self.weight is None else self.weight[index])
+
+    def about(self, centre: torch.Tensor) -> "Rows":
+        """Centre anew."""
+        moved = None if self.inputs is None else self.inputs - centre
+        return self._replace(target=self.target - centre, inputs=moved)
+
+    def drawn(self, generator: torch.Generator) -> torch.Tensor:
+        """Give as many rows of the target, each as often as its weight says; as they are without weights."""
+        if self.weight is None:
+            return self.target
+        positions = self.weight[:, 0].cumsum(0) / self.weight.sum()
+        draws = torch.rand(len(positions), generator=generator).to(positions)
+        return self.target[torch.searchsorted(positions, draws).clamp_max(len(positions) - 1)]
+
+    def scaled(self) -> torch.Tensor:
+        """Give the target times the roots of weights: its PCA is that of the weighted rows."""
+        return self.target if self.weight is None else self.target * (self.weight / self.weight.mean()).sqrt()
+
+    def mean(self) -> torch.Tensor:
+        """Give the mean of each column over the cells that are there, 0 where none is."""
+        if self.weight is None:
+            return self.target.nanmean(0).nan_to_num()
+        weight = self.weight * ~self.target.isnan()
+        return (weight * self.target.nan_to_num()).sum(0) / weight.sum(0).clamp_min(torch.finfo().tiny)
+
+
+def average(rows: Rows, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Average, over rows by their weight, what a function gives for each of them.
+
+    Parameters
+    ----------
+    rows : Rows
+    function : callable
+        Takes what the encoder sees of some rows, on the CPU; gives (n, k).
+
+    Returns
+    -------
+    mean : tensor of shape (k,), float64
+    """
+    total, count = torch.zeros((), dtype=torch.float64), 0.0
+    with torch.inference_mode():
+        for start in range(0, len(rows.target), CHUNK):
+            part = rows.take(slice(start, start + CHUNK))
+            values = function(part.seen.cpu()).double()
+            weight = torch.ones(len(values), dtype=torch.float64)
+            if part.weight is not None:
+                weight = part.weight[:, 0].double().cpu()
+            total, count = total + weight @ values, count + float(weight.sum())
+    return total / count
 
 
 class Batches(Protocol):

@@ -24,15 +24,15 @@ from skae.networks.principal_axes import PrincipalAxes, principal_axes
 from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
 from skae.training import plan
-from skae.training.batches import InMemory
+from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.building import build, row_work
 from skae.training.fitted import Fitted, pca_score, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, choose_epoch, pool, weights_of
 from skae.training.history import History
 from skae.training.layerwise import pretrain
 from skae.training.loop import train
+from skae.training.plan import Layout
 from skae.training.recirculation import RecirculationStep
-from skae.training.rows import CHUNK, Layout, Rows
 from skae.training.schedules import SCHEDULES
 from skae.training.steps import GradientStep, LBFGSStep, Step
 
@@ -72,6 +72,7 @@ class Fitting:
         start: tuple[Autoencoder, Objective] | None = None,
     ) -> None:
         self.estimator = estimator
+        self.specification = estimator._specification()
         self.rows = rows
         self.make_objective = make_objective
         self.streams = streams
@@ -180,7 +181,7 @@ class Fitting:
             if gaps is not None:
                 gaps.always |= self.has_gaps or objective.makes_gaps
             return gaps
-        specification = estimator._specification()
+        specification = self.specification
         if getattr(specification, "takes_gaps", False):
             return None
         always = self.has_gaps or objective.makes_gaps
@@ -380,6 +381,6 @@ class Fitting:
 
     def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
         """Give the user's own modules a global state of their own: their dropout draws from it."""
-        if isinstance(self.estimator._specification(), Custom):
+        if isinstance(self.specification, Custom):
             return global_randomness(self.streams.seed("modules"), self.rows.target.device)
         return contextlib.nullcontext()

@@ -11,7 +11,7 @@ from skae.objectives import Batch
 from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
 from skae.training import History, explained, total_squares
-from skae.training.rows import Rows
+from skae.training.batches import Rows
 
 _CHUNK = 8192
 

@@ -3,9 +3,14 @@
 `benchmarks/many_tables.py` and `benchmarks/time_to_quality.py` chose the numbers.
 """
 
-from typing import Literal
+import math
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from sklearn.model_selection import train_test_split
+
+from skae._random import Streams
 
 _FOLDS_BELOW = 1000
 NOTHING_BELOW = 20
@@ -42,6 +47,34 @@ def validation(n_rows: int, early_stopping: bool, fraction: float | str) -> Lite
     if not early_stopping or n_rows < NOTHING_BELOW:
         return "none"
     return "folds" if fraction == "auto" and n_rows < _FOLDS_BELOW else "split"
+
+
+class Layout(NamedTuple):
+    """How the rows of a fit are held out."""
+
+    kind: Literal["none", "folds", "split"]
+    n_training: int  # rows before this one are trained on, if kind is "split"
+    order: np.ndarray | None  # the order in which rows are stored; None: as given
+
+
+def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
+    """Decide which rows are held out, before they are put on the device."""
+    fraction = estimator.validation_fraction
+    kind = validation(n_rows, estimator.early_stopping, fraction)
+    if kind != "split":
+        return Layout(kind, n_rows, None)
+    share = 0.1 if fraction == "auto" else fraction
+    if n_rows - math.ceil(share * n_rows) < 2:
+        raise ValueError(
+            f"validation_fraction={share} leaves fewer than 2 of {n_rows} rows to train on; lower it, or "
+            "use 'auto'."
+        )
+    training, held_out = train_test_split(
+        np.arange(n_rows),
+        test_size=share,
+        random_state=streams.numpy("split"),
+    )
+    return Layout(kind, len(training), np.concatenate([training, held_out]))
 
 
 def device(name: str) -> torch.device:
