@@ -151,23 +151,23 @@ class Training(NamedTuple):
 
 def grow(training: Training) -> Member:
     """Return a member, trained and trained again without the rows that surprise it most."""
-    training.task.call_on_fit_task_begin(estimator=training.owner, X=training.batches)
+    training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
     member = _fitted(training)
     for _ in range(training.n_refits):
         # Not by clusters, which outliers among the rows may have drawn to themselves.
-        surprise = member.scores(training.batches, as_whole=True)
+        surprise = member.scores(training.rows, as_whole=True)
         kept = np.flatnonzero(surprise <= quantile(surprise, 1 - training.trim, training.weight))
         if len(kept) < _LEAST_ROWS:
             break
         training = training.only(kept)
         member = _fitted(training)
-    training.task.call_on_fit_task_end(estimator=training.owner, X=training.batches)
+    training.task.call_on_fit_task_end(estimator=training.owner, X=training.rows)
     return member
 
 
 def _fitted(training: Training) -> Member:
     model: Any = clone(training.model)
-    rows, weight = training.batches, training.weight
+    rows, weight = training.rows, training.weight
     fit = training.task.subcontext(task_name="fit-member")
     with fit.propagate_callback_context(model):
         fit.call_on_fit_task_begin(estimator=training.owner, X=rows)
