@@ -4,7 +4,6 @@ from typing import ClassVar, cast
 
 import numpy as np
 import torch
-from torch import nn
 
 from skae._containers import FrameLayout
 from skae.estimators import _checks, _tensors
@@ -19,7 +18,7 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import WeightL1
+from skae.objectives.penalties import Penalty, WeightL1
 from skae.training.batches import Rows
 
 
@@ -52,7 +51,7 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
 
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         """Give what is minimised."""
-        penalties: dict[str, nn.Module] = {}
+        penalties: dict[str, Penalty] = {}
         if self.l1_weights:
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self._is_ordered():
@@ -60,9 +59,6 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
             alike = _checks.is_sought(self.n_components)
             return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
         return Objective(reconstruction, penalties)
-
-    def _constrain(self, network: Autoencoder) -> None:
-        """Restore constraints on the weights after each update."""
 
     def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
         """Give the loss by cell."""

@@ -142,7 +142,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         if self.alpha:
-            objective.penalties["adversary"] = Adversary(self.alpha, self._size, self._prior())
+            objective.add_penalty("adversary", Adversary(self.alpha, self._size, self._prior()))
         return objective
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:

@@ -109,9 +109,9 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         if self.balance:
-            objective.penalties["balance"] = Balance(self.balance)
+            objective.add_penalty("balance", Balance(self.balance))
         if self.decorrelation and self._size > 1:
-            objective.penalties["decorrelation"] = Decorrelation(self.decorrelation)
+            objective.add_penalty("decorrelation", Decorrelation(self.decorrelation))
         return objective
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:

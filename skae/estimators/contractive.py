@@ -109,7 +109,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
             is_exact = self.jacobian == "exact" or self._has_closed_form()
             measure = squared_norms if is_exact else projected_squared_norms
             penalty = Contraction(self.alpha, self._size, measure, is_exact)
-            objective.penalties["contraction"] = penalty
+            objective.add_penalty("contraction", penalty)
         return objective
 
     def _has_closed_form(self) -> bool:

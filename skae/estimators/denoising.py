@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
-from torch import nn
 
 from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_function
 from skae.estimators._columns import group_numbers, per_column
 from skae.estimators._sparse import Directions
-from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
 from skae.networks.dense import Dense, Layers
 from skae.objectives import Objective, Reconstruction
-from skae.objectives.corruption import CORRUPTIONS, UserCorruption
+from skae.objectives.corruption import CORRUPTIONS, Corruption, UserCorruption
 
 
 class DenoisingAutoencoderTransformer(BaseAutoencoder):
@@ -173,7 +171,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         objective.emphasis = self.emphasis
         return objective
 
-    def _corruption(self, reconstruction: Reconstruction) -> nn.Module | None:
+    def _corruption(self, reconstruction: Reconstruction) -> Corruption | None:
         if not isinstance(self.corruption, str):
             centre = reconstruction.centre.cpu().double().numpy()
             return UserCorruption(self.corruption, centre, reconstruction.scale)
@@ -211,8 +209,6 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
             )
         if not isinstance(self.corruption, str):
             check_function(self.corruption, "corruption", 2)
-        # Built for its checks: a wrong level is told before anything is trained.
-        self._new_objective(link, Frame(np.zeros(X.shape[1]), 1.0))
         return link
 
     def _encode(self, X: np.ndarray) -> np.ndarray:

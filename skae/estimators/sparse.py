@@ -12,7 +12,6 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import sparse_encode
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
-from torch import nn
 
 from skae._parameters import Specification
 from skae._quiet import collected
@@ -32,6 +31,7 @@ from skae.objectives.penalties import (
     AuxK,
     GateFit,
     GateL1,
+    Penalty,
     Resample,
 )
 from skae.training.batches import average
@@ -42,7 +42,7 @@ class _Kind(NamedTuple):
     """What a penalty by name stands for."""
 
     bottleneck: Callable[["SparseAutoencoderTransformer"], Bottleneck]
-    penalties: Callable[["SparseAutoencoderTransformer"], dict[str, nn.Module]] = lambda estimator: {}
+    penalties: Callable[["SparseAutoencoderTransformer"], dict[str, Penalty]] = lambda estimator: {}
     on_above: float = 0.0  # a code above this is active
     revives: bool = True  # whether codes are exactly zero, so that a component can be dead
 
@@ -236,7 +236,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         kind = _KINDS[self.penalty]
-        objective.penalties.update(kind.penalties(self))
+        for name, penalty in kind.penalties(self).items():
+            objective.add_penalty(name, penalty)
         # Behind a link, what is left over is not a sum of atoms.
         if kind.revives and reconstruction.is_centred:
             if self.revival == "resample":
@@ -244,7 +245,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             elif self.revival == "auxiliary":
                 # Half as many as there are columns speak for the dead, as in the paper.
                 n_auxiliary = max(1, min(self._n_columns() // 2, self._size))
-                objective.penalties["auxiliary"] = AuxK(self._size, n_auxiliary)
+                objective.add_penalty("auxiliary", AuxK(self._size, n_auxiliary))
         return objective
 
     def _specification(self) -> Specification:

@@ -339,8 +339,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
         if self.objective == "iwae":
-            return ImportanceWeighted(reconstruction, dict(objective.penalties.items()))
-        objective.penalties["divergence"] = Divergence(self.beta, self.free_bits, self.kl_warm_up)
+            return ImportanceWeighted(reconstruction, dict(objective.named_penalties()))
+        objective.add_penalty("divergence", Divergence(self.beta, self.free_bits, self.kl_warm_up))
         return objective
 
     def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:

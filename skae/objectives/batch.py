@@ -42,3 +42,6 @@ class Pass(NamedTuple):
     pre: torch.Tensor  # (n, width) what entered the bottleneck
     code: torch.Tensor  # (n, n_components) what left it
     output: torch.Tensor  # (n, n_features) before the link
+    draw: torch.Tensor | None = (
+        None  # what the penalty at hand drew for this step; None where rows are judged
+    )

@@ -12,9 +12,43 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._spelling import refuse_misspelt
+
 
 class Corruption(nn.Module):
-    """Base of all corruptions.
+    """Base of all corruptions: what each of them can do.
+
+    Attributes
+    ----------
+    makes_gaps : bool
+        Whether it hides cells, so that the encoder sees gaps.
+    """
+
+    makes_gaps: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        refuse_misspelt(cls, Corruption)
+
+    def move_centre(self, shift: torch.Tensor) -> None:
+        """Take rows that lie about another centre, moved by (n_features,) in scaled units."""
+
+    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+        """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
+
+    def for_units(self, rows: torch.Tensor) -> "Corruption | None":
+        """Return the same for rows (n, n_units) of hidden units; None where it is for the data alone."""
+        return None
+
+    def forward(
+        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return corrupted rows of the same shape; weights are of rows, (n, 1). Inputs stay as they are."""
+        raise NotImplementedError
+
+
+class ByCell(Corruption):
+    """Base of corruptions that choose cells, by the level of their column.
 
     Parameters
     ----------
@@ -33,11 +67,14 @@ class Corruption(nn.Module):
         self.register_buffer("groups", groups)
         self.n_groups = int(groups.max()) + 1
 
-    def move_centre(self, shift: torch.Tensor) -> None:
-        """Take rows about another centre; what is measured of rows needs nothing else."""
-
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
-        """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
+    def for_units(self, rows: torch.Tensor) -> Corruption | None:
+        """Return the same for rows (n, n_units) of hidden units, all of them at the mean level."""
+        n_units = rows.shape[1]
+        corruption = type(self)(self.level.mean().cpu().repeat(n_units), torch.arange(n_units)).to(
+            rows.device
+        )
+        corruption.measure(rows, torch.zeros(n_units, device=rows.device))
+        return corruption
 
     def chosen(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draw which cells are corrupted: each with the probability that its column's level is."""
@@ -47,14 +84,8 @@ class Corruption(nn.Module):
         draws = torch.rand(len(inputs), self.n_groups, generator=generator, device=inputs.device)
         return draws[:, self.groups]
 
-    def forward(
-        self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Give corrupted rows of the same shape; the inputs stay as they are. Weights are of rows, (n, 1)."""
-        raise NotImplementedError
 
-
-class Gaussian(Corruption):
+class Gaussian(ByCell):
     """Add normal noise; the level is in standard deviations of each column."""
 
     deviation: torch.Tensor
@@ -75,7 +106,7 @@ class Gaussian(Corruption):
         return inputs + self.level * self.deviation * noise
 
 
-class Masking(Corruption):
+class Masking(ByCell):
     """Set cells to zero, in the units of the data."""
 
     origin: torch.Tensor
@@ -95,7 +126,7 @@ class Masking(Corruption):
         return torch.where(self.chosen(inputs, generator), self.origin, inputs)
 
 
-class SaltAndPepper(Corruption):
+class SaltAndPepper(ByCell):
     """Set cells to the least or the largest value of their column, either one as often."""
 
     lowest: torch.Tensor
@@ -120,7 +151,7 @@ class SaltAndPepper(Corruption):
         return torch.where(chosen, extreme, inputs)
 
 
-class Swap(Corruption):
+class Swap(ByCell):
     """Replace cells by those of other rows of the batch, each group of columns from a donor of its own.
 
     One donor for all cells of a row would keep the ties between them, which are what is
@@ -141,7 +172,7 @@ class Swap(Corruption):
         return torch.where(self.chosen(inputs, generator), swapped, inputs)
 
 
-class Missing(Corruption):
+class Missing(ByCell):
     """Hide cells: the encoder sees a gap, and the decoder is to say what was there.
 
     Each row has a rate of its own, drawn between zero and twice the level of its columns, so that rows with
@@ -159,7 +190,7 @@ class Missing(Corruption):
         return torch.where(hidden, torch.nan, inputs)
 
 
-class UserCorruption(nn.Module):
+class UserCorruption(Corruption):
     """The user's own function of arrays in units of the data.
 
     Parameters
@@ -184,9 +215,6 @@ class UserCorruption(nn.Module):
         """Take rows about another centre, (n_features,) in scaled units."""
         self.centre = self.centre + shift.double().cpu().numpy() * self.scale
 
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
-        """Need nothing."""
-
     def forward(
         self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -203,7 +231,7 @@ class UserCorruption(nn.Module):
         return torch.from_numpy((corrupted - self.centre) / self.scale).to(inputs)
 
 
-CORRUPTIONS: dict[str, type[Corruption]] = {
+CORRUPTIONS: dict[str, type[ByCell]] = {
     "gaussian": Gaussian,
     "masking": Masking,
     "salt_and_pepper": SaltAndPepper,

@@ -6,6 +6,7 @@ import torch
 
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors, Objective
+from skae.objectives.penalties.base import Penalty
 from skae.objectives.reconstruction import Reconstruction
 
 # Chosen on weatherAUS and digits with 16 components (`benchmarks/ordered.py`). Sizes are drawn with a chance
@@ -38,7 +39,7 @@ class Nested(Objective):
     ----------
     reconstruction : Reconstruction
         The loss by cell.
-    penalties : dict of str to torch.nn.Module, optional
+    penalties : dict of str to Penalty, optional
         As for `Objective`.
     n_components : int
         Width of the code.
@@ -63,7 +64,7 @@ class Nested(Objective):
     def __init__(
         self,
         reconstruction: Reconstruction,
-        penalties: dict[str, torch.nn.Module] | None = None,
+        penalties: dict[str, Penalty] | None = None,
         *,
         n_components: int,
         guarded: bool = False,
@@ -134,7 +135,7 @@ class Nested(Objective):
         cells = (cells * self.weights()[sizes].reshape(-1, 1)).unflatten(0, (2, -1)).mean(0)
         # The output of whole codes costs a pass more, and only what brings components back looks at it.
         needed = self.revival is not None or any(
-            getattr(penalty, "needs_output", False) for penalty in self.penalties.values()
+            penalty.needs_output for _, penalty in self.named_penalties()
         )
         return (network.decode(code) if needed else output[-len(code) :]), cells
 

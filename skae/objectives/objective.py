@@ -5,16 +5,17 @@ and nowhere else, so that `forward` is a pure function of the parameters and the
 Knows no variant's formula.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 
 from skae.objectives.batch import Batch, Pass
+from skae.objectives.corruption import Corruption
+from skae.objectives.penalties.base import Penalty
+from skae.objectives.penalties.revival import Revival
 from skae.objectives.reconstruction import Reconstruction
-
-# Penalties on codes that push from the first step would empty codes that say nothing yet.
-_WARM_UP = 0.1
 
 
 class Objective(nn.Module):
@@ -24,20 +25,17 @@ class Objective(nn.Module):
     ----------
     reconstruction : Reconstruction
         The loss by cell.
-    penalties : dict of str to torch.nn.Module, optional
-        Each takes a `Pass` and gives one value a row, (n,), or a scalar where it
-        is a statistic of the batch or of the weights. Its `coefficient` weighs it, rising from
-        zero over the first tenth of training where it `judges`, that is, where held-out rows
-        are judged by it, too.
-    corruption : torch.nn.Module, optional
-        Takes inputs (n, n_features) and a generator, gives what the encoder is shown.
+    penalties : dict of str to Penalty, optional
+        What is added, by the name of its term.
+    corruption : Corruption, optional
+        What the encoder is shown in place of rows.
     emphasis : float in [0, 1], optional
         Weight of the cells whose input is not their target; the others weigh one minus that
         (Vincent et al. 2010). None weighs all alike.
 
     Attributes
     ----------
-    revival : torch.nn.Module or None
+    revival : Revival or None
         Watches each training pass and may change the network after the step, as `Resample` does.
     guarded : bool
         Whether held-out rows charge an epoch for sizes of an ordered code that are worse than at the start.
@@ -51,21 +49,42 @@ class Objective(nn.Module):
     def __init__(
         self,
         reconstruction: Reconstruction,
-        penalties: dict[str, nn.Module] | None = None,
-        corruption: nn.Module | None = None,
+        penalties: dict[str, Penalty] | None = None,
+        corruption: Corruption | None = None,
         emphasis: float | None = None,
     ) -> None:
         super().__init__()
         self.reconstruction = reconstruction
-        self.penalties = nn.ModuleDict(penalties or {})
+        self.penalties = nn.ModuleDict()
+        for name, penalty in (penalties or {}).items():
+            self.add_penalty(name, penalty)
         self.corruption = corruption
         self.emphasis = emphasis
-        self.revival: nn.Module | None = None
+        self.revival: Revival | None = None
         # Whether any row holds NaN; such cells count nowhere.
         self.has_gaps = False
         # How far training is, in [0, 1]: steps write it, the warm-up of penalties reads it.
         self.progress = 1.0
         self.warms_up = True
+
+    def add_penalty(self, name: str, penalty: Penalty) -> None:
+        """Add a penalty; its term is known by the name.
+
+        Raises
+        ------
+        TypeError
+            If it is no `Penalty`, whose attributes say what it can do.
+        """
+        if not isinstance(penalty, Penalty):
+            raise TypeError(
+                f"The penalty {name!r} is a {type(penalty).__name__}. Derive it from "
+                "skae.objectives.penalties.Penalty."
+            )
+        self.penalties[name] = penalty
+
+    def named_penalties(self) -> Iterator[tuple[str, Penalty]]:
+        """Go over the penalties, with their names."""
+        yield from cast(dict[str, Penalty], self.penalties).items()
 
     def move_centre(self, shift: torch.Tensor) -> None:
         """Take rows that lie about another centre, (n_features,) in units of the centred and scaled rows.
@@ -74,24 +93,22 @@ class Objective(nn.Module):
         """
         self.reconstruction.move_centre(shift)
         if self.corruption is not None:
-            cast(Any, self.corruption).move_centre(shift)
+            self.corruption.move_centre(shift)
 
     @property
     def measures(self) -> bool:
-        """Whether any part takes something of the training rows."""
-        parts = (self.revival, self.corruption, *self.penalties.values())
-        return any(hasattr(part, "measure") for part in parts)
+        """Whether there is any part that may take something of the training rows."""
+        return bool(self.penalties) or self.revival is not None or self.corruption is not None
 
     def measure(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""
-        for penalty in self.penalties.values():
-            if hasattr(penalty, "measure"):
-                cast(Any, penalty).measure(rows)
+        for _, penalty in self.named_penalties():
+            penalty.measure(rows)
         if self.revival is not None:
-            cast(Any, self.revival).measure(rows)
+            self.revival.measure(rows)
         if self.corruption is not None:
             centre = self.reconstruction.centre.to(rows)
-            cast(Any, self.corruption).measure(rows, -centre / self.reconstruction.scale)
+            self.corruption.measure(rows, -centre / self.reconstruction.scale)
 
     def corrupt(
         self, rows: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
@@ -108,7 +125,7 @@ class Objective(nn.Module):
     @property
     def makes_gaps(self) -> bool:
         """Whether the corruption hides cells, so that the encoder sees gaps."""
-        return getattr(self.corruption, "makes_gaps", False)
+        return self.corruption is not None and self.corruption.makes_gaps
 
     def _emphasis(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
         """Give the weight of each cell (n, n_features) by whether the encoder sees it as it is."""
@@ -139,9 +156,8 @@ class Objective(nn.Module):
         if emphasis is not None:
             weight = emphasis if weight is None else weight * emphasis
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
-        for name, penalty in self.penalties.items():
-            if hasattr(penalty, "draw"):
-                draws[name] = cast(Any, penalty).draw(inputs, generator)
+        for name, penalty in self.named_penalties():
+            draws[_seat(name)] = penalty.draw(inputs, generator)
         target = self.reconstruction.target(rows.target)
         if self.has_gaps:
             observed = (~target.isnan()).to(target)
@@ -168,7 +184,7 @@ class Objective(nn.Module):
         output, cells = self._decoded(network, code, batch)
         passed = Pass(network, batch, pre, code, output)
         if self.revival is not None:
-            cast(Any, self.revival).watch(passed)
+            self.revival.watch(passed)
         return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
 
     def _decoded(self, network: Any, code: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -179,18 +195,18 @@ class Objective(nn.Module):
     def _penalised(self, passed: Pass) -> dict[str, torch.Tensor]:
         """Give the term of each penalty."""
         terms = {}
-        for name, penalty in self.penalties.items():
-            coefficient = cast(float, penalty.coefficient)
-            warm_up = getattr(penalty, "warm_up", _WARM_UP)
-            if self.warms_up and warm_up and getattr(penalty, "judges", False):
-                coefficient *= min(1.0, self.progress / warm_up)
-            terms[name] = coefficient * weighted_mean(penalty(passed), passed.batch.weight)
+        for name, penalty in self.named_penalties():
+            coefficient = penalty.coefficient
+            if self.warms_up and penalty.judges and penalty.warm_up:
+                coefficient *= min(1.0, self.progress / penalty.warm_up)
+            values = penalty(passed._replace(draw=passed.batch.draws.get(_seat(name))))
+            terms[name] = coefficient * weighted_mean(values, passed.batch.weight)
         return terms
 
     def renew(self, network: Any) -> None:
         """Bring back, after a step, what training has lost."""
         if self.revival is not None:
-            cast(Any, self.revival).renew(network, self.progress)
+            self.revival.renew(network, self.progress)
 
     @torch.no_grad()
     def evaluate(self, network: Any, rows: Batch) -> "Errors":
@@ -221,9 +237,7 @@ class Objective(nn.Module):
         """Add up the penalties that judge, one value a row (n,) or a scalar."""
         passed = Pass(network, rows, pre, code, output)
         return sum(
-            cast(float, penalty.coefficient) * penalty(passed)
-            for penalty in self.penalties.values()
-            if getattr(penalty, "judges", False)
+            penalty.coefficient * penalty(passed) for _, penalty in self.named_penalties() if penalty.judges
         )
 
     def _missed(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -258,6 +272,11 @@ class Objective(nn.Module):
         weight = emphasis * ~cells.isnan()
         total = weight.sum(1).clamp_min(torch.finfo(cells.dtype).tiny)
         return (cells.nan_to_num() * weight).sum(1) / total
+
+
+def _seat(name: str) -> str:
+    """Return the name that a penalty's draw goes by in a batch, which no other seat has."""
+    return f"penalties.{name}"
 
 
 class Errors(NamedTuple):

@@ -240,7 +240,6 @@ class Fitting:
             weight_decay=decay,
             gradient_clip=estimator.gradient_clip,
             noise=noise,
-            constrain=estimator._constrain,
         )
 
     def _train(

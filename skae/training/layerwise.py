@@ -7,7 +7,6 @@ import torch
 
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
-from skae.objectives.corruption import Corruption
 from skae.objectives.objective import Objective
 from skae.objectives.reconstruction import LOSSES, Reconstruction
 from skae.training.batches import InMemory
@@ -101,12 +100,5 @@ class _Leading(Bottleneck):
 
 def _for_hidden(rows: torch.Tensor, first: Objective) -> Objective:
     """Give the objective of a layer that sees what another layer puts out."""
-    corruption: Any = first.corruption
-    n_units = rows.shape[1]
-    if isinstance(corruption, Corruption):
-        level = corruption.level.mean().cpu().repeat(n_units)
-        corruption = type(corruption)(level, torch.arange(n_units)).to(rows.device)
-        corruption.measure(rows, torch.zeros(n_units, device=rows.device))
-    else:
-        corruption = None
+    corruption = None if first.corruption is None else first.corruption.for_units(rows)
     return Objective(Reconstruction(LOSSES["squared_error"].cell, "identity"), {}, corruption).to(rows.device)

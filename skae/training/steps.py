@@ -96,8 +96,6 @@ class GradientStep:
         Largest norm of the whole gradient.
     noise : torch.Generator
         The stream that `Objective.prepare` draws from.
-    constrain : callable, optional
-        Called with the network after each update, e.g. to keep columns at unit norm.
     """
 
     def __init__(
@@ -111,7 +109,6 @@ class GradientStep:
         weight_decay: float,
         gradient_clip: float | None,
         noise: torch.Generator,
-        constrain: Callable[[Autoencoder], None] | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
@@ -119,7 +116,6 @@ class GradientStep:
         self.rate = rate
         self.gradient_clip = gradient_clip
         self.noise = noise
-        self.constrain = constrain
         self.groups = parameter_groups(network, objective, weight_decay)
         self.parameters = [p for group in self.groups for p in group["params"]]
         self.make = OPTIMIZERS[optimizer]
@@ -143,8 +139,6 @@ class GradientStep:
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip, foreach=True)
         self.optimizer.step()
-        if self.constrain is not None:
-            self.constrain(self.network)
         self.objective.renew(self.network)
         return terms
 

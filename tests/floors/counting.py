@@ -25,6 +25,7 @@ FLOORS = {
     "_computing": 0,
     "_quiet": 0,
     "_random": 0,
+    "_spelling": 0,
     "_containers": 1,
     "_parameters": 1,
     "networks": 2,

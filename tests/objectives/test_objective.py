@@ -11,6 +11,7 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LINKS, LOSSES, Batch, Objective, Reconstruction, weighted_mean
+from skae.objectives.corruption import Corruption
 from skae.objectives.penalties import WeightL1
 
 
@@ -104,7 +105,11 @@ def test_terms_have_names_and_coefficients(network, generator):
 
 
 def test_corruption_changes_inputs_and_not_targets(network, generator):
-    objective = Objective(reconstruction("squared_error"), corruption=lambda x, generator, weight: x * 0)
+    class Nothing(Corruption):
+        def forward(self, inputs, generator, weight=None):
+            return inputs * 0
+
+    objective = Objective(reconstruction("squared_error"), corruption=Nothing())
     x = torch.ones(2, 3)
     batch = objective.prepare(Batch(x, x), network, generator)
     assert not batch.inputs.any()

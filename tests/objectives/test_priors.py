@@ -27,9 +27,9 @@ def test_a_function_is_seeded_by_the_stream():
     assert draws[0].dtype == torch.float32
 
 
-def passed(code, weight=None, network=None, draws=None):
+def passed(code, weight=None, network=None, draw=None):
     x = torch.zeros(len(code), 3)
-    return Pass(network, Batch(x, x, weight, draws or {}), code, code, x)
+    return Pass(network, Batch(x, x, weight), code, code, x, draw)
 
 
 def test_balance_and_decorrelation_spelt_out():
@@ -91,7 +91,7 @@ def test_the_encoder_gets_the_critic_s_gradient_reversed(generator):
     critic = Adversary(2.0, 2, PRIORS["normal"], penalty=0.0)
     code = torch.randn(10, 2, generator=generator, requires_grad=True)
     drawn = critic.draw(code, generator)
-    critic(passed(code, draws={"adversary": drawn})).backward()
+    critic(passed(code, draw=drawn)).backward()
     reversed_gradient, code.grad = code.grad.clone(), None
     told = critic.critic(code)[:, 0]
     # Half of the cross-entropy's rows are codes, told from draws as zeros.

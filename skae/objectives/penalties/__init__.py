@@ -2,11 +2,12 @@
 
 from skae.objectives.penalties.activity import ActivityKL, ActivityL1, ActivityL2
 from skae.objectives.penalties.adversary import Adversary
+from skae.objectives.penalties.base import Penalty
 from skae.objectives.penalties.bits import Balance, Decorrelation
 from skae.objectives.penalties.contraction import Contraction
 from skae.objectives.penalties.divergence import Divergence
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
-from skae.objectives.penalties.revival import AuxK, Resample
+from skae.objectives.penalties.revival import AuxK, Resample, Revival
 from skae.objectives.penalties.weights import WeightL1
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Divergence",
     "GateFit",
     "GateL1",
+    "Penalty",
     "Resample",
+    "Revival",
     "WeightL1",
 ]

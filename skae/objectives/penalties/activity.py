@@ -1,12 +1,12 @@
 """Penalties on how much and how often codes are used. Codes are in units of a row's typical norm."""
 
 import torch
-from torch import nn
 
 from skae.objectives.batch import Pass
+from skae.objectives.penalties.base import Penalty
 
 
-class ActivityL1(nn.Module):
+class ActivityL1(Penalty):
     """Sum of the absolute codes of a row, over the root of the number of columns.
 
     A row of centred and scaled cells has a norm of about that root, so the sum is in units of
@@ -20,10 +20,6 @@ class ActivityL1(nn.Module):
 
     # Belongs to what held-out rows judge: without it, the least sparse epoch would be the best.
     judges = True
-
-    def __init__(self, coefficient: float) -> None:
-        super().__init__()
-        self.coefficient = coefficient
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give one value a row."""

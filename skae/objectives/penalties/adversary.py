@@ -8,6 +8,7 @@ from torch.nn import functional
 from torch.nn.utils import skip_init
 
 from skae.objectives.batch import Pass
+from skae.objectives.penalties.base import Penalty
 from skae.objectives.priors import Prior
 
 _JUDGED_ROWS = 1000
@@ -44,7 +45,7 @@ def energy_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return 2 * torch.cdist(x, y).mean() - within_x - within_y
 
 
-class Adversary(nn.Module):
+class Adversary(Penalty):
     """Cross-entropy of a critic of codes, whose gradient reaches the encoder reversed.
 
     The critic tells codes from draws of the prior. Both learn in the same step, by the same optimiser: the
@@ -68,7 +69,7 @@ class Adversary(nn.Module):
     """
 
     judges = True
-    coefficient = 1.0
+    # The encoder's gradient is weighed by `weight`; the critic learns from the first step.
     warm_up = 0.0
 
     def __init__(
@@ -95,7 +96,7 @@ class Adversary(nn.Module):
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give a scalar: the critic's loss in training, the energy distance on held-out rows."""
-        drawn = passed.batch.draws.get("adversary")
+        drawn = passed.draw
         code = passed.code
         if drawn is None:
             part = code[:_JUDGED_ROWS]

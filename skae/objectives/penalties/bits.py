@@ -1,15 +1,15 @@
 """What makes bits say as much as they can: on for half of the rows, and each for itself."""
 
 import torch
-from torch import nn
 
 from skae.objectives.batch import Pass
+from skae.objectives.penalties.base import Penalty
 
 # Of more bits than this, and than a batch has rows, no table of all pairs is made.
 _BY_PAIRS = 512
 
 
-class Balance(nn.Module):
+class Balance(Penalty):
     """Squared mean of each bit, as -1 or 1, over the rows of a batch; mean over bits.
 
     Zero where every bit is on for half of the rows, one where none ever changes.
@@ -17,12 +17,8 @@ class Balance(nn.Module):
     Parameters
     ----------
     coefficient : float
-        What it is multiplied by after the warm-up.
+        What it is multiplied by.
     """
-
-    def __init__(self, coefficient: float) -> None:
-        super().__init__()
-        self.coefficient = coefficient
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give a scalar: it belongs to the batch."""

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from skae.objectives.batch import Pass
+from skae.objectives.penalties.base import Penalty
 
 Measure = Callable[..., torch.Tensor]
 
 
-class Contraction(nn.Module):
+class Contraction(Penalty):
     """Squared Frobenius norm of the encoder's Jacobian, over the number of columns (Rifai et al. 2011).
 
     Over the columns because the loss is a mean over cells: the ratio of the two is that of the paper, whose
@@ -31,8 +31,7 @@ class Contraction(nn.Module):
     judges = True
 
     def __init__(self, coefficient: float, n_components: int, measure: Measure, is_exact: bool) -> None:
-        super().__init__()
-        self.coefficient = coefficient
+        super().__init__(coefficient)
         self.n_components = n_components
         self.norms = measure
         self.is_exact = is_exact
@@ -49,7 +48,7 @@ class Contraction(nn.Module):
         inputs = passed.batch.inputs
         if self.is_exact:
             return self.norms(passed.network, inputs) / inputs.shape[1]
-        signs = passed.batch.draws.get("contraction")
+        signs = passed.draw
         if signs is None:
             # Held-out rows are judged by the same signs after every epoch.
             signs = self.draw(inputs, torch.Generator(inputs.device).manual_seed(0))

@@ -3,12 +3,12 @@
 from typing import Any, cast
 
 import torch
-from torch import nn
 
 from skae.objectives.batch import Pass, n_cells
+from skae.objectives.penalties.base import Penalty
 
 
-class Divergence(nn.Module):
+class Divergence(Penalty):
     """Kullback-Leibler divergence of the code of a row from the standard normal, over its number of cells.
 
     Over the cells because the loss is a mean over cells: the sum of both is the negative evidence lower
@@ -28,8 +28,7 @@ class Divergence(nn.Module):
     judges = True
 
     def __init__(self, coefficient: float, free_bits: float = 0.0, warm_up: float = 0.1) -> None:
-        super().__init__()
-        self.coefficient = coefficient
+        super().__init__(coefficient)
         self.free_bits = free_bits
         self.warm_up = warm_up
 

@@ -3,11 +3,11 @@
 from typing import Any, cast
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from skae.objectives.batch import Pass, left_over, n_cells
 from skae.objectives.penalties.activity import ActivityL1
+from skae.objectives.penalties.base import Penalty
 
 
 class ActiveCount(ActivityL1):
@@ -29,7 +29,7 @@ class GateL1(ActivityL1):
         return passed.pre.relu().sum(1) / passed.batch.inputs.shape[1] ** 0.5
 
 
-class GateFit(nn.Module):
+class GateFit(Penalty):
     """Squared error of rows rebuilt from the open gates, by a decoder that does not learn from it.
 
     It is where gates learn which codes a row needs (Rajamanoharan et al. 2024).
@@ -37,7 +37,6 @@ class GateFit(nn.Module):
 
     # Without it, the epoch would be best in which gates are still open too often.
     judges = True
-    coefficient = 1.0
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give one value a row."""

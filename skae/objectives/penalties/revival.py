@@ -5,10 +5,12 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from skae._spelling import refuse_misspelt
 from skae.objectives.batch import Pass, left_over
+from skae.objectives.penalties.base import Penalty
 
 
-class AuxK(nn.Module):
+class AuxK(Penalty):
     """Let dead components explain what the others leave (Gao et al. 2024).
 
     A component is dead that no row has used for an epoch. The largest codes that the dead ones
@@ -25,12 +27,10 @@ class AuxK(nn.Module):
     """
 
     silent: torch.Tensor
-    judges = False
     needs_output = True
 
     def __init__(self, n_components: int, n_active: int, coefficient: float = 1 / 32) -> None:
-        super().__init__()
-        self.coefficient = coefficient
+        super().__init__(coefficient)
         self.n_active = n_active
         self.register_buffer("silent", torch.zeros(n_components))
         self.n_rows = 0
@@ -53,7 +53,24 @@ class AuxK(nn.Module):
         return torch.where(dead.any(), missed / residual.square().mean().clamp_min(1e-12), 0.0)
 
 
-class Resample(nn.Module):
+class Revival(nn.Module):
+    """What brings back components that training has lost, without a gradient; the base of all such parts."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        refuse_misspelt(cls, Revival)
+
+    def measure(self, rows: torch.Tensor) -> None:
+        """Take what is needed of the training rows (n_rows, n_features), once, before training."""
+
+    def watch(self, passed: Pass) -> None:
+        """See one training pass, whose output is that of whole codes."""
+
+    def renew(self, network: Any, progress: float) -> None:
+        """Change the network after a step, at a progress of training in [0, 1]."""
+
+
+class Resample(Revival):
     """Let components that no row used for an epoch start again at rows that are given back badly.
 
     A dead component becomes the residual of a row of the batch at hand, read along the same direction,

@@ -1,12 +1,12 @@
 """Penalties on the weights of a network."""
 
 import torch
-from torch import nn
 
 from skae.objectives.batch import Pass
+from skae.objectives.penalties.base import Penalty
 
 
-class WeightL1(nn.Module):
+class WeightL1(Penalty):
     """Sum of the absolute weights of the nonlinear parts; biases and linear path are free.
 
     Parameters
@@ -14,10 +14,6 @@ class WeightL1(nn.Module):
     coefficient : float
         What the sum is multiplied by.
     """
-
-    def __init__(self, coefficient: float) -> None:
-        super().__init__()
-        self.coefficient = coefficient
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Give the sum as a scalar: it belongs to the batch, not to a row."""

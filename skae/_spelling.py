@@ -1,0 +1,36 @@
+"""Refuse names of subclasses that are almost, but not quite, names that their base class asks for."""
+
+import difflib
+
+# `judges_`, `judge` and `warmup` are this close to `judges` and `warm_up`; `until` is like nothing.
+_CLOSE = 0.8
+
+
+def refuse_misspelt(cls: type, base: type) -> None:
+    """Refuse a subclass with a public name that its base does not know, but almost does.
+
+    What a part can do is said by attributes and methods that its base class declares. A misspelt one would
+    mean the default without a word. Names that are like none of them are the subclass's own and stay free:
+    parts have attributes and helpers of their own.
+
+    Parameters
+    ----------
+    cls : type
+        The subclass, as by ``__init_subclass__``.
+    base : type
+        The class that declares what is asked for.
+
+    Raises
+    ------
+    TypeError
+        If a name is misspelt.
+    """
+    asked = [name for name in vars(base) if not name.startswith("_")]
+    for name in vars(cls):
+        if name.startswith("_") or hasattr(base, name):
+            continue
+        for meant in difflib.get_close_matches(name, asked, n=1, cutoff=_CLOSE):
+            raise TypeError(
+                f"{cls.__name__}.{name} is nothing that {base.__name__} asks for; {meant!r} is. Rename it: "
+                f"to {meant!r} if that is meant, else to something less like it."
+            )

@@ -1,0 +1,67 @@
+"""What a penalty can do: the base class of all of them."""
+
+import torch
+from torch import nn
+
+from skae._spelling import refuse_misspelt
+from skae.objectives.batch import Pass
+
+
+class Penalty(nn.Module):
+    """A term that is added to the reconstruction loss; subclasses override `forward`.
+
+    Parameters
+    ----------
+    coefficient : float, default=1.0
+        What it is multiplied by.
+
+    Attributes
+    ----------
+    coefficient : float
+        The same; a penalty that weighs itself leaves it at 1.
+    judges : bool
+        Whether held-out rows are judged by it, too. The coefficient of such a penalty rises from zero over
+        the beginning of training, see `warm_up`.
+    warm_up : float
+        Share of the training over which the coefficient of a penalty that judges rises; 0 for none.
+    needs_output : bool
+        Whether it reads the output of whole codes, which costs a further pass where codes are cut.
+    """
+
+    judges: bool = False
+    # Penalties on codes that push from the first step would empty codes that say nothing yet.
+    warm_up: float = 0.1
+    needs_output: bool = False
+    coefficient: float = 1.0
+
+    def __init__(self, coefficient: float = 1.0) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        refuse_misspelt(cls, Penalty)
+
+    def measure(self, rows: torch.Tensor) -> None:
+        """Take what is needed of the training rows (n_rows, n_features), once, before training."""
+
+    def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:
+        """Draw the randomness of one training step for its rows (n, n_features); None where there is none.
+
+        The penalty is handed it as `Pass.draw`.
+        """
+        return None
+
+    def forward(self, passed: Pass) -> torch.Tensor:
+        """Return one value a row, (n,), or a scalar where it belongs to the batch or to the weights.
+
+        Parameters
+        ----------
+        passed : Pass
+            Its `draw` is None where rows are judged.
+
+        Returns
+        -------
+        values : tensor of shape (n,) or ()
+        """
+        raise NotImplementedError
