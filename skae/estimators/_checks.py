@@ -22,6 +22,7 @@ from skae._containers import readable
 from skae._counts import check_count, check_draws, check_moderate, check_weights_fit, is_integer, moderate
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
+from skae.training import SOLVERS
 
 __all__ = [
     "Interval",
@@ -157,7 +158,7 @@ def check_training(estimator: Any, objective: Any) -> None:
             "pretrain='layerwise' needs layers that can be trained one by one, those of Dense or "
             f"Convolutional; network is {type(specification).__name__}. Use pretrain=None."
         )
-    if estimator.solver != "recirculation":
+    if SOLVERS[estimator.solver].follows_gradient:
         return
     is_one_layer = (
         isinstance(specification, Dense)
@@ -166,15 +167,16 @@ def check_training(estimator: Any, objective: Any) -> None:
     )
     if not is_one_layer or estimator.loss != "squared_error" or not objective.reconstruction.is_centred:
         raise ValueError(
-            "solver='recirculation' needs one layer each way and the squared error: hidden_layer_sizes=(), "
-            "tied_weights=False, loss='squared_error' and output_activation='identity'."
+            f"solver={estimator.solver!r} needs one layer each way and the squared error: "
+            "hidden_layer_sizes=(), tied_weights=False, loss='squared_error' and "
+            "output_activation='identity'."
         )
     parts = [*objective.penalties]
     for part, plain in ((objective, Objective), (objective.reconstruction, Reconstruction)):
         parts += [type(part).__name__] * (type(part) is not plain)
     if parts:
         raise ValueError(
-            f"solver='recirculation' follows no gradient, and so none of {parts} of "
+            f"solver={estimator.solver!r} follows no gradient, and so none of {parts} of "
             f"{type(estimator).__name__}. Use solver='adam'."
         )
 

@@ -79,10 +79,10 @@ def check_data(
         elif estimator._table is not None:
             checked = np.asarray(estimator._table.encode(checked))
     has_gaps = bool(np.isnan(checked).any())
-    if has_gaps and estimator.solver == "recirculation":
+    if has_gaps and not estimator._solver_takes_gaps():
         raise ValueError(
-            "Input X contains NaN, and solver='recirculation' takes no missing values. Use solver='adam', or "
-            "fill them first."
+            f"Input X contains NaN, and solver={estimator.solver!r} takes no missing values. Use "
+            "solver='adam', or fill them first."
         )
     if has_gaps and hasattr(estimator.network, "check_gaps"):
         cast(Any, estimator.network).check_gaps(checked)

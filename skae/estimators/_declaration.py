@@ -15,7 +15,7 @@ from skae.estimators._tables import SCALINGS
 from skae.networks import Custom, Dense
 from skae.networks.activations import ACTIVATIONS
 from skae.objectives import LINKS, LOSSES
-from skae.training import OPTIMIZERS, SCHEDULES
+from skae.training import SCHEDULES, SOLVERS
 
 
 class AutoencoderParameters(Declared):
@@ -195,7 +195,7 @@ default="one_cycle"
         "tied_weights": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
-        "solver": [StrOptions({*OPTIMIZERS, "lbfgs", "recirculation"})],
+        "solver": [StrOptions(set(SOLVERS))],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],

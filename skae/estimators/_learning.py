@@ -15,7 +15,7 @@ from skae.estimators._reports import EpochReports, warn
 from skae.estimators._seats import Seats
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import Objective
-from skae.training import History, plan
+from skae.training import SOLVERS, History, plan
 from skae.training.batches import Rows
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
@@ -25,25 +25,12 @@ from skae.training.plan import Layout, lay_out
 class Learning(Seats, CallbackSupportMixin):
     """Fit a network to rows, by the parameters and the seats of an estimator."""
 
-    # Steps that max_iter="auto" stands for, and the rates that learning_rate_init="auto" does.
+    # Steps that max_iter="auto" stands for.
     _n_steps: ClassVar[int] = 3400
     # The same where five folds choose the epoch, each of which takes as many; None: as otherwise.
     _n_fold_steps: ClassVar[int | None] = None
-    # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
-    _weight_decays: ClassVar[dict[str, float]] = {
-        "adam": 0.1,
-        "rmsprop": 1e-4,
-        "sgd": 1e-4,
-        "lbfgs": 1e-4,
-        "recirculation": 0.03,
-    }
-    _learning_rates: ClassVar[dict[str, float]] = {
-        "adam": 0.02,
-        "rmsprop": 0.003,
-        "sgd": 0.1,
-        "lbfgs": 1.0,
-        "recirculation": 0.1,
-    }
+    # What weight_decay="auto" stands for by solver, where it differs from the solver's own (`SOLVERS`).
+    _weight_decays: ClassVar[dict[str, float]] = {}
 
     def _fit(
         self, X: ArrayLike, y: Any, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -177,15 +164,21 @@ class Learning(Seats, CallbackSupportMixin):
         return objective
 
     def _learning_rate_init(self) -> float:
-        rate = self.learning_rate_init
-        return self._learning_rates[self.solver] if rate == "auto" else rate
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return self._learning_rates().get(self.solver, SOLVERS[self.solver].rate)
+
+    def _learning_rates(self) -> dict[str, float]:
+        """Return what learning_rate_init="auto" stands for by solver, where it is not the solver's own."""
+        return {}
 
     def _weight_decay(self, n_rows: int) -> float:
         if self.weight_decay != "auto":
             return self.weight_decay
-        is_more = self._is_ordered() and self.solver == "adam"
+        solver = SOLVERS[self.solver]
+        is_more = self._is_ordered() and solver.decouples_decay
         more = plan.ordered_decay(self._size, n_rows) if is_more else 1.0
-        return more * self._weight_decays[self.solver]
+        return more * self._weight_decays.get(self.solver, solver.weight_decay)
 
     def _n_pca_components(self) -> int:
         """Give the components of the PCA that `pca_score_` belongs to."""

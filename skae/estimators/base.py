@@ -19,6 +19,7 @@ from skae.estimators._notebook import NotebookFigures
 from skae.estimators._pca_names import PCANames
 from skae.estimators._state import AutoencoderState
 from skae.objectives import LOSSES
+from skae.training import SOLVERS
 
 
 class BaseAutoencoder(
@@ -317,12 +318,18 @@ class BaseAutoencoder(
     def _n_features_out(self) -> int:
         return self.n_components_
 
+    def _solver_takes_gaps(self) -> bool:
+        """Return whether the solver takes rows that hold NaN."""
+        # Asked for by the tags, too, before parameters are checked: the solver may be anything.
+        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
+        return solver is None or solver.takes_gaps
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
         has_own_way = getattr(self.network, "takes_gaps", False)
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = not has_own_way and self.solver != "recirculation"
+        tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         # Tags are asked for before parameters are checked: the loss may be anything.
         chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None

@@ -269,12 +269,10 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             return max(1, self._size // 8)
         return min(self.n_active, self._size)
 
-    def _learning_rate_init(self) -> float:
-        if self.solver == "adam" and self.learning_rate_init == "auto":
-            # The more atoms, the less often each is used. On MNIST, 3,136 of them: at 0.005 a quarter ends
-            # dead without revival, at 0.002 a tenth, and more is explained.
-            return min(0.01, 0.1 / self._size**0.5)
-        return super()._learning_rate_init()
+    def _learning_rates(self) -> dict[str, float]:
+        # The more atoms, the less often each is used. On MNIST, 3,136 of them: at 0.005 a quarter ends
+        # dead without revival, at 0.002 a tenth, and more is explained.
+        return {"adam": min(0.01, 0.1 / self._size**0.5)}
 
     def _n_pca_components(self) -> int:
         return self._n_active() if self.penalty in ("topk", "batch_topk") else self._size

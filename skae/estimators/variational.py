@@ -154,7 +154,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     # return_std is for callers, not for a Pipeline to route.
     __metadata_request__transform: ClassVar[dict[str, str]] = {"return_std": metadata_routing.UNUSED}
     # A tenth of the others': decay makes decoders small, and codes larger than the prior is.
-    _weight_decays: ClassVar[dict[str, float]] = {**BaseAutoencoder._weight_decays, "adam": 0.01}
+    _weight_decays: ClassVar[dict[str, float]] = {"adam": 0.01}
 
     # -------------------------------------------------------------- read-outs
 

@@ -7,11 +7,12 @@ from skae.training.layerwise import pretrain
 from skae.training.loop import DivergenceError, train
 from skae.training.recirculation import RecirculationStep
 from skae.training.schedules import SCHEDULES, Schedule
-from skae.training.steps import OPTIMIZERS, GradientStep, LBFGSStep, Step
+from skae.training.solvers import SOLVERS, Solver
+from skae.training.steps import GradientStep, LBFGSStep, Step
 
 __all__ = [
-    "OPTIMIZERS",
     "SCHEDULES",
+    "SOLVERS",
     "Batches",
     "DivergenceError",
     "GradientStep",
@@ -21,6 +22,7 @@ __all__ = [
     "LBFGSStep",
     "RecirculationStep",
     "Schedule",
+    "Solver",
     "Step",
     "Validation",
     "choose_epoch",

@@ -32,9 +32,9 @@ from skae.training.history import History
 from skae.training.layerwise import pretrain
 from skae.training.loop import train
 from skae.training.plan import Layout
-from skae.training.recirculation import RecirculationStep
 from skae.training.schedules import SCHEDULES
-from skae.training.steps import GradientStep, LBFGSStep, Step
+from skae.training.solvers import SOLVERS
+from skae.training.steps import Step, StepSettings
 
 # Share of the epochs that each layer is trained for beforehand.
 _PRETRAINING = 0.2
@@ -73,6 +73,7 @@ class Fitting:
     ) -> None:
         self.estimator = estimator
         self.specification = estimator._specification()
+        self.solver = SOLVERS[estimator.solver]
         self.rows = rows
         self.make_objective = make_objective
         self.streams = streams
@@ -87,8 +88,8 @@ class Fitting:
 
     @property
     def batch_size(self) -> int:
-        """Rows of a batch; all rows for L-BFGS."""
-        if self.estimator.solver == "lbfgs":
+        """Rows of a batch; all of them for solvers that want so."""
+        if self.solver.all_rows:
             return self.n_rows
         if self.estimator.batch_size == "auto":
             return plan.batch_size(self.n_rows)
@@ -103,12 +104,14 @@ class Fitting:
     def n_epochs(self) -> int:
         """Epochs at most."""
         if self.estimator.max_iter == "auto":
-            solver, n_steps = self.estimator.solver, self.estimator._n_steps
+            if self.solver.n_epochs is not None:
+                return self.solver.n_epochs
+            n_steps = self.estimator._n_steps
             if self.layout.kind == "folds" and self.estimator._n_fold_steps is not None:
                 n_steps = self.estimator._n_fold_steps
             if self.estimator._is_ordered():
                 n_steps = round(plan.ORDERED_STEPS * n_steps)
-            return plan.n_epochs(self.n_rows, self.batch_size, solver, n_steps)
+            return plan.n_epochs(self.n_rows, self.batch_size, n_steps)
         return self.estimator.max_iter
 
     def run(self, on_epoch: OnEpoch) -> Fitted:
@@ -223,24 +226,10 @@ class Fitting:
         noise = self.streams.torch("noise", index, self.rows.target.device)
         use_generator(network, noise)
         decay = estimator._weight_decay(self.n_rows)
-        if estimator.solver == "lbfgs":
-            return LBFGSStep(network, objective, weight_decay=decay, noise=noise)
         rule = SCHEDULES[schedule or estimator.learning_rate]()
         rate = estimator._learning_rate_init() * (scale if estimator.learning_rate_init == "auto" else 1.0)
-        if estimator.solver == "recirculation":
-            return RecirculationStep(
-                network, objective, schedule=rule, rate=rate, weight_decay=decay, noise=noise
-            )
-        return GradientStep(
-            network,
-            objective,
-            optimizer=estimator.solver,
-            schedule=rule,
-            rate=rate,
-            weight_decay=decay,
-            gradient_clip=estimator.gradient_clip,
-            noise=noise,
-        )
+        settings = StepSettings(rule, rate, decay, estimator.gradient_clip, noise)
+        return self.solver.make_step(network, objective, settings)
 
     def _train(
         self,
@@ -256,7 +245,7 @@ class Fitting:
             return on_epoch is not None and on_epoch(epoch, history, network, objective)
 
         step = self.step(network, objective, index)
-        shuffle = self.estimator.solver != "lbfgs"
+        shuffle = not self.solver.all_rows
         history = train(
             network,
             objective,
@@ -360,7 +349,7 @@ class Fitting:
             if state:
                 step.load_state_dict(state["step"])
                 order.set_state(state["rows"])
-            shuffle = self.estimator.solver != "lbfgs"
+            shuffle = not self.solver.all_rows
             rows = self.rows
             batches = InMemory(rows.target, self.batch_size, shuffle, rows.inputs, rows.weight)
             history = train(network, objective, batches, step, n_epochs=1, rows=order)

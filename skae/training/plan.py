@@ -24,10 +24,8 @@ def batch_size(n_rows: int) -> int:
     return min(1024, max(64, n_rows // 16))
 
 
-def n_epochs(n_rows: int, size: int, solver: str, n_steps: int) -> int:
-    """Give the epochs of about so many steps, between 10 and 300; 300 for L-BFGS."""
-    if solver == "lbfgs":
-        return 300
+def n_epochs(n_rows: int, size: int, n_steps: int) -> int:
+    """Return the epochs of about so many steps, between 10 and 300."""
     steps_per_epoch = -(-n_rows // size)
     return min(300, max(10, round(n_steps / steps_per_epoch)))
 

@@ -7,8 +7,7 @@ import torch
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
-from skae.training.schedules import Schedule
-from skae.training.steps import Terms
+from skae.training.steps import StepSettings, Terms
 
 # How much of its old state a unit keeps when it is computed anew: the value of the paper.
 _KEPT = 0.75
@@ -26,31 +25,22 @@ class RecirculationStep:
         One layer of weights each way: the last layer of the encoder and of the decoder learns.
     objective : Objective
         Without penalties, its output centred and scaled.
-    schedule : Schedule
-        Factor of the rate by progress.
-    rate : float
-        Initial learning rate.
-    weight_decay : float
-        Share of the weights that a step at a rate of 1 takes away. Without any, the encoder of a linear
-        network learns nothing once the decoder is the best one for it: decay draws both towards
-        each other's transpose, where changes go down the gradient.
-    noise : torch.Generator
-        The stream that `Objective.prepare` draws from.
+    settings : StepSettings
+        Rate, decay and the like; gradients, of which there are none, are not clipped.
     """
 
     def __init__(
         self,
         network: Autoencoder,
         objective: Objective,
-        *,
-        schedule: Schedule,
-        rate: float,
-        weight_decay: float,
-        noise: torch.Generator,
+        settings: StepSettings,
     ) -> None:
         self.network, self.objective = network, objective
-        self.schedule, self.rate, self.noise = schedule, rate, noise
-        self.weight_decay = weight_decay
+        self.schedule, self.rate, self.noise = settings.schedule, settings.rate, settings.noise
+        # Share of the weights that a step at a rate of 1 takes away. Without any, the encoder of a linear
+        # network learns nothing once the decoder is the best one for it: decay draws both towards each
+        # other's transpose, where changes go down the gradient.
+        self.weight_decay = settings.weight_decay
         self.into, self.out_of = (cast(Any, part)[-1] for part in (network.encoder, network.decoder))
 
     @torch.no_grad()

@@ -6,8 +6,8 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
-from skae.training import OPTIMIZERS, GradientStep, LBFGSStep, Schedule
-from skae.training.steps import parameter_groups
+from skae.training import SOLVERS, Schedule
+from skae.training.steps import StepSettings, parameter_groups
 
 
 @pytest.fixture
@@ -20,25 +20,24 @@ def parts(generator):
     return network, objective, Batch(x, x)
 
 
-def gradient_step(network, objective, **changes):
-    options = {
-        "optimizer": "adam",
+def step_of(network, objective, solver="adam", **changes):
+    settings = {
         "schedule": Schedule(),
         "rate": 0.01,
         "weight_decay": 0.0,
         "gradient_clip": 1.0,
         "noise": torch.Generator(),
     }
-    return GradientStep(network, objective, **(options | changes))
+    return SOLVERS[solver].make_step(network, objective, StepSettings(**(settings | changes)))
 
 
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, "lbfgs"])
-def test_steps_lower_the_loss(parts, optimizer):
+BY_GRADIENT = [name for name, solver in SOLVERS.items() if solver.follows_gradient]
+
+
+@pytest.mark.parametrize("solver", BY_GRADIENT)
+def test_steps_lower_the_loss(parts, solver):
     network, objective, batch = parts
-    if optimizer == "lbfgs":
-        step = LBFGSStep(network, objective, weight_decay=0.0, noise=torch.Generator())
-    else:
-        step = gradient_step(network, objective, optimizer=optimizer)
+    step = step_of(network, objective, solver)
     losses = [step(batch, 0.0)["reconstruction"].item() for _ in range(60)]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -55,7 +54,7 @@ def test_only_the_nonlinear_weights_decay(parts):
 def test_decay_shrinks_weights(parts):
     network, objective, batch = parts
     before = network.encoder[0].weight.norm().item()
-    step = gradient_step(network, objective, weight_decay=50.0)
+    step = step_of(network, objective, weight_decay=50.0)
     for _ in range(10):
         step(batch, 0.0)
     assert network.encoder[0].weight.norm().item() < 0.1 * before
@@ -64,7 +63,7 @@ def test_decay_shrinks_weights(parts):
 def test_clipping_bounds_the_step(parts):
     network, objective, batch = parts
     before = [p.detach().clone() for p in network.parameters()]
-    gradient_step(network, objective, optimizer="rmsprop", gradient_clip=1e-12)(batch, 0.0)
+    step_of(network, objective, "rmsprop", gradient_clip=1e-12)(batch, 0.0)
     moved = max((a - b).abs().max().item() for a, b in zip(network.parameters(), before, strict=True))
     assert moved < 1e-5
 
@@ -73,32 +72,45 @@ def test_the_schedule_sets_the_rate(parts):
     network, objective, batch = parts
     schedule = Schedule()
     schedule.factor = lambda progress: progress
-    step = gradient_step(network, objective, schedule=schedule, rate=0.5)
+    step = step_of(network, objective, schedule=schedule, rate=0.5)
     step(batch, 0.25)
     assert step.optimizer.param_groups[0]["lr"] == 0.125
 
 
 def test_slowing_down_forgets_the_moments(parts):
     network, objective, batch = parts
-    step = gradient_step(network, objective)
+    step = step_of(network, objective)
     step(batch, 0.0)
     step.slow_down(0.2)
     assert step.rate == pytest.approx(0.002)
     assert not step.optimizer.state
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_step_resumes_bit_for_bit(parts, optimizer):
+@pytest.mark.parametrize("solver", [name for name in BY_GRADIENT if not SOLVERS[name].all_rows])
+def test_a_step_resumes_bit_for_bit(parts, solver):
     import copy
 
     network, objective, batch = parts
-    step = gradient_step(network, objective, optimizer=optimizer, noise=torch.Generator().manual_seed(3))
+    step = step_of(network, objective, solver, noise=torch.Generator().manual_seed(3))
     step(batch, 0.0)
     other_network = copy.deepcopy(network)
-    other = gradient_step(other_network, objective, optimizer=optimizer)
+    other = step_of(other_network, objective, solver)
     other.load_state_dict(copy.deepcopy(step.state_dict()))
     for _ in range(3):
         step(batch, 0.5), other(batch, 0.5)
     assert all(
         torch.equal(a, b) for a, b in zip(network.parameters(), other_network.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize(("reweighs", "memory"), [(False, 0.999), (True, 0.95)])
+def test_adam_forgets_where_parts_of_the_loss_are_weighed_anew(parts, reweighs, memory):
+    network, objective, _ = parts
+    objective.reweighs = reweighs
+    assert step_of(network, objective).optimizer.param_groups[0]["betas"] == (0.9, memory)
+
+
+def test_every_solver_says_what_it_is():
+    assert all(solver.rate > 0 and solver.weight_decay >= 0 for solver in SOLVERS.values())
+    # What takes all rows at once has no number of steps an epoch that epochs could follow from.
+    assert all((solver.n_epochs is not None) == solver.all_rows for solver in SOLVERS.values())
