@@ -1,4 +1,4 @@
-"""Autoencoders that behave like scikit-learn's PCA, and start there."""
+"""Autoencoders that behave like scikit-learn's PCA."""
 
 from importlib.metadata import version
 
