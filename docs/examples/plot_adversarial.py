@@ -1,9 +1,9 @@
 """
-=======================
-Codes of a chosen shape
-=======================
+================================
+Codes with a chosen distribution
+================================
 
-An adversarial autoencoder gives its codes the distribution that it is asked for.
+An adversarial autoencoder gives its codes a chosen distribution.
 """
 
 # %%
@@ -37,7 +37,7 @@ figure.colorbar(points, ax=axes, ticks=range(10), label="Digit")
 plt.show()
 
 # %%
-# Draws of the prior, decoded:
+# Draws from the prior, decoded:
 model = AdversarialAutoencoderTransformer(8, max_iter=100, random_state=0).fit(X_train)
 figure, axes = plt.subplots(3, 10, figsize=(8, 2.6), layout="constrained")
 for axis, image in zip(axes.flat, model.sample(30, random_state=0, noise=False), strict=True):

@@ -1,9 +1,9 @@
 """
-=========================
+=====================
 Neighbours by 32 bits
-=========================
+=====================
 
-Digits that differ in few bits, by the signs of principal components and by bits that were learnt.
+Digits that differ in few bits: signs of principal components and learnt bits.
 """
 
 # %%

@@ -3,14 +3,14 @@
 Which reducer is the best?
 ==========================
 
-It depends on what codes are for. `compare_reducers` measures any reducers side by side, on rows that they
-were not fitted on: how much of a row comes back, whether neighbours stay neighbours, what can be predicted
-from the codes, and what all of it costs.
+It depends on the purpose of the codes. `compare_reducers` measures reducers on rows that they were not fitted
+on: how much of a row is reconstructed, whether neighbours stay neighbours, what can be predicted from the
+codes, and the costs.
 """
 
 # %%
-# Eight numbers for each picture of a digit, by four reducers. KernelPCA is asked to learn the way back from
-# codes to rows; Isomap has none, and is measured in all other respects.
+# Eight components for each image of a digit, by four reducers. KernelPCA learns an inverse with
+# ``fit_inverse_transform=True``; Isomap has none, and is measured in all other respects.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, KernelPCA
@@ -30,32 +30,32 @@ reducers = {
 table = compare_reducers(reducers, X, y, cv=4, random_state=0)
 
 # %%
-# Means over four splits. Behind them stand the spreads, in columns such as ``variance_explained_std``.
+# Means over four splits. Their standard deviations are in columns such as ``variance_explained_std``.
 table[["variance_explained", "trustworthiness", "continuity", "downstream", "fit_seconds"]].round(3)
 
 # %%
-# The same as a picture: dots are means, whiskers a standard deviation over splits, and a diamond is the best
+# The same as a plot: dots are means, whiskers a standard deviation over splits, and a diamond is the best
 # of its panel. Where whiskers overlap much, it may be the best by chance.
 figure, ax = plt.subplots(figsize=(11, 4.6), layout="constrained")
 ComparisonDisplay.from_comparison(table, ax=ax)
 plt.show()
 
 # %%
-# No reducer is the best in all panels. The autoencoder keeps most of a picture. PCA keeps neighbours as well,
-# in a thousandth of the time. Isomap follows the sheets on which digits lie, which a linear classifier likes
-# best.
+# No reducer is the best in all panels. The autoencoder keeps most of an image. PCA keeps neighbours as well,
+# in a thousandth of the time. Isomap follows the manifolds on which digits lie, which suits a linear
+# classifier best.
 #
-# Reducers that want columns in the same units get them from ``preprocessing=``, which is fitted on the
-# training rows of each split, and in whose units all are measured. A `Pipeline` with a scaler inside is
-# measured in the units of X, as the whole that it is.
+# For reducers that need columns in the same units there is ``preprocessing=``, which is fitted on the
+# training rows of each split; all reducers are measured in its units. A `Pipeline` with a scaler inside is
+# measured in the units of X, as a whole.
 X, y = load_wine(return_X_y=True)
 sizes = [PCA(1), PCA(2), PCA(4), PCA(8)]
 by_size = compare_reducers(sizes, X, y, preprocessing=StandardScaler(), random_state=0)
 by_size[["n_components", "variance_explained", "downstream", "downstream_std"]].round(3)
 
 # %%
-# Eight numbers bring back much more of a wine than four, but predict its kind no better: the spread over
-# splits is wider than the difference.
+# Eight components reconstruct much more of a wine than four, but do not predict its class better: the
+# standard deviation over splits is larger than the difference.
 figure, ax = plt.subplots(figsize=(8, 2.2), layout="constrained")
 ComparisonDisplay.from_comparison(by_size, ["variance_explained", "trustworthiness", "downstream"], ax=ax)
 plt.show()

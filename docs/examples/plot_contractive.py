@@ -1,9 +1,9 @@
 """
-=================================
-Codes that move little with noise
-=================================
+===================================
+Codes that change little with noise
+===================================
 
-The weight of the contractive penalty against what the codes explain, and how far noise moves them.
+The weight of the contractive penalty, the variance that codes explain, and how much noise changes them.
 """
 
 # %%
@@ -19,14 +19,14 @@ noise = 0.1 * np.random.default_rng(0).standard_normal(X_test.shape)
 
 # %%
 # On new rows, a moderate weight explains more, too: codes that do not follow noise do not learn it.
-# Movement is relative to the spread of the codes, so that small codes gain nothing by being small.
+# Changes are relative to the variance of the codes, so that small codes have no advantage.
 results = []
 for alpha in (0.0, 0.03, 0.1, 0.3, 1.0):
     model = ContractiveAutoencoderTransformer(8, alpha=alpha, random_state=0).fit(X_train)
     Z = model.transform(X_test)
     moved = ((model.transform(X_test + noise) - Z) ** 2).sum() / ((Z - Z.mean(axis=0)) ** 2).sum()
     results.append((alpha, model.score(X_test), moved, model.contraction(X_test).mean()))
-    print("alpha {:4}: explained {:.3f}, moved {:.4f}, norm of the Jacobian {:.3f}".format(*results[-1]))
+    print("alpha {:4}: explained {:.3f}, changed {:.4f}, norm of the Jacobian {:.3f}".format(*results[-1]))
 
 # %%
 figure, axis = plt.subplots(figsize=(5, 3.6), layout="constrained")
@@ -36,7 +36,7 @@ for alpha, x, y in zip(alphas, explained, moved, strict=True):
     axis.annotate(f"alpha {alpha:g}", (x, y), textcoords="offset points", xytext=(0, 7), ha="center")
 axis.set(
     xlabel="Variance explained, test rows",
-    ylabel="Movement of codes by noise,\nshare of their variance",
+    ylabel="Change of codes by noise,\nshare of their variance",
 )
 axis.margins(x=0.2, y=0.15)
 plt.show()

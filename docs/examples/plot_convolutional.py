@@ -18,10 +18,10 @@ from skae.networks import Convolutional
 X_train, X_test = train_test_split(load_digits().data, random_state=0)
 network = Convolutional((8, 8), channels=(8, 32), kernel_size=3)
 model = AutoencoderTransformer(8, network=network, random_state=0).fit(X_train)
-print(f"variance explained {model.score(X_test):.3f}, on held-out rows PCA's {model.pca_score_:.3f}")
+print(f"variance explained {model.score(X_test):.3f}, on held-out rows by PCA {model.pca_score_:.3f}")
 
 # %%
-# Images are taken as they are, too: (n, channels, height, width).
+# Arrays of images, (n, channels, height, width), are accepted as well.
 print(model.reconstruct(X_test.reshape(-1, 8, 8)).shape)
 
 # %%

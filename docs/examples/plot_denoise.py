@@ -3,7 +3,7 @@
 Denoise digits
 ==============
 
-An autoencoder that was trained to take noise away, beside PCA, which does so by dropping components.
+An autoencoder trained to remove noise, compared with PCA, which does so by dropping components.
 """
 
 # %%

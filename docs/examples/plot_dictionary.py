@@ -3,7 +3,7 @@
 A dictionary of digits
 ======================
 
-Each picture as a sum of eight atoms out of a hundred, and which pictures use an atom most.
+Each image as a sum of eight atoms out of a hundred, and the images that use an atom most.
 """
 
 # %%
@@ -31,7 +31,7 @@ for axis, component in zip(axes.flat, order, strict=False):
 plt.show()
 
 # %%
-# Four atoms, each with the digits that excite it most:
+# Four atoms, each with the digits whose codes of it are largest:
 figure, axes = plt.subplots(4, 9, figsize=(8, 3.8), layout="constrained")
 for line, component in zip(axes, order[10:14], strict=True):
     atom = model.components_[component]
@@ -44,8 +44,8 @@ for line, component in zip(axes, order[10:14], strict=True):
 plt.show()
 
 # %%
-# "l1" has a price: to make codes few it makes them small, and so pictures pale. `debias=True` refits the
-# sizes of the codes that are active; "jumprelu" and "gated" do not shrink them in the first place.
+# "l1" has a price: it makes codes sparse by making them small, and so images pale. `debias=True` refits the
+# sizes of the active codes; "jumprelu" and "gated" do not shrink them in the first place.
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.8), layout="constrained", sharex=True, sharey=True)
 for axis, (penalty, alpha, debias) in zip(
     axes,
@@ -61,5 +61,5 @@ for axis, (penalty, alpha, debias) in zip(
     axis.axline((0, 0), slope=slope, color="tab:red")
     name = f"{penalty}, debiased" if debias else penalty
     axis.set(title=f"{name}: slope {slope:.2f}", xlabel="Pixel about its mean")
-axes[0].set_ylabel("Given back")
+axes[0].set_ylabel("Reconstruction")
 plt.show()

@@ -1,10 +1,10 @@
 """
-==========================================
-Digits in eight numbers, straight and bent
-==========================================
+=============================================
+Digits in eight numbers, linear and nonlinear
+=============================================
 
-How much of a picture of 64 pixels is left after it went through eight numbers? PCA keeps what lies along
-eight straight directions. An autoencoder starts there and bends them.
+How much of an image of 64 pixels can be reconstructed from eight numbers? PCA keeps what lies along
+eight straight directions. An autoencoder starts there and learns curved ones.
 """
 
 # %%
@@ -22,12 +22,12 @@ pca = PCA(8).fit(X_train)
 autoencoder = AutoencoderTransformer(8, random_state=0).fit(X_train)
 
 # %%
-# The share of the variance of the other quarter that comes back:
+# The share of the variance of the other quarter that is reconstructed:
 print(f"PCA          {variance_explained(pca, X_test):.3f}")
 print(f"autoencoder  {variance_explained(autoencoder, X_test):.3f}")
 
 # %%
-# What comes back, as pictures:
+# The reconstructions, as images:
 rows = {
     "digit": X_test,
     "PCA": pca.inverse_transform(pca.transform(X_test)),

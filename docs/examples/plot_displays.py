@@ -1,11 +1,11 @@
 """
-===========================
-Looking into an autoencoder
-===========================
+=========================
+Inspecting an autoencoder
+=========================
 
-Eight pictures of fits on the digits: how training went, what is left of a picture, where rows lie in the
-code, and what each component is about. Displays follow scikit-learn's convention: ``from_estimator`` draws,
-and the object that comes back keeps the axes.
+Eight plots of fits on the digits: how training went, how images are reconstructed, where rows lie in the
+code, and what each component means. Displays follow scikit-learn's convention: ``from_estimator`` draws,
+and returns an object that keeps the axes.
 """
 
 # %%
@@ -31,41 +31,41 @@ X, y = digits.data, digits.target
 model = AutoencoderTransformer(8, random_state=0).fit(X)
 
 # %%
-# Did training go well, and was it worth while? Epoch 0 is PCA.
+# Did training go well, and was it worthwhile? Epoch 0 is PCA.
 figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 TrainingCurveDisplay.from_estimator(model, ax=ax)
 plt.show()
 
 # %%
-# What is left of a digit after eight numbers?
+# How are digits reconstructed from eight numbers?
 figure, ax = plt.subplots(figsize=(10, 3.6), layout="constrained")
 ReconstructionDisplay.from_estimator(model, X, image_shape=(8, 8), ax=ax)
 plt.show()
 
 # %%
-# Where do digits lie? Two components of the eight, with a class each; all of them together part the
+# Where do digits lie? Two components of the eight, coloured by class; all of them together separate the
 # classes better than any two.
 figure, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
 LatentSpaceDisplay.from_estimator(model, X, y, components=(0, 1), ax=ax)
 plt.show()
 
 # %%
-# What does a component stand for? Each line moves one of them, the others stay at their medians.
+# What does a component mean? Each line varies one of them, the others stay at their medians.
 figure, axes = plt.subplots(4, 1, figsize=(7, 6), layout="constrained")
 for component, ax in enumerate(axes):
     LatentTraversalDisplay.from_estimator(model, X, component=component, image_shape=(8, 8), ax=ax)
 plt.show()
 
 # %%
-# The other way round: which pixels move which component? The numbers without a picture are
-# those of `latent_feature_importances`.
+# The other way round: which pixels change which component? `latent_feature_importances` returns these
+# numbers without a plot.
 figure, ax = plt.subplots(figsize=(11, 3.6), layout="constrained")
 LatentFeatureDisplay.from_estimator(model, X, method="gradient", random_state=0, ax=ax)
 plt.show()
 
 # %%
-# Which pixels come back badly, and what is odd about one row? Pixels at the edge hardly vary, and so weigh
-# little in the squared error; as shares of their own variance they are lost.
+# Which pixels are reconstructed badly, and what is unusual about one row? Pixels at the edge hardly vary, and
+# so count little in the squared error; as shares of their own variance their errors are large.
 odd = X.copy()
 odd.iloc[0, 28] = 16.0
 figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
@@ -73,15 +73,15 @@ FeatureErrorDisplay.from_estimator(model, odd, row=0, max_features=20, ax=ax)
 plt.show()
 
 # %%
-# Of which pieces are digits made? A sparse autoencoder learns them; numbers are those of the components.
+# Which atoms are digits made of? A sparse autoencoder learns them; the numbers are those of the components.
 sparse = SparseAutoencoderTransformer(100, n_active=8, random_state=0).fit(X)
 figure, ax = plt.subplots(figsize=(9.5, 4.3), layout="constrained")
 DictionaryDisplay.from_estimator(sparse, image_shape=(8, 8), ax=ax)
 plt.show()
 
 # %%
-# How many components are enough? To tell, they need an order, which ``ordered=True`` gives them. PCA, which
-# has one anyway, can be drawn by itself, too.
+# How many components are enough? This needs ordered components, as with ``ordered=True``. Those of PCA are
+# ordered anyway, and can be drawn by themselves, too.
 ordered = AutoencoderTransformer(16, ordered=True, max_iter=60, random_state=0).fit(X)
 figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 ExplainedVarianceDisplay.from_estimator(ordered, share=0.8, ax=ax)

@@ -1,15 +1,15 @@
 """
-=============================
-Fill gaps, and say how surely
-=============================
+=======================================
+Impute missing values, with uncertainty
+=======================================
 
-Cells of weatherAUS are hidden and filled again: by the mean, by chained regressions, and by an
-autoencoder that was trained to give back what is hidden from it. Several draws tell how sure a
-filled value is.
+Cells of weatherAUS are hidden and imputed: by the mean, by chained regressions, and by an
+autoencoder that was trained to predict hidden cells. Several draws show how uncertain an
+imputed value is.
 """
 
 # %%
-# 21,000 days with their own gaps, and 5,000 others in which a tenth of the cells are hidden.
+# 21,000 days with their own missing values, and 5,000 others in which a tenth of the cells are hidden.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -54,12 +54,12 @@ axis.legend()
 plt.show()
 
 # %%
-# How sure is a filled value? Thirty draws for each, of which the middle nine tenths should hold the
-# truth nine times in ten.
+# How uncertain is an imputed value? There are thirty draws for each; the middle nine tenths of them should
+# contain the true value nine times in ten.
 tables = imputer.sample_imputations(gaps, 30, random_state=0)
 draws = np.stack([table[numbers].to_numpy() for table in tables])
 low, high = np.quantile(draws, [0.05, 0.95], axis=0)
-print(f"intervals hold {((low <= truth) & (truth <= high))[hidden].mean():.0%} of what was hidden")
+print(f"intervals cover {((low <= truth) & (truth <= high))[hidden].mean():.0%} of the hidden values")
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for axis, name, unit in zip(axes, ("Pressure3pm", "Sunshine"), ("hPa", "hours"), strict=True):
@@ -67,12 +67,12 @@ for axis, name, unit in zip(axes, ("Pressure3pm", "Sunshine"), ("hPa", "hours"),
     rows = np.flatnonzero(hidden[:, column])[:40]
     rows = rows[truth[rows, column].argsort()]
     place = np.arange(len(rows))
-    spread = {"color": "#0072b2", "lw": 3, "alpha": 0.35, "label": "nine in ten draws"}
+    spread = {"color": "#0072b2", "lw": 3, "alpha": 0.35, "label": "90 % of the draws"}
     axis.vlines(place, low[rows, column], high[rows, column], **spread)
     values = filled["AutoencoderImputer"][rows, column]
-    axis.plot(place, values, "o", ms=3, color="#0072b2", label="filled")
-    axis.plot(place, truth[rows, column], "x", ms=4, color="k", label="hidden truth")
-    axis.set(title=name, xlabel="days, by the truth", ylabel=unit)
+    axis.plot(place, values, "o", ms=3, color="#0072b2", label="imputed")
+    axis.plot(place, truth[rows, column], "x", ms=4, color="k", label="true value")
+    axis.set(title=name, xlabel="days, by true value", ylabel=unit)
     axis.set_xticks([])
 axes[0].legend()
 plt.show()

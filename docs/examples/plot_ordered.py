@@ -1,7 +1,7 @@
 """
-==============================
-One fit, every number of codes
-==============================
+======================================
+One fit for every number of components
+======================================
 
 An ordered autoencoder on the digits: how much each further component explains, and how few are enough.
 """
@@ -19,7 +19,7 @@ X_train, X_test, _, y_test = train_test_split(X, y, random_state=0)
 model = AutoencoderTransformer(16, ordered=True, random_state=0).fit(X_train)
 
 # %%
-# The curve is of held-out rows, and PCA's is of the same. Beside it, what fits of single sizes reach.
+# Both curves are of held-out rows. The squares are fits of single sizes.
 figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 ExplainedVarianceDisplay.from_estimator(model, share=0.8, ax=ax)
 sizes = (2, 5, 8)
@@ -29,7 +29,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# Two components, without another fit. They know nothing of the classes.
+# Two components, without another fit. They do not know the classes.
 plane = model.truncated(2)
 print(f"two components explain {plane.score(X_test):.2f} of new rows, all 16 {model.score(X_test):.2f}")
 figure, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")

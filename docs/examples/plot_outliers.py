@@ -1,16 +1,16 @@
 """
 ===================================
-Find odd days, and say why they are
+Find unusual days, and explain them
 ===================================
 
-A detector learns which measurements of a day go together, and finds days on which they do not: sensors
-that are off, columns that were mixed up, weather that is rare. For each it says which column is off, by
+A detector learns how the measurements of a day depend on each other, and finds days on which they do not fit
+together: faulty sensors, mixed-up columns, rare weather. For each day it says which column is off, and by
 how much, in its own units.
 """
 
 # %%
 # On every tenth day a sensor is off: one measurement is wrong by a standard deviation and a half, towards
-# the middle, so that by itself it is usual.
+# the mean, so that by itself it is usual.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.ensemble import IsolationForest
@@ -33,7 +33,7 @@ for row, column in zip(wrong, columns, strict=True):
 is_odd = np.isin(np.arange(len(test)), wrong)
 
 # %%
-# The training days are taken as they are: whatever is odd among them is left out by a second round.
+# The training days are taken as they are: unusual ones among them are left out in a second round.
 inside = AutoencoderTransformer(8, scaling="standard", max_iter=60)
 detector = AutoencoderOutlierDetector(inside, n_estimators=2, max_samples="all", random_state=0).fit(train)
 forest = IsolationForest(random_state=0).fit(train)
@@ -48,7 +48,7 @@ axis.set_title("days with one sensor off")
 plt.show()
 
 # %%
-# Why is a day odd? The value less what the others lead to expect, in deviations of that error.
+# Why is a day unusual? The value minus what the others predict, in standard deviations of that error.
 p = detector.p_values(test)
 why = detector.feature_contributions(test, units="deviations")
 odd = np.flatnonzero(is_odd)
@@ -61,7 +61,7 @@ axis.plot([off_by_row[row] for row in found], range(len(found)), "ks", ms=14, mf
 axis.set_xticks(range(why.shape[1]), why.columns, rotation=60, ha="right", fontsize=8)
 axis.set_yticks(range(len(found)), [f"p = {p[row]:.4f}" for row in found])
 axis.legend(loc="lower left", bbox_to_anchor=(0, 1))
-figure.colorbar(image, label="deviations")
+figure.colorbar(image, label="standard deviations")
 plt.show()
 
 # %%
@@ -71,10 +71,10 @@ for row in found[:4]:
     name = why.columns[off_by_row[row]]
     error = units.iloc[row][name]
     side = "above" if error > 0 else "below"
-    print(f"{name} is {test.iloc[row][name]:.1f}, {abs(error):.1f} {side} what the others lead to expect")
+    print(f"{name} is {test.iloc[row][name]:.1f}, {abs(error):.1f} {side} what the others predict")
 
 # %%
-# p-values hold whatever the model: of usual days, at most a share p has values of at most p.
+# p-values are valid for any model: of usual days, at most a share p has p-values of at most p.
 levels = np.linspace(0, 1, 101)
 figure, axis = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
 for chosen, colour, name in ((~is_odd, "0.4", "usual days"), (is_odd, "#0072b2", "sensor off")):

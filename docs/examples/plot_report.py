@@ -1,10 +1,10 @@
 """
-==========================
-A page to pass on and open
-==========================
+=================
+A report to share
+=================
 
-Numbers and pictures of a fitted autoencoder, its rows among them, on one page of HTML: to be opened in any
-browser, without Python and without a network, by whoever has to decide whether the codes are any good.
+Numbers and plots of a fitted autoencoder, and of rows, on one page of HTML. It opens in any
+browser, without Python and without network access.
 """
 
 # %%
@@ -26,7 +26,7 @@ train, test, _, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
 pipe = make_pipeline(StandardScaler(), AutoencoderTransformer(3, max_iter=10, random_state=0)).fit(train)
 
 # %%
-# The page is about days that were not trained on. Points are coloured by the rain of the next day, which the
+# The page shows days that were not trained on. Points are coloured by the rain of the next day, which the
 # model does not know. Here the page goes to a temporary folder; ``report(pipe, test, y_test)`` would write
 # ``report.html``.
 folder = tempfile.TemporaryDirectory()
@@ -37,7 +37,7 @@ print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {len(test):,} rows")
 
 
 # %%
-# What it holds, by its headings, and its first sentence:
+# Its headings, and its first sentence:
 class Outline(HTMLParser):
     """Prints headings, and the sentence of the result."""
 
@@ -60,6 +60,6 @@ class Outline(HTMLParser):
 Outline().feed(path.read_text(encoding="utf-8").partition("<script")[0])
 
 # %%
-# In the drawing of the codes, point at a day to read its measurements, colour days by any of them, and draw a
-# loop around some: a table tells which measurements set these days apart from the others.
+# In the plot of the codes, hover over a day to read its measurements, colour days by any of them, and draw a
+# lasso around some: a table shows in which measurements these days differ from the others.
 folder.cleanup()

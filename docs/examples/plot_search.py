@@ -1,9 +1,9 @@
 """
-==============================
-Choose latent size and penalty
-==============================
+===============================================
+Choose the number of components and the penalty
+===============================================
 
-The size of the code and what keeps it sparse, chosen by how well a classifier does with it.
+The size of the code and its sparsity penalty, chosen by the accuracy of a classifier on the codes.
 """
 
 # %%

@@ -3,7 +3,7 @@
 Sequences of different lengths
 ==============================
 
-Waves that end when they end, in four numbers each.
+Waves of different lengths, in four numbers each.
 """
 
 # %%
@@ -26,10 +26,10 @@ X[np.arange(n_steps) >= length[:, None]] = np.nan
 model = AutoencoderTransformer(
     4, network=Recurrent(n_steps, hidden_size=48), learning_rate_init=0.005, max_iter=60, random_state=0
 ).fit(X[:1800])
-print(f"variance explained {model.score(X[1800:]):.3f}, on held-out rows PCA's {model.pca_score_:.3f}")
+print(f"variance explained {model.score(X[1800:]):.3f}, on held-out rows by PCA {model.pca_score_:.3f}")
 
 # %%
-# The decoder writes all steps; those after the end continue the wave.
+# The decoder computes all steps; those after the end continue the wave.
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharey=True, layout="constrained")
 back = model.reconstruct(X[1800:])
 for axis, number in zip(axes, (0, 3, 8, 14), strict=True):

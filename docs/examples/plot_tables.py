@@ -1,14 +1,14 @@
 """
-=====================================
-A table as it is: gaps, text, numbers
-=====================================
+=============================================
+A table with missing values, text and numbers
+=============================================
 
-Only 40 % of the rows of weatherAUS are complete, and five of its columns are no numbers. The
-tutorials drop all of that. Here the table goes in as it is read from the file.
+Only 39 % of the rows of weatherAUS are complete, and five of its columns are not numbers. Tutorials
+drop all of that. Here the table is used as it is read from the file.
 """
 
 # %%
-# 145,460 days, and what is missing of them: much of it by station, since some lack an instrument.
+# 145,460 days, and what is missing: much of it by station, since some lack an instrument.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -26,25 +26,25 @@ gaps = gaps.loc[gaps.mean(axis=1).sort_values().index]
 image = axis.imshow(gaps.T, aspect="auto", cmap="cividis")
 axis.set_yticks(range(gaps.shape[1]), gaps.columns, fontsize=8)
 axis.set_xticks([])
-axis.set_xlabel("49 stations, by how much they miss")
+axis.set_xlabel("49 stations, by share of missing cells")
 figure.colorbar(image, label="share of missing cells")
 plt.show()
 
 # %%
 # No imputer, no encoder, no scaler: numbers are standardised inside, categories become columns
-# inside, and cells that are missing count nowhere.
+# inside, and missing cells count nowhere.
 model = AutoencoderTransformer(8, max_iter=60, random_state=0).fit(train)
 Z = model.transform(test)
-print(f"codes {Z.shape}, without a gap: {np.isfinite(Z).all()}")
+print(f"codes {Z.shape}, without missing values: {np.isfinite(Z).all()}")
 
 # %%
-# Codes give back a table like the one that went in, with its types and categories.
+# `inverse_transform` returns a table like the original, with its types and categories.
 back = model.reconstruct(test)
 back.iloc[:4, :8].round(1)
 
 # %%
-# What comes back of each column, as a share of its variance; for categories, the share that is right,
-# beside that of the most frequent category.
+# How well each column is reconstructed, as a share of its variance; for categories, the share that is right,
+# compared with always taking the most frequent category.
 kept = {}
 for name in test:
     there = test[name].notna()

@@ -3,9 +3,9 @@
 Australian weather in three numbers
 ===================================
 
-17 measurements of a day's weather, 58,090 days, and a code of three numbers that can be drawn: an old
-favourite of tutorials, whose usual network gives back less than the mean of each column does. Here is what
-three numbers can keep, and whether they know about the rain of the next day.
+17 measurements of a day's weather, 58,090 days, and a code of three numbers that can be drawn: a
+favourite of tutorials, whose usual network explains less than the mean of each column does. Here is what
+three numbers can keep, and whether they predict the rain of the next day.
 """
 
 # %%
@@ -27,7 +27,7 @@ X, y = fetch_weather_aus(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
 
 # %%
-# Two pipelines that differ in one word:
+# Two pipelines that differ in the reducer only:
 pipes = {
     "PCA": make_pipeline(StandardScaler(), PCA(3)),
     "autoencoder": make_pipeline(StandardScaler(), AutoencoderTransformer(3, random_state=0)),
@@ -40,11 +40,11 @@ for name, pipe in pipes.items():
     print(f"{name:12} variance explained {explained:.3f}   ROC AUC of rain tomorrow {rain:.3f}")
 
 # %%
-# Three bent numbers keep far more of a day than three straight ones. A *linear* model does better on the
-# straight ones all the same: components of PCA are linear in the measurements, and rain tomorrow nearly is,
-# too. The codes are for giving rows back.
+# Three nonlinear codes keep far more of a day than three linear ones. A *linear* model is better on the
+# linear ones all the same: components of PCA are linear in the measurements, and rain tomorrow nearly is,
+# too. The nonlinear codes are better for reconstruction.
 #
-# The codes of days that were not trained on, without the farthest hundredth:
+# The codes of days that were not trained on, without the most distant hundredth:
 figure = plt.figure(figsize=(10, 4.6), layout="constrained")
 for place, (name, pipe) in enumerate(pipes.items(), start=1):
     axis = figure.add_subplot(1, 2, place, projection="3d")
@@ -59,7 +59,7 @@ axis.legend(title="rain tomorrow", markerscale=4)
 plt.show()
 
 # %%
-# Which measurements come back, and which do not: the error of each column, in parts of its variance.
+# Which measurements are reconstructed, and which are not: errors of columns, as shares of their variance.
 autoencoder = pipes["autoencoder"]
 scaled = autoencoder[:-1].transform(X_test)
 errors = autoencoder[-1].reconstruction_error(scaled, per_feature=True).mean(axis=0)
