@@ -139,3 +139,26 @@ def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
     # One for each row of the last batch, where all four columns miss one.
     torch.testing.assert_close(after[:, 1:3], torch.full((4, 2), 0.5))
     torch.testing.assert_close(after[:, 3:], start[:, 3:])
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["weights", "gaps"])
+def test_the_dead_start_again_at_what_is_left_of_cells_that_count(parts, gaps):
+    network, _ = parts
+    revival = Resample(6)
+    revival.measure(torch.zeros(2, 4))
+    code = torch.zeros(2, 6)
+    code[:, 0] = 1.0
+    start = network.decoder.weight.detach().clone()
+    # All four cells are missed by one, but in the first row the first cell is not there, and the second row
+    # has none that is.
+    there = torch.tensor([[0.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    if gaps:
+        batch = Batch(X, X.where(there > 0, torch.nan))
+    else:
+        batch = Batch(X, X, there)
+    revival.watch(Pass(network, batch, code, code, torch.zeros(2, 4)))
+    revival.renew(network, 0.5)
+    after = network.decoder.weight.detach()
+    torch.testing.assert_close(after[:, 1], torch.tensor([0.0, 1.0, 1.0, 1.0]) / 3**0.5)
+    # Nothing starts at a row of which nothing counts.
+    torch.testing.assert_close(after[:, [0, 2, 3, 4, 5]], start[:, [0, 2, 3, 4, 5]])

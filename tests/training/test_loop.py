@@ -8,6 +8,7 @@ from torch import nn
 
 from skae.objectives import Batch
 from skae.training import DivergenceError, Schedule, Validation, train
+from skae.training.schedules import ReduceOnPlateau
 
 
 class Number(nn.Module):
@@ -136,3 +137,37 @@ def test_an_interruption_keeps_the_best_weights():
 def test_a_true_answer_stops():
     network = Number(0)
     assert run(network, Toward(network), on_epoch=lambda epoch, history: epoch == 3).n_epochs == 3
+
+
+class Listening(Schedule):
+    def __init__(self):
+        self.observed = []
+
+    def observe(self, loss):
+        self.observed.append(loss)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_schedule_is_told_the_loss_that_judges_each_epoch(held_out):
+    network = Number(0)
+    step = Toward(network)
+    step.schedule = Listening()
+    run(network, step, n_epochs=3, validate=validation_of(network, 10) if held_out else None)
+    assert step.schedule.observed == ([9, 8, 7] if held_out else [1, 2, 3])
+
+
+def test_an_epoch_that_is_undone_is_not_told_to_the_schedule():
+    network = Number(0)
+    step = Toward(network, losses=[1.0, math.nan, 2.0])
+    step.schedule = Listening()
+    run(network, step, n_epochs=2)
+    assert step.schedule.observed == [1.0, 2.0]
+
+
+def test_a_rate_is_reduced_on_a_plateau():
+    network = Number(0)
+    step = Toward(network)
+    step.schedule = ReduceOnPlateau()
+    run(network, step, n_epochs=6, validate=lambda: Validation(1.0, 0.0))
+    # The first loss is the best so far; the five that follow are no better.
+    assert step.schedule.factor(0.5) == pytest.approx(0.2)

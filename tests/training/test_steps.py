@@ -60,6 +60,28 @@ def test_decay_shrinks_weights(parts):
     assert network.encoder[0].weight.norm().item() < 0.1 * before
 
 
+def test_decay_of_lbfgs_is_half_its_multiple_of_the_squared_weights(parts):
+    """Where it ends, the gradient of the loss and that of the decay cancel out."""
+    network, objective, batch = parts
+    step = LBFGSStep(network, objective, weight_decay=0.05, noise=torch.Generator())
+    for _ in range(200):
+        step(batch, 0.0)
+    network.zero_grad()
+    objective(network, batch)["reconstruction"].backward()
+    weights = [layer.weight for part in (network.encoder, network.decoder) for layer in part.linear_layers()]
+    for weight in weights:
+        torch.testing.assert_close(weight.grad, -0.05 * weight.detach(), atol=2e-4, rtol=0)
+    torch.testing.assert_close(network.linear_decoder.weight.grad, torch.zeros(4, 2), atol=2e-4, rtol=0)
+
+
+def test_decay_of_lbfgs_is_no_part_of_the_terms(parts):
+    network, objective, batch = parts
+    before = objective(network, batch)["reconstruction"].detach()
+    terms = LBFGSStep(network, objective, weight_decay=10.0, noise=torch.Generator())(batch, 0.0)
+    assert terms.keys() == {"reconstruction"}
+    assert terms["reconstruction"] == before
+
+
 def test_clipping_bounds_the_step(parts):
     network, objective, batch = parts
     before = [p.detach().clone() for p in network.parameters()]
