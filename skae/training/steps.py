@@ -15,6 +15,9 @@ from skae.training.schedules import Schedule
 
 Terms = dict[str, torch.Tensor]
 
+# Lengths that the line search of L-BFGS tries at most.
+_LINE_SEARCH = 25
+
 
 class Step(Protocol):
     """What the loop calls for every batch."""
@@ -190,8 +193,15 @@ class LBFGSStep(GradientStep):
         self.optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
+        # One evaluation for the gradient and as many as a line search may need. Left to itself, torch allows
+        # one in all: a first length that fails would end the search, and every search after it.
         return torch.optim.LBFGS(
-            self.parameters, lr=self.rate, max_iter=1, history_size=20, line_search_fn="strong_wolfe"
+            self.parameters,
+            lr=self.rate,
+            max_iter=1,
+            max_eval=1 + _LINE_SEARCH,
+            history_size=20,
+            line_search_fn="strong_wolfe",
         )
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
