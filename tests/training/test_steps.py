@@ -63,7 +63,7 @@ def test_decay_shrinks_weights(parts):
 def test_decay_of_lbfgs_is_half_its_multiple_of_the_squared_weights(parts):
     """Where it ends, the gradient of the loss and that of the decay cancel out."""
     network, objective, batch = parts
-    step = LBFGSStep(network, objective, weight_decay=0.05, noise=torch.Generator())
+    step = step_of(network, objective, "lbfgs", weight_decay=0.05)
     for _ in range(200):
         step(batch, 0.0)
     network.zero_grad()
@@ -77,7 +77,7 @@ def test_decay_of_lbfgs_is_half_its_multiple_of_the_squared_weights(parts):
 def test_decay_of_lbfgs_is_no_part_of_the_terms(parts):
     network, objective, batch = parts
     before = objective(network, batch)["reconstruction"].detach()
-    terms = LBFGSStep(network, objective, weight_decay=10.0, noise=torch.Generator())(batch, 0.0)
+    terms = step_of(network, objective, "lbfgs", weight_decay=10.0)(batch, 0.0)
     assert terms.keys() == {"reconstruction"}
     assert terms["reconstruction"] == before
 
