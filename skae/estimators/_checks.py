@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._param_validation import (
     MissingValues,
@@ -16,12 +17,19 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
-from sklearn.utils.validation import _check_method_params, _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import (
+    _check_method_params,
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from skae._containers import readable
 from skae._counts import check_count, check_draws, check_moderate, check_weights_fit, is_integer, moderate
 from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
+from skae.tables.reading import check_has_columns
 from skae.training import SOLVERS
 
 __all__ = [
@@ -30,7 +38,9 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
+    "Validation",
     "check_code_activation",
+    "check_codes",
     "check_count",
     "check_draws",
     "check_fit_params",
@@ -86,6 +96,55 @@ def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
     if not weights.any():
         raise ValueError("sample_weight is zero for every row, so that there is nothing to learn from.")
     return moderate(weights)
+
+
+class Validation:
+    """How scikit-learn validates the rows of an estimator; see `skae.tables.Validation`.
+
+    Parameters
+    ----------
+    estimator : object
+        Takes over the names and number of columns if `reset`.
+    reset : bool
+        True in `fit`.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the rows.
+    """
+
+    def __init__(self, estimator: Any, reset: bool, sample_weight: Any = None) -> None:
+        self.owner = type(estimator).__name__
+        self._estimator = estimator
+        self._reset = reset
+        self._sample_weight = sample_weight
+
+    def __call__(self, X: Any, **checks: Any) -> Any:
+        """Return rows as `validate_data` does."""
+        return validate_data(self._estimator, X, reset=self._reset, **checks)
+
+    def names(self) -> list[str] | None:
+        """Return the names of the columns, where they have names that are all text."""
+        names = getattr(self._estimator, "feature_names_in_", None)
+        return None if names is None else names.tolist()
+
+    def weights(self, n_rows: int) -> np.ndarray | None:
+        """Return the checked weights of so many rows as float64, None where all weigh alike."""
+        return check_weights(self._sample_weight, np.empty((n_rows, 1)), np.float64)
+
+
+def check_codes(Z: Any, n_components: int, estimator: Any, fewest: int) -> np.ndarray:
+    """Validate codes of `fewest` to `n_components` columns for `inverse_transform`; densify sparse ones."""
+    Z = readable(Z)
+    if issparse(Z):
+        Z = Z.toarray()
+    check_has_columns(Z)
+    floats: Any = [np.float64, np.float32]
+    Z = check_array(Z, dtype=floats)
+    if not fewest <= Z.shape[1] <= n_components:
+        raise ValueError(
+            f"Codes have {Z.shape[1]} columns, but this {type(estimator).__name__} was fitted with "
+            f"n_components={estimator.n_components_}, and gives {n_components}. Pass what its transform gave."
+        )
+    return Z
 
 
 def check_fit_params(estimator: Any, params: dict[str, Any]) -> None:

@@ -11,10 +11,10 @@ from torch import nn
 from skae._counts import check_sizes
 from skae._parameters import Declared, Specification
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
-from skae.estimators._tables import SCALINGS
 from skae.networks import Custom, Dense
 from skae.networks.activations import ACTIVATIONS
 from skae.objectives import LINKS, LOSSES
+from skae.tables.mixed import SCALINGS
 from skae.training import SCHEDULES, SOLVERS
 
 

@@ -1,7 +1,7 @@
 """What happens inside `fit` and `partial_fit`: checks, training, and what users read afterwards."""
 
 import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -10,11 +10,12 @@ from sklearn.callback import CallbackSupportMixin
 
 from skae import _computing
 from skae._random import Streams
-from skae.estimators import _checks, _data, _ordered, _tensors
+from skae.estimators import _checks, _ordered, _tensors
 from skae.estimators._reports import EpochReports, warn
 from skae.estimators._seats import Seats
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import Objective
+from skae.tables import Options, read, read_target, read_training
 from skae.training import SOLVERS, History, plan
 from skae.training.batches import Rows
 from skae.training.fits import Fitting
@@ -41,10 +42,9 @@ class Learning(Seats, CallbackSupportMixin):
             # First: all that follows reads parameters, those of the tags among it.
             _checks.check_parameters(self)
             start = self._warm_start()
-            X = _data.check_data(self, X, start is None, min_samples=2, sample_weight=sample_weight)
-            given = X if self._table is None else given
-            wanted = X if target is None else _data.check_target(self, target, X)
-            weight = self._weights(sample_weight, X)
+            X, weight = self._read(X, sample_weight, start is None, min_samples=2)
+            given = X if self._columns.is_plain else given
+            wanted = X if target is None else read_target(self._columns, target, X)
             if weight is not None and not weight.all():
                 wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
             link = self._check(wanted, weight)
@@ -97,8 +97,7 @@ class Learning(Seats, CallbackSupportMixin):
         with _checks.unchanged_on_failure(self), _computing.learning():
             _checks.check_parameters(self)
             _ordered.check_whole(self)
-            X = _data.check_data(self, X, first, 2 if first else 1, sample_weight)
-            weight = self._weights(sample_weight, X)
+            X, weight = self._read(X, sample_weight, first, 2 if first else 1)
             link = self._check(X, weight)
             kept = None if first else _ordered.reopen(self)
             frame = _tensors.measure(X, weight) if first else self._codec.frame
@@ -132,12 +131,43 @@ class Learning(Seats, CallbackSupportMixin):
             _ordered.close(self, kept)
         return self
 
+    def _read(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, reset: bool, min_samples: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return training rows inside and their weights; learn what the columns are if `reset`."""
+        validate = _checks.Validation(self, reset, sample_weight)
+        if reset:
+            self._columns, rows = read_training(X, self._options(), validate, min_samples)
+        else:
+            rows = read(self._columns, X, validate, min_samples)
+        self._check_gaps(rows)
+        return rows, validate.weights(len(rows))
+
+    def _options(self) -> Options:
+        n_components: Any = self.n_components if _checks.is_integer(self.n_components) else 1
+        architecture: Any = self._specification()
+        if not hasattr(architecture, "to_rows"):
+            architecture = None
+        return Options(self.column_types, self.scaling, self.handle_unknown, n_components, architecture)
+
+    def _check_gaps(self, rows: np.ndarray) -> None:
+        """Refuse missing cells where the solver or the architecture cannot take them."""
+        if not np.isnan(rows).any():
+            return
+        if not self._solver_takes_gaps():
+            raise ValueError(
+                f"Input X contains NaN, and solver={self.solver!r} takes no missing values. Use "
+                "solver='adam', or fill them first."
+            )
+        if hasattr(self.network, "check_gaps"):
+            cast(Any, self.network).check_gaps(rows)
+
     def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
         return _checks.check_weights(sample_weight, X, np.float64)
 
     def _n_columns(self) -> int:
         """Give the number of columns inside."""
-        return self.n_features_in_ if self._table is None else len(self._table.numeric)
+        return self._columns.n_inside
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         """Check all that can be checked before training; give the link's name."""
@@ -211,7 +241,7 @@ class Learning(Seats, CallbackSupportMixin):
             "decoder_": _tensors.Decoder(network, objective.reconstruction, frame).eval(),
             "_codec": _tensors.Codec(network, objective.reconstruction, frame),
             "n_components_": self._size,
-            "mean_": frame.centre if self._table is None or self._table.is_mixed else self._table.mean,
+            "mean_": self._columns.mean(frame.centre),
             "scale_": frame.scale,
             "n_iter_": history.n_epochs,
             "best_iter_": fitted.best_epoch,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from skae._computing import threads
-from skae.estimators import _checks, _scores, _tensors
+from skae.estimators import _checks, _tensors
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import principal_axes
 from skae.training.batches import Rows
@@ -103,8 +103,8 @@ def shares(estimator: Any, X: Any, sample_weight: Any) -> np.ndarray:
     inside = estimator._validated(X)
     weight, codes = estimator._weights(sample_weight, inside), estimator._codes(inside)
     backs = (estimator._codec.decode(codes[:, : size + 1]) for size in range(estimator.n_components_))
-    table, mean = estimator._table, estimator._codec.frame.centre
-    return np.array([_scores.explained(table, X, inside, back, mean, weight) for back in backs])
+    columns, mean = estimator._columns, estimator._codec.frame.centre
+    return np.array([columns.explained(X, inside, back, mean, weight) for back in backs])
 
 
 def chosen_size(n_components: float | str, by_size: np.ndarray) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
@@ -88,10 +87,7 @@ def _unseen(estimator: Any) -> list[Any]:
     if gaps is None or bool(gaps.known.all()):
         return []
     unseen = np.flatnonzero(~gaps.known.numpy())
-    if isinstance(estimator._table, Table):
-        unseen = np.unique(estimator._table.inside.owners[unseen])
-    names = getattr(estimator, "feature_names_in_", None)
-    return [int(column) if names is None else str(names[column]) for column in unseen]
+    return estimator._columns.names_of(np.unique(estimator._columns.owners[unseen]))
 
 
 def warn(estimator: Any, fitted: Fitted) -> None:

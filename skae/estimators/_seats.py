@@ -1,16 +1,13 @@
 """The seats of an estimator: all that a variant may override, beside read-outs of its own."""
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from skae._containers import FrameLayout
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
 from skae.estimators._ordered import OrderedComponents
-from skae.estimators._sparse import Directions
-from skae.estimators._tables import Table
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.pca_start import fit_affine_decoder
@@ -19,6 +16,7 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import Penalty, WeightL1
+from skae.tables import Columns
 from skae.training.batches import Rows
 
 
@@ -33,9 +31,7 @@ class FittedAttributes:
     mean_: np.ndarray
     loss_curve_: list[float]
     _codec: _tensors.Codec
-    _row_shape: tuple[int, ...] | None
-    _table: Table | Directions | None
-    _layout: FrameLayout | None
+    _columns: Columns
     _largest_size: int
 
 
@@ -65,11 +61,12 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
         loss = LOSSES[self.loss]
         centre = torch.tensor(frame.centre)
         if self._is_mixed():
-            table = cast(Table, self._table)
-            weights = torch.from_numpy(table.weights / frame.scale**2)
+            columns = self._columns
+            weights = torch.from_numpy(columns.loss_weights / frame.scale**2)
             # Losses of numeric columns are in squared units of scaled rows, and the others relative to them.
-            weights[torch.tensor(table.numeric)] = 1.0
-            return Mixed(table.inside.kinds, table.inside.groups, weights, self.loss, centre, frame.scale)
+            weights[torch.tensor(columns.is_numeric)] = 1.0
+            groups = columns.owners.tolist()
+            return Mixed(columns.kinds, groups, weights, self.loss, centre, frame.scale)
         return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
 
     def _complaints(self) -> list[str]:
@@ -85,7 +82,7 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
 
     def _is_mixed(self) -> bool:
         """Tell whether columns are of several kinds."""
-        return getattr(self, "_table", None) is not None and cast(Table, self._table).is_mixed
+        return self._columns.is_mixed
 
     def _starts_as_pca(self) -> bool:
         """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""

@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch import nn
 
-from skae import networks
+from skae import networks, tables
 from skae._containers import FrameLayout
 from skae._plain import Catalogue, Value
 from skae._random import Streams
-from skae.estimators import _kinds, _sparse, _tables, _tensors
+from skae.estimators import _tensors
 from skae.networks import (
     autoencoder,
     bottlenecks,
@@ -41,6 +41,7 @@ from skae.objectives import (
     penalties,
     priors,
 )
+from skae.tables import kinds, mixed
 
 # The next one belongs to a change, of the layout or of what the classes keep, that older states do not fit.
 _VERSION = 1
@@ -75,10 +76,10 @@ _CLASSES: dict[str, tuple[type, ...]] = {
         *(corruption.Swap, corruption.UserCorruption),
     ),
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
-    "estimators": (
-        *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
-        *(FrameLayout, _tables.Table, _tables.Header, _tables.Owned, _sparse.Directions),
-        *(_kinds.Numbers, _kinds.Categories),
+    "estimators": (*(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),),
+    "tables": (
+        *(tables.Columns, tables.MixedColumns, tables.Directions, tables.Arrangement),
+        *(FrameLayout, mixed.Header, kinds.Numbers, kinds.Categories),
     ),
     "sklearn": (StandardScaler, RobustScaler, QuantileTransformer),
 }
@@ -180,7 +181,7 @@ class AutoencoderState(PlainState):
     _learnt_together: ClassVar[tuple[str, ...]] = (
         *("network_", "objective_", "encoder_", "decoder_", "n_components_", "mean_", "scale_", "_codec"),
     )
-    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_row_shape", "_table", "_layout")
+    _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_columns")
 
 
 def check_state(cls: Any, state: Any) -> None:

@@ -110,7 +110,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         if noise and np.any(self._codec.centred):
             drawn = normal(X.shape, generator, torch.float64).numpy()
             X += np.where(self._codec.centred, np.sqrt(cast(Any, self).noise_variance_) * drawn, 0.0)
-        return self._as_given(X)
+        return self._columns.as_given(X)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)

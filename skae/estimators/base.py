@@ -12,13 +12,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import with_callbacks
 
 from skae._containers import as_passed
-from skae.estimators import _checks, _data, _scores
-from skae.estimators._cells import with_index_of
+from skae.estimators import _checks
 from skae.estimators._learning import Learning
 from skae.estimators._notebook import NotebookFigures
 from skae.estimators._pca_names import PCANames
 from skae.estimators._state import AutoencoderState
 from skae.objectives import LOSSES
+from skae.tables import read
+from skae.tables.cells import with_index_of
+from skae.tables.reading import flat
 from skae.training import SOLVERS
 
 
@@ -184,7 +186,7 @@ class BaseAutoencoder(
         _checks.check_is_fitted(self, "network_")
         is_cut = self.network_.n_components is not None and self._n_features_out == self.n_components_
         fewest = 1 if is_cut else self._n_features_out
-        codes = _data.check_codes(X, self._n_features_out, self, fewest)
+        codes = _checks.check_codes(X, self._n_features_out, self, fewest)
         return self._given_back(self._decode(codes), X)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -230,17 +232,14 @@ class BaseAutoencoder(
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
         weight = self._weights(sample_weight, inside)
-        return _scores.explained(self._table, X, inside, back, self._codec.frame.centre, weight)
+        return self._columns.explained(X, inside, back, self._codec.frame.centre, weight)
 
     def __variance_explained__(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute `skae.metrics.variance_explained`: `score`, in the units of X whatever the `scaling`."""
         _checks.check_is_fitted(self, "network_")
-        if self._table is None or not self._table.is_scaled:
-            return self.score(X, sample_weight=sample_weight)
         inside, back = self._reconstructed(X)
-        weight = self._weights(sample_weight, inside)
-        rows, _ = _data.flat(self, X)
-        return _scores.explained_in_own_units(rows, back, cast(Any, self._table), weight)
+        weight, centre = self._weights(sample_weight, inside), self._codec.frame.centre
+        return self._columns.explained_in_own_units(flat(self._columns, X), inside, back, centre, weight)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give the negative reconstruction error of each row: higher is more usual.
@@ -275,8 +274,8 @@ class BaseAutoencoder(
         """
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
-        measured = _scores.errors_by_cell if per_feature else _scores.errors_by_row
-        return as_passed(measured(self._table, X, inside, back), X)
+        measured = self._columns.errors_by_cell if per_feature else self._columns.errors_by_row
+        return as_passed(measured(X, inside, back), X)
 
     # ------------------------------------------------------------------ inside
 
@@ -292,23 +291,17 @@ class BaseAutoencoder(
         """Undo `_encode`."""
         return self._codec.decode(Z)
 
-    def _as_given(self, rows: np.ndarray) -> Any:
-        """Return rows as they were in `fit`: images or sequences, or a DataFrame of its library."""
-        back = self._as_read(rows)
-        return back if self._layout is None else self._layout.put(back)
-
     def _given_back(self, rows: np.ndarray, X: Any) -> Any:
         """Return rows that X gave: arrays in the library of X, DataFrames in that of `fit`."""
-        back = self._as_given(rows)
+        back = self._columns.as_given(rows)
         return as_passed(back, X) if isinstance(back, np.ndarray) else with_index_of(X, back)
 
-    def _as_read(self, rows: np.ndarray) -> Any:
-        """Return rows as they were read in `fit`: DataFrames as those of pandas."""
-        back = rows if self._table is None else self._table.decode(rows)
-        return back if self._row_shape is None else cast(Any, self.network).from_rows(back, self._row_shape)
-
     def _validated(self, X: ArrayLike) -> np.ndarray:
-        return _data.check_data(self, X, reset=False)
+        if self._columns.is_ready(X):
+            return cast(np.ndarray, X)
+        rows = read(self._columns, X, _checks.Validation(self, reset=False))
+        self._check_gaps(rows)
+        return rows
 
     def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         X = self._validated(X)

@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 
 from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_function
-from skae.estimators._columns import group_numbers, per_column
-from skae.estimators._sparse import Directions
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
 from skae.networks.dense import Dense, Layers
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.corruption import CORRUPTIONS, Corruption, UserCorruption
+from skae.tables.positions import group_numbers, per_column
 
 
 class DenoisingAutoencoderTransformer(BaseAutoencoder):
@@ -179,16 +178,16 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         highest = math.inf if self.corruption == "gaussian" else 1.0
         level = per_column(self.corruption_level, names, self.n_features_in_, "corruption_level", highest)
         groups = group_numbers(self.column_groups, names, self.n_features_in_, "column_groups")
-        if isinstance(self._table, Directions):
+        if not self._columns.is_by_column:
             if np.ptp(level) > 0 or self.column_groups is not None:
                 raise ValueError(
                     "A sparse table is read through its leading directions, so that noise cannot be told "
                     "apart by column: give one corruption_level, and no column_groups."
                 )
             level, groups = np.full(self._n_columns(), level[0]), np.arange(self._n_columns())
-        elif self._table is not None:
+        else:
             # The columns inside of one category go together.
-            level, groups = level[self._table.inside.owners], groups[self._table.inside.owners]
+            level, groups = level[self._columns.owners], groups[self._columns.owners]
         for group in range(groups.max() + 1):
             if np.ptp(level[groups == group]) > 0:
                 raise ValueError(

@@ -11,12 +11,8 @@ from sklearn.utils import metadata_routing
 
 from skae._containers import as_passed
 from skae._random import Streams, normal
-from skae.estimators._cells import as_dense, fill
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
-from skae.estimators._columns import group_numbers, positions
-from skae.estimators._data import flat
 from skae.estimators._pca_names import Elsewhere
-from skae.estimators._tables import Table
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
@@ -27,6 +23,9 @@ from skae.objectives import Objective, Reconstruction
 from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
 from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood
 from skae.objectives.penalties import Divergence
+from skae.tables.cells import as_dense, fill
+from skae.tables.positions import group_numbers, positions
+from skae.tables.reading import flat
 from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
 
@@ -203,7 +202,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         codes = normal((n_samples, self.n_components_), generator, torch.float64)
         reconstruction = self._likelihood()
         draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
-        return self._as_given(self._codec.decode(codes.numpy(), draw))
+        return self._columns.as_given(self._codec.decode(codes.numpy(), draw))
 
     def sample_posterior(self, X: ArrayLike, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw codes of given rows; `inverse_transform` turns each into a row.
@@ -252,12 +251,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
-        table = as_dense(flat(self, X)[0])
+        table = as_dense(flat(self._columns, X))
         if table is None:
             raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
-        if self._row_shape is not None:
-            table = cast(Any, self.network).from_rows(table, self._row_shape)
+        table = self._columns.arranged(table)
         reconstruction = self._likelihood()
         generator = Streams(random_state).torch("noise")
 
@@ -276,7 +274,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         for _ in range(n_samples):
             Z = self._codec.measure(inside, codes)
             drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
-            back: Any = self._as_read(drawn)
+            back: Any = self._columns.as_read(drawn)
             tables.append(as_passed(fill(table, back), X))
         return tables
 
@@ -393,8 +391,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
                 "likelihood='gaussian', which is that of numeric columns. "
                 f"Got likelihood={self.likelihood!r} and column_groups={self.column_groups!r}."
             )
-        inside = cast(Table, self._table).inside
-        return [LIKELIHOODS[kind] for kind in inside.kinds], inside.groups
+        return [LIKELIHOODS[kind] for kind in self._columns.kinds], self._columns.owners.tolist()
 
     def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
         link = super()._check(X, weight)

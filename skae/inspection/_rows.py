@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from skae._containers import as_passed, as_rows, dense_columns, is_foreign, names_of, readable, take_column
 from skae._containers import take_rows as take
 from skae._counts import check_count, is_integer
-from skae.estimators._cells import as_numbers, is_number, values_of
 from skae.networks import Convolutional, Recurrent, Recursive
+from skae.tables.cells import as_numbers, is_missing, is_number, values_of
 
 # All draws of rows for pictures are the same ones every time.
 _SEED = 0
@@ -280,19 +280,15 @@ def _is_text(column: np.ndarray) -> bool:
     """Tell whether a column holds anything but numbers; numerals in quotes are text."""
     if column.dtype.kind in "biuf":
         return False
-    return any(not isinstance(value, Number) and not _is_gap(value) for value in column)
+    return any(not isinstance(value, Number) and not is_missing(value) for value in column)
 
 
 def _positions(columns: list[np.ndarray]) -> list[np.ndarray]:
     """Give each value's position among the sorted values of all columns, NaN where it is missing."""
-    texts = [np.array([None if _is_gap(value) else str(value) for value in column]) for column in columns]
+    texts = [np.array([None if is_missing(value) else str(value) for value in column]) for column in columns]
     levels = sorted({text for column in texts for text in column if text is not None})
     known = {level: position for position, level in enumerate(levels)}
     return [np.array([np.nan if text is None else known[text] for text in column]) for column in texts]
-
-
-def _is_gap(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

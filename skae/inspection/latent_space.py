@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skae._containers import as_rows, names_of, readable, take_column
-from skae.estimators._cells import as_numbers
 from skae.inspection._drawing import (
     BLUE,
     MARKERS,
@@ -34,6 +33,7 @@ from skae.inspection._rows import (
     reach,
     take,
 )
+from skae.tables.cells import as_numbers
 
 __all__ = ["LatentSpaceDisplay"]
 

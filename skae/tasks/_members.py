@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
+from skae._containers import take_rows
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import take_fit_params
-from skae.estimators._tables import means
+from skae.tables import Columns
+from skae.tables.mixed import means
 from skae.tasks._density import Density
-from skae.tasks._rows import take
 
 __all__ = ["Member", "Training", "grow", "quantile", "root_mean_square"]
 
@@ -80,35 +81,34 @@ class Member(NamedTuple):
 
     def unknown(self, X: Any) -> np.ndarray:
         """Return which cells (n, n_features) hold a category that this member has not seen."""
-        table: Any = self.model._table
-        return np.zeros(X.shape, dtype=bool) if table is None else table.unknown(X)
+        return self.model._columns.unknown(X)
 
     def contributions(self, X: Any, units: str) -> np.ndarray:
         """Return the signed errors of the user's columns, each told by the others, (n, n_features)."""
-        table: Any = self.model._table
+        columns = self.model._columns
         inside = self.inside(X)
         errors = self._expected_errors(inside)
         if units == "deviations":
             usual = root_mean_square(self._expected_errors(self.reference))
             errors = errors / np.maximum(usual, self.deviations)
-        elif table is not None:
-            errors = np.where(table.numeric & ~np.isnan(inside), _in_data(table, inside, errors), errors)
+        elif columns.is_scaled:
+            is_number = columns.is_numeric & ~np.isnan(inside)
+            errors = np.where(is_number, _in_data(columns, inside, errors), errors)
         # Finite, and so that means over members are, too.
         most = inside.dtype.type(min(_LARGEST, 1e-4 * float(np.finfo(inside.dtype).max)))
         errors = np.where(np.isnan(errors) & ~np.isnan(inside * self.deviations), most, errors)
         errors = np.clip(errors, -most, most).astype(inside.dtype, copy=False)
-        if table is None:
+        if columns.is_plain:
             return errors
-        first = np.searchsorted(table.inside.owners, np.arange(len(table.columns)))
+        first = np.searchsorted(columns.owners, np.arange(columns.n_features))
         largest = np.maximum.reduceat(np.abs(errors), first, axis=1)
         largest[self.unknown(X)] = 1.0 if units == "data" else self.n_unseen
-        is_number = [column.kind in ("numeric", "count") for column in table.columns]
+        is_number = [columns.kinds[j] in ("numeric", "count") for j in first]
         return np.where(is_number, errors[:, first], largest)
 
     def _expected_errors(self, inside: np.ndarray) -> np.ndarray:
         """Return what each of the user's columns is off what the others lead to expect, in columns inside."""
-        table: Any = self.model._table
-        owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
+        owners = self.model._columns.owners
         errors = np.empty_like(inside)
         for owner in range(owners.max() + 1):
             own = owners == owner
@@ -119,12 +119,12 @@ class Member(NamedTuple):
         return errors
 
 
-def _in_data(table: Any, inside: np.ndarray, errors: np.ndarray) -> np.ndarray:
+def _in_data(columns: Columns, inside: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Return errors in units of the data: what is there, less the same without its error."""
     # In float64 and cut off, since scalers refuse tables in which anything is infinite.
     most = _MOST_INSIDE
     whole, off = (np.clip(cells.astype(np.float64), -most, most) for cells in (inside, errors))
-    return table.unscale(whole) - table.unscale(whole - off)
+    return columns.unscale(whole) - columns.unscale(whole - off)
 
 
 class Training(NamedTuple):
@@ -143,7 +143,7 @@ class Training(NamedTuple):
     def only(self, kept: np.ndarray) -> "Training":
         """Return the same with some of the rows."""
         return self._replace(
-            rows=take(self.rows, kept),
+            rows=take_rows(self.rows, kept),
             weight=None if self.weight is None else self.weight[kept],
             params=take_fit_params(self.rows, self.params, kept),
         )

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse, sparray
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import validate_data
 
-from skae.estimators._checks import check_fit_params, check_weights, is_routing
-from skae.estimators._data import check_table
-from skae.estimators._sparse import MOST_DENSE_COLUMNS
+from skae.estimators._checks import Validation, check_fit_params, check_weights, is_routing
+from skae.tables.directions import MOST_DENSE_COLUMNS
+from skae.tables.reading import read_table
 
 __all__ = [
     "check_row_weights",
@@ -20,15 +19,12 @@ __all__ = [
     "put_back",
     "route",
     "router",
-    "take",
     "take_columns",
 ]
 
-_FLOATS: Any = [np.float64, np.float32]
-
 
 def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any:
-    """Validate rows for an estimator that passes them on to an autoencoder.
+    """Validate rows for an estimator that passes them on; see `skae.tables.reading.read_table`.
 
     Parameters
     ----------
@@ -44,20 +40,8 @@ def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any
     Returns
     -------
     X : DataFrame, ndarray or csr_matrix of shape (n_samples, n_features)
-        Sparse rows in CSR form, floats; anything else as from `check_table`.
     """
-    if not issparse(X):
-        return check_table(estimator, X, reset, min_samples)
-    allow_nan: Any = "allow-nan"
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=_FLOATS,
-        ensure_min_samples=min_samples,
-        ensure_all_finite=allow_nan,
-    )
+    return read_table(X, Validation(estimator, reset), min_samples)
 
 
 def is_wide(table: Any) -> bool:
@@ -75,11 +59,6 @@ def like(filled: Any, X: Any) -> Any:
     if not issparse(X):
         return filled
     return csr_array(filled) if isinstance(X, sparray) else csr_matrix(filled)
-
-
-def take(table: Any, rows: np.ndarray) -> Any:
-    """Return some rows of a DataFrame, array or sparse matrix."""
-    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
 
 
 def take_columns(table: Any, columns: np.ndarray) -> Any:

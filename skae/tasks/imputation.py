@@ -11,11 +11,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.impute import MissingIndicator
 
-from skae._containers import as_wanted
+from skae._containers import as_wanted, take_column, take_rows
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
-from skae.estimators._cells import column_of, fill, is_missing, joined, missing_cells, with_gaps
 from skae.estimators._checks import (
     MissingValues,
     check_count,
@@ -27,7 +26,8 @@ from skae.estimators._checks import (
     unchanged_on_failure,
 )
 from skae.estimators._state import PlainState
-from skae.estimators._tables import holds_text
+from skae.tables.cells import fill, is_missing, joined, missing_cells, with_gaps
+from skae.tables.mixed import holds_text
 from skae.tasks._rows import (
     check_row_weights,
     check_rows,
@@ -36,7 +36,6 @@ from skae.tasks._rows import (
     put_back,
     route,
     router,
-    take,
     take_columns,
 )
 
@@ -204,7 +203,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
                 # Rows that weigh nothing are not there.
                 used = np.flatnonzero(weight)
                 params = take_fit_params(table, params, used)
-                table, weight = take(table, used), weight[used]
+                table, weight = take_rows(table, used), weight[used]
             missing = missing_cells(table)
             self._kept = np.flatnonzero(~missing.all(axis=0) | (table.shape[0] == 0))
             if not len(self._kept):
@@ -346,7 +345,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return np.clip(back, self._lowest, self._highest)
 
     def _decoded(self, inside: np.ndarray) -> Any:
-        return self.estimator_._as_given(inside)
+        return self.estimator_._columns.as_given(inside)
 
     def _drawn(
         self, inside: np.ndarray, noise: np.random.RandomState, generator: torch.Generator
@@ -370,14 +369,13 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         else:
             n_rows = min(len(inside), _RESIDUAL_ROWS)
             inside = inside[random.choice(len(inside), n_rows, p=weight / weight.sum())]
-        table: Any = model._table
-        owners = np.arange(inside.shape[1]) if table is None else table.inside.owners
+        owners = model._columns.owners
         hidden = (random.uniform(size=(len(inside), owners.max() + 1)) < _HIDDEN)[:, owners]
         missed = inside - self._predicted(np.where(hidden, np.nan, inside))
         counted = hidden & ~np.isnan(inside)
         # A column of which chance has hidden nothing is taken from what is seen.
         counted = np.where(counted.any(axis=0), counted, ~np.isnan(inside))
-        numeric = np.ones(len(owners), dtype=bool) if table is None else table.numeric
+        numeric = model._columns.is_numeric
         return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
 
     def _wanted(self, table: Any, filled: Any, X: Any) -> Any:
@@ -396,7 +394,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         if not hasattr(filled, "iloc"):
             return np.hstack([filled, np.asarray(added, dtype=filled.dtype)])
         names = self.get_feature_names_out()[filled.shape[1] :]
-        return joined([*(column_of(filled, j) for j in range(filled.shape[1])), *added.T], filled, names)
+        return joined([*(take_column(filled, j) for j in range(filled.shape[1])), *added.T], filled, names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

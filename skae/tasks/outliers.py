@@ -12,12 +12,11 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.parallel import Parallel, delayed
 
-from skae._containers import as_passed
+from skae._containers import as_passed, take_column, take_rows
 from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
 from skae.estimators import AutoencoderTransformer, BaseAutoencoder
-from skae.estimators._cells import column_of, is_missing, missing_cells, values_of
 from skae.estimators._checks import (
     Interval,
     RealNotInt,
@@ -27,11 +26,12 @@ from skae.estimators._checks import (
     take_fit_params,
     unchanged_on_failure,
 )
-from skae.estimators._sparse import Directions
 from skae.estimators._state import PlainState
+from skae.tables import Directions
+from skae.tables.cells import is_missing, missing_cells, values_of
 from skae.tasks._density import Clusters, Density
 from skae.tasks._members import MOST_SURPRISE, Member, Training, grow, quantile
-from skae.tasks._rows import check_row_weights, check_rows, dense, is_wide, route, router, take
+from skae.tasks._rows import check_row_weights, check_rows, dense, is_wide, route, router
 
 __all__ = ["AutoencoderOutlierDetector"]
 
@@ -203,7 +203,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             if weight is not None:
                 # Rows that weigh nothing are not there.
                 used = np.flatnonzero(weight)
-                params, table, weight = take_fit_params(table, params, used), take(table, used), weight[used]
+                params = take_fit_params(table, params, used)
+                table, weight = take_rows(table, used), weight[used]
                 weight = weight if (weight == np.round(weight)).all() else weight / weight.mean()
             streams = self._streams = self._streams if members else Streams(self.random_state)
             order = streams.numpy("split").permutation(table.shape[0])
@@ -216,7 +217,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             self.max_samples_ = self._n_samples(len(training), table.shape[0])
             self._members = members + self._new_members(table, training, weight, params, len(members))
             self.estimators_ = [member.model for member in self._members]
-            self._categories = self._seen_categories(take(table, training))
+            self._categories = self._seen_categories(take_rows(table, training))
             scores = self._scores(table)
             self._calibrate(scores, held_out if n_held_out else order, weight)
             self.offset_ = self._offset(scores, weight)
@@ -411,7 +412,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         for index in numbers:
             random = self._streams.numpy("rows", index)
             drawn = training[random.permutation(len(training))[: self.max_samples_]]
-            rows, seed = take(table, drawn), int(random.randint(2**31 - 1))
+            rows, seed = take_rows(table, drawn), int(random.randint(2**31 - 1))
             planned.append(
                 Training(
                     self._model(rows.shape[1], index).set_params(random_state=seed),
@@ -442,13 +443,13 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     def _seen_categories(self, training: Any) -> dict[int, set]:
         """Return the categories that training has seen, by position of their columns."""
-        tables: list[Any] = [member.model._table for member in self._members]
-        if tables[0] is None or not tables[0].is_mixed:
+        columns = [member.model._columns for member in self._members]
+        if not columns[0].is_mixed:
             return {}
         return {
-            j: {value for value in values_of(column_of(training, j)).tolist() if not is_missing(value)}
-            for j in range(len(tables[0].columns))
-            if any(table.columns[j].kind in ("binary", "categorical") for table in tables)
+            j: {value for value in values_of(take_column(training, j)).tolist() if not is_missing(value)}
+            for j in range(columns[0].n_features)
+            if any(one.holds_categories(j) for one in columns)
         }
 
     def _never_seen(self, table: Any) -> np.ndarray:
@@ -456,7 +457,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         missing = missing_cells(table)
         found = np.asarray(missing.all(axis=1))
         for j, known in self._categories.items():
-            values = values_of(column_of(table, j))
+            values = values_of(take_column(table, j))
             new = np.fromiter(
                 (value not in known for value in values.tolist()), dtype=bool, count=len(values)
             )

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skae
-from skae.estimators._cells import fill, missing_cells, with_gaps
-from skae.estimators._dtypes import cast_back, within
+from skae.tables.cells import fill, missing_cells, with_gaps
+from skae.tables.dtypes import cast_back, within
 
 try:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 
 import skae
 from skae.datasets import fetch_weather_aus
-from skae.estimators._tables import Table
+from skae.tables import MixedColumns
 
 BRIEF = {"max_iter": 20, "validation_fraction": 0.2, "random_state": 0}
 LONGER = {**BRIEF, "max_iter": 100}
@@ -317,7 +317,8 @@ def test_tables_come_back_as_they_were(kinds, seed, scaling):
     }
     frame = pd.DataFrame({f"c{j}": makers[kind]() for j, kind in enumerate(kinds)})
     types = {f"c{j}": "count" for j, kind in enumerate(kinds) if kind == "count"}
-    table = Table(frame, types, scaling, "error")
+    table, inside = MixedColumns.of(frame, types, scaling, "error")
+    np.testing.assert_array_equal(table.encode(frame), inside)
     back = table.decode(np.nan_to_num(table.encode(frame)))
     if not table.is_mixed:
         np.testing.assert_allclose(back, frame.to_numpy(dtype=float), atol=1e-9)

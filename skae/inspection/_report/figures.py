@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from skae.estimators._cells import column_of, is_missing
+from skae._containers import take_column
 from skae.inspection._report.rows import Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
+from skae.tables.cells import is_missing
 
 __all__ = ["as_json", "choose_columns", "choose_points", "cumulative", "drawings"]
 
@@ -118,7 +119,7 @@ def drawings(rows: Rows, statistics: Statistics, points: np.ndarray, columns: np
         "rows": [_label(rows.labels[row], in_label) for row in points],
         "errors": _numbers(statistics.errors[points]),
         "components": parts,
-        "columns": [_column(rows.names[j], column_of(shown, int(j)), in_column) for j in columns],
+        "columns": [_column(rows.names[j], take_column(shown, int(j)), in_column) for j in columns],
         "y": None if rows.y is None else _column(rows.y_name, rows.y[points], in_column, may_be_classes=True),
         "worst": [place[int(row)] for row in statistics.worst],
         "training": _training(rows.model),

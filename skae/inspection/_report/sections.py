@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from skae.estimators._cells import column_of, is_missing, missing_cells
+from skae._containers import take_column
 from skae.inspection._report.figures import MOST_COLUMNS, cumulative
 from skae.inspection._report.rows import LONGEST_NAME, Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
+from skae.tables.cells import is_missing, missing_cells
 
 __all__ = ["all_parts"]
 
@@ -316,8 +317,8 @@ def _off(rows: Rows, statistics: Statistics, place: int) -> str:
         if not cells[j]:
             parts.append("<td></td>")
             continue
-        value = take(column_of(statistics.worst_rows, int(j)), np.array([place]))
-        back = take(column_of(statistics.worst_back, int(j)), np.array([place]))
+        value = take(take_column(statistics.worst_rows, int(j)), np.array([place]))
+        back = take(take_column(statistics.worst_back, int(j)), np.array([place]))
         texts = [escape(number(np.asarray(one, dtype=object)[0])) for one in (value, back)]
         parts.append(
             f'<td><span class="name">{escape(rows.names[j])}</span> '

@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae._containers import as_matrix, as_passed, readable, to_pandas
-from skae.estimators import _scores
-from skae.estimators._sparse import Directions
+from skae._containers import as_passed, readable, to_pandas
 from skae.inspection._report.rows import Rows
 from skae.inspection._rows import take
+from skae.tables.columns import Columns, row_means
 
 __all__ = ["Statistics", "measure"]
 
@@ -43,20 +42,20 @@ def measure(rows: Rows) -> Statistics:
     statistics : Statistics
     """
     model: Any = rows.model
-    table = model._table
+    columns: Columns = model._columns
     inside = model._validated(rows.inner)
     codes = model._codes(inside)
     back = model._codec.decode(codes)
-    cells = _scores.errors_by_cell(table, rows.inner, inside, back)
-    errors = _scores.row_means(cells)
+    cells = columns.errors_by_cell(rows.inner, inside, back)
+    errors = row_means(cells)
     worst = np.argsort(-errors, kind="stable")[:N_WORST]
     given, worst_back, is_own = _worst(rows, worst, back[worst])
     return Statistics(
-        _scores.explained(table, rows.inner, inside, back, model._codec.frame.centre, None),
+        columns.explained(rows.inner, inside, back, model._codec.frame.centre, None),
         np.asarray(codes, dtype=np.float64),
         errors,
         np.nansum(cells, axis=0),
-        np.nansum(_deviations(model, rows.inner, inside), axis=0),
+        np.nansum(columns.deviations_by_cell(rows.inner, inside, model._codec.frame.centre), axis=0),
         worst,
         cells[worst],
         given,
@@ -65,19 +64,10 @@ def measure(rows: Rows) -> Statistics:
     )
 
 
-def _deviations(model: Any, rows: Any, inside: np.ndarray) -> np.ndarray:
-    """Give the squared deviation of each cell from the mean of training, in the columns of the user."""
-    table = model._table
-    if isinstance(table, Directions):
-        return np.square(as_matrix(rows) - table.mean)
-    squared = np.square(np.subtract(inside, model._codec.frame.centre, dtype=np.float64))
-    return squared if table is None else table.by_owner(squared)
-
-
 def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
     """Give the worst rows and what came back, in the units of X where the steps can be undone."""
     model: Any = rows.model
-    given: Any = model._as_read(back)
+    given: Any = model._columns.as_read(back)
     if getattr(given, "ndim", 2) > 2:
         given = model.network.to_rows(given)
     if not rows.steps:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skae.estimators._cells import as_numbers, is_missing, is_real, values_of
-from skae.estimators._dtypes import is_whole, within
+from skae.tables.cells import as_numbers, is_missing, is_real, values_of
+from skae.tables.dtypes import is_whole, within
 
 _MOST_CATEGORIES = 255
 _WHOLE = {int, *(np.dtype(code).type for code in np.typecodes["AllInteger"])}

@@ -5,16 +5,19 @@ asked to; what is missing becomes NaN. Everything is undone by `decode`.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
+from skae._containers import take_column
 from skae._counts import check_moderate
-from skae.estimators._cells import column_of, is_number
-from skae.estimators._columns import positions
-from skae.estimators._dtypes import cast_back
-from skae.estimators._kinds import make_column
+from skae.metrics import squared_errors, variance_explained_score
+from skae.tables.cells import is_number
+from skae.tables.columns import Arrangement, Columns
+from skae.tables.dtypes import cast_back
+from skae.tables.kinds import Categories, Numbers, make_column
+from skae.tables.positions import positions
 
 COLUMN_TYPES = ("numeric", "binary", "categorical", "count")
 SCALINGS = ("auto", "none", "standard", "robust", "quantile")
@@ -22,14 +25,6 @@ SCALINGS = ("auto", "none", "standard", "robust", "quantile")
 _LEAST_BASELINE = 0.05
 # Rows of which the mean is taken at once: copies of them are small beside the table.
 _MEAN_ROWS = 8192
-
-
-class Owned(NamedTuple):
-    """Which columns inside belong to which of the user's."""
-
-    owners: np.ndarray  # (n_inside,) position of the user's column
-    groups: list[int]  # the same, as numbers of groups
-    kinds: list[str]  # by column inside
 
 
 class Header(NamedTuple):
@@ -53,8 +48,8 @@ class Header(NamedTuple):
         return pandas.Index(self.names, dtype=self.dtype, name=self.levels[0], tupleize_cols=False)
 
 
-class Table:
-    """The columns of a user's table, and their numeric ones.
+class MixedColumns(Columns):
+    """Columns of several kinds, or numbers that are scaled inside.
 
     Parameters
     ----------
@@ -62,71 +57,129 @@ class Table:
         Training rows.
     column_types : "auto" or dict
         As in the estimators.
-    scaling : {"none", "standard", "robust", "quantile"}
-        For numeric columns.
     handle_unknown : {"missing", "error"}
         For categories.
-    names : sequence of str, optional
-        The names of the columns, where X has none of its own.
-    weight : ndarray of shape (n_samples,), optional
-        Weights of rows. Robust scaling and quantiles do not heed them, in scikit-learn.
+    names : list of str, optional
+        The names of the columns, where all are text.
+    arrangement : Arrangement, optional
+        Of images and sequences.
     """
+
+    is_plain: ClassVar[bool] = False
 
     def __init__(
         self,
         X: Any,
-        column_types: Any,
-        scaling: str,
+        column_types: str | Mapping[Any, str],
         handle_unknown: str,
-        names: Any = None,
-        weight: np.ndarray | None = None,
+        names: list[str] | None = None,
+        arrangement: Arrangement | None = None,
     ) -> None:
-        names = column_names(X) if names is None else list(names)
-        wanted = declared(column_types, names, X.shape[1])
-        self.names = names
+        super().__init__(X.shape[1], names, arrangement)
+        called = column_names(X) if names is None else list(names)
+        wanted = declared(column_types, called, X.shape[1])
         self.header = Header.of(X.columns) if hasattr(X, "iloc") else None
-        self.columns = [
-            make_column(column_of(X, j), wanted.get(j), handle_unknown, names[j] if names is not None else j)
+        self.columns: list[Numbers | Categories] = [
+            make_column(take_column(X, j), wanted.get(j), handle_unknown, j if called is None else called[j])
             for j in range(X.shape[1])
         ]
         widths = [column.width for column in self.columns]
-        owners = np.repeat(np.arange(X.shape[1]), widths)
+        self._owners = np.repeat(np.arange(X.shape[1]), widths)
         self.starts = np.cumsum([0, *widths])
-        kinds = [column.kind for column in self.columns for _ in range(column.width)]
-        self.inside = Owned(owners, owners.tolist(), kinds)
-        self.numeric = np.array([kind == "numeric" for kind in kinds])
-        raw = self._raw(X)
-        self.scaler = new_scaler(scaling, len(raw)) if self.numeric.any() else None
-        if self.scaler is not None:
-            numbers = self._numbers(raw)
-            if scaling == "standard":
-                # Before its squares overflow, which would leave a column without any value.
-                check_moderate(numbers)
-            # A column without any value has no mean, and comes back as zero.
-            self.is_empty = np.isnan(numbers).all(axis=0)
-            weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
-            known = np.where(self.is_empty, 0.0, numbers) if self.is_empty.any() else numbers
-            self.scaler.fit(known, **weights)
+        self._kinds = [column.kind for column in self.columns for _ in range(column.width)]
+        self._is_numeric = np.array([kind == "numeric" for kind in self._kinds])
+        self.scaler: Any = None
+        self.is_empty: np.ndarray | None = None
         # (n_features,) in the units of X; columns of several kinds have no such mean.
-        self.mean = None if self.is_mixed else means(raw, weight)
-        # What `encode` would give of these rows, for whoever made the table.
-        self.rows: np.ndarray | None = self._scaled(raw)
-        self.weights = self._weights(self.rows, np.ones(len(raw)) if weight is None else weight)
+        self.means: np.ndarray | None = None
+        self._loss_weights = np.ones(self.n_inside)
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        column_types: str | Mapping[Any, str],
+        scaling: str,
+        handle_unknown: str,
+        names: list[str] | None = None,
+        weight: np.ndarray | None = None,
+        arrangement: Arrangement | None = None,
+    ) -> tuple[Self, np.ndarray]:
+        """Learn the columns of training rows.
+
+        Parameters
+        ----------
+        X, column_types, handle_unknown, names, arrangement
+            As for the class.
+        scaling : {"none", "standard", "robust", "quantile"}
+            For numeric columns.
+        weight : ndarray of shape (n_samples,), optional
+            Weights of rows. Robust scaling and quantiles do not heed them, in scikit-learn.
+
+        Returns
+        -------
+        columns : MixedColumns
+        rows : ndarray of shape (n_samples, n_inside)
+            The training rows inside.
+        """
+        columns = cls(X, column_types, handle_unknown, names, arrangement)
+        raw = columns._raw(X)
+        if columns._is_numeric.any():
+            columns.scaler = columns._fitted_scaler(scaling, raw, weight)
+        if not columns.is_mixed:
+            columns.means = means(raw, weight)
+        rows = columns._scaled(raw)
+        columns._loss_weights = columns._balanced(rows, np.ones(len(raw)) if weight is None else weight)
+        return columns, rows
+
+    def _fitted_scaler(self, scaling: str, raw: np.ndarray, weight: np.ndarray | None) -> Any:
+        scaler = new_scaler(scaling, len(raw))
+        if scaler is None:
+            return None
+        numbers = self._numbers(raw)
+        if scaling == "standard":
+            # Before its squares overflow, which would leave a column without any value.
+            check_moderate(numbers)
+        # A column without any value has no mean, and comes back as zero.
+        self.is_empty = is_empty = np.asarray(np.isnan(numbers).all(axis=0))
+        weights = {"sample_weight": weight} if scaling == "standard" and weight is not None else {}
+        known = np.where(is_empty, 0.0, numbers) if is_empty.any() else numbers
+        return scaler.fit(known, **weights)
+
+    @property
+    def n_inside(self) -> int:
+        """Number of columns inside: one a category, one for anything else."""
+        return len(self._owners)
+
+    @property
+    def owners(self) -> np.ndarray:
+        """Position of the user's column that each column inside belongs to, (n_inside,)."""
+        return self._owners
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each column inside holds, (n_inside,): "numeric", "binary", "categorical" or "count"."""
+        return self._kinds
+
+    @property
+    def loss_weights(self) -> np.ndarray:
+        """What the loss of each column inside is multiplied by, so that no kind drowns the others."""
+        return self._loss_weights
+
+    @property
+    def is_numeric(self) -> np.ndarray:
+        """Whether a column inside holds numbers as such, (n_inside,)."""
+        return self._is_numeric
 
     @property
     def is_mixed(self) -> bool:
         """Whether there is anything but numbers."""
-        return not self.numeric.all()
+        return not self._is_numeric.all()
 
     @property
     def is_scaled(self) -> bool:
-        """Return whether rows inside are numbers in other units than those of X."""
-        return self.scaler is not None and not self.is_mixed
-
-    def take_rows(self) -> np.ndarray:
-        """Give the numeric columns of the rows that the table was made of, once."""
-        rows, self.rows = self.rows, None
-        return cast(np.ndarray, rows)
+        """Whether numbers inside are in other units than those of X."""
+        return self.scaler is not None
 
     def encode(self, X: Any) -> np.ndarray:
         """Give numeric columns (n_samples, n_inside), NaN where missing."""
@@ -134,25 +187,25 @@ class Table:
 
     def unknown(self, X: Any) -> np.ndarray:
         """Return which cells hold a category that training has not seen, (n_samples, n_features)."""
-        return np.column_stack([column.unknown(column_of(X, j)) for j, column in enumerate(self.columns)])
+        return np.column_stack([column.unknown(take_column(X, j)) for j, column in enumerate(self.columns)])
 
     def _raw(self, X: Any) -> np.ndarray:
         dtype = X.dtype if getattr(X, "dtype", None) in (np.float32, np.float64) else np.float64
         if isinstance(X, np.ndarray) and X.dtype == dtype and not self.is_mixed:
             return X
-        parts = [column.encode(column_of(X, j)) for j, column in enumerate(self.columns)]
+        parts = [column.encode(take_column(X, j)) for j, column in enumerate(self.columns)]
         return np.concatenate(parts, axis=1).astype(dtype, copy=False)
 
     def _numbers(self, inside: np.ndarray) -> np.ndarray:
         """Return the numeric columns; without a copy where there are no others."""
-        return inside[:, self.numeric] if self.is_mixed else inside
+        return inside[:, self._is_numeric] if self.is_mixed else inside
 
     def _scaled(self, raw: np.ndarray) -> np.ndarray:
         if self.scaler is None:
             return raw
         if not self.is_mixed:
             return self.scaler.transform(raw)
-        raw[:, self.numeric] = self.scaler.transform(raw[:, self.numeric])
+        raw[:, self._is_numeric] = self.scaler.transform(raw[:, self._is_numeric])
         return raw
 
     def decode(self, rows: np.ndarray) -> Any:
@@ -182,19 +235,40 @@ class Table:
         if self.scaler is None:
             return rows
         numbers = self.scaler.inverse_transform(self._numbers(rows))
-        numbers[:, self.is_empty] = 0.0
+        if self.is_empty is not None:
+            numbers[:, self.is_empty] = 0.0
         if not self.is_mixed:
             return numbers
         raw = rows.copy()
-        raw[:, self.numeric] = numbers
+        raw[:, self._is_numeric] = numbers
         return raw
 
-    def by_owner(self, cells: np.ndarray) -> np.ndarray:
+    def mean(self, centre: np.ndarray) -> np.ndarray:
+        """Return the mean of each column in the units of X; with several kinds, that of columns inside."""
+        return centre if self.means is None else self.means
+
+    def explained_in_own_units(
+        self, X: Any, inside: np.ndarray, back: np.ndarray, centre: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        """Return the share of the variance that came back in the units of X, of numbers alone."""
+        if not self.is_scaled or self.is_mixed:
+            return self.explained(X, inside, back, centre, weight)
+        return variance_explained_score(X, self.unscale(back), mean=self.means, sample_weight=weight)
+
+    def errors_by_cell(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+        """Return the squared error of each cell of the user's; those of a category's columns are added up."""
+        return np.minimum(self._by_owner(squared_errors(inside, back)), np.finfo(np.float64).max)
+
+    def deviations_by_cell(self, X: Any, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Return the squared deviation of each cell of the user's from the mean, added up alike."""
+        return self._by_owner(super().deviations_by_cell(X, inside, centre))
+
+    def _by_owner(self, cells: np.ndarray) -> np.ndarray:
         """Add up what the columns inside say (n_samples, n_inside), by the user's column; NaN stays."""
         return np.add.reduceat(cells, self.starts[:-1], axis=1)
 
-    def _weights(self, inside: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Give the factor of each loss: one over what the best constant leaves, in numeric columns' units."""
+    def _balanced(self, inside: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the factor of each loss: one over what the best constant leaves, in units of numbers."""
         weights = np.ones(inside.shape[1])
         if not self.is_mixed:
             return weights
@@ -204,7 +278,7 @@ class Table:
         counts = np.maximum(weight @ there.astype(np.float64), np.finfo(float).tiny)
         means = weight @ known / counts
         variances = weight @ np.where(there, known - means, 0.0) ** 2 / counts
-        unit = float(variances[self.numeric].mean()) if self.numeric.any() else 1.0
+        unit = float(variances[self._is_numeric].mean()) if self._is_numeric.any() else 1.0
         for j, column in enumerate(self.columns):
             own = self._own(j)
             if column.kind != "numeric":
@@ -239,18 +313,19 @@ def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarra
     return float(-sum(share * np.log(share) for share in shares if share > 0))
 
 
-def needs_table(X: Any, column_types: Any, scaling: str) -> bool:
-    """Whether X is more than numbers to be taken as they are."""
+def declares_more(column_types: Any, scaling: str) -> bool:
+    """Whether parameters say that columns are more than numbers to be taken as they are."""
+    return scaling not in ("auto", "none") or declares_kinds(column_types)
+
+
+def is_more(X: Any) -> bool:
+    """Whether rows hold more than numbers."""
     kind = getattr(getattr(X, "dtype", None), "kind", None)
     if kind in ("M", "m"):
         raise TypeError(
             f"X holds dates or times, {X.dtype}; a table argument must be a string, a number or a category. "
             "Drop them, or turn them into numbers such as the day of the year."
         )
-    if scaling not in ("auto", "none"):
-        return True
-    if declares_kinds(column_types):
-        return True
     if hasattr(X, "iloc"):
         return any(not is_number(dtype) for dtype in X.dtypes)
     return kind is not None and kind in "OUST" and holds_text(X)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skae.estimators._checks import is_integer
+from skae._counts import is_integer
 
 
 def positions(columns: Sequence[Any], names: Sequence[Any] | None, n_features: int, what: str) -> list[int]:

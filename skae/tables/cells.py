@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skae._containers import readable
-from skae.estimators._dtypes import cast_back
+from skae._containers import readable, take_column
+from skae.tables.dtypes import cast_back
 
 # numpy counts durations among its integers.
 _MOMENTS = (np.datetime64, np.timedelta64)
@@ -42,11 +42,6 @@ def as_dense(X: Any) -> Any:
         X.dtype == object and any(isinstance(value, str) for value in X.ravel())
     )
     return X if is_text or X.dtype in (np.float32, np.float64) else as_numbers(X.ravel()).reshape(X.shape)
-
-
-def column_of(X: Any, j: int) -> Any:
-    """Give one column of a DataFrame or array."""
-    return X.iloc[:, j] if hasattr(X, "iloc") else X[:, j]
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray:
@@ -91,7 +86,7 @@ def missing_cells(table: Any) -> np.ndarray:
         for j, dtype in enumerate(table.dtypes):
             if not isinstance(dtype, np.dtype) and is_number(dtype):
                 # Columns of pandas and Arrow tell NaN, as divisions leave it, from what is missing.
-                missing[:, j] |= np.isnan(values_of(column_of(table, j)))
+                missing[:, j] |= np.isnan(values_of(take_column(table, j)))
         return missing
     if table.dtype.kind in "biuUS":
         return np.zeros(table.shape, dtype=bool)
@@ -119,7 +114,7 @@ def with_gaps(table: Any, value: Any) -> Any:
         if not is_missing(value):
             table[_equal(table, value)] = np.nan
         return table
-    columns = [column_of(table, j) for j in range(table.shape[1])]
+    columns = [take_column(table, j) for j in range(table.shape[1])]
     if is_missing(value):
         return table
     for j, column in enumerate(columns):
@@ -199,9 +194,9 @@ def fill(table: Any, decoded: Any) -> Any:
     if not hasattr(decoded, "iloc"):
         return np.where(missing, decoded, table.to_numpy(dtype=decoded.dtype, na_value=np.nan))
     columns = [
-        _filled(column_of(table, j), column_of(decoded, j), missing[:, j])
+        _filled(take_column(table, j), take_column(decoded, j), missing[:, j])
         if missing[:, j].any()
-        else column_of(table, j)
+        else take_column(table, j)
         for j in range(table.shape[1])
     ]
     return joined(columns, table)

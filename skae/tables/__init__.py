@@ -1,0 +1,18 @@
+"""Tables as users have them, and the numeric rows inside that networks see. Knows no estimator."""
+
+from skae.tables.columns import Arrangement, Columns
+from skae.tables.directions import Directions
+from skae.tables.mixed import MixedColumns
+from skae.tables.reading import Options, Validation, read, read_target, read_training
+
+__all__ = [
+    "Arrangement",
+    "Columns",
+    "Directions",
+    "MixedColumns",
+    "Options",
+    "Validation",
+    "read",
+    "read_target",
+    "read_training",
+]
