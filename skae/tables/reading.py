@@ -84,10 +84,7 @@ def read_training(
         If X is not a table of finite numbers of moderate size, or of columns that can be read.
     """
     given = X
-    arrangement = None if options.architecture is None else Arrangement(options.architecture, None)
-    if arrangement is not None:
-        X, shape = arrangement.flat(X)
-        arrangement = arrangement._replace(shape=shape)
+    X, arrangement = _arranged(X, options.architecture)
     X = _table(X, declares_kinds(options.column_types))
     is_declared = declares_more(options.column_types, options.scaling)
     if issparse(X) or is_sparse_frame(X):
@@ -148,6 +145,14 @@ def read(columns: Columns, X: Any, validate: Validation, min_samples: int = 1) -
             f"X holds text, but {validate.owner} was fitted on numbers alone. Pass columns like those of fit."
         )
     return _finite(columns.encode(X))
+
+
+def _arranged(X: Any, architecture: Shaped | None) -> tuple[Any, Arrangement | None]:
+    """Return rows as what is read here, and how they lay before."""
+    if architecture is None:
+        return readable(X), None
+    X, shape = Arrangement(architecture, None).flat(X)
+    return X, Arrangement(architecture, shape)
 
 
 def flat(columns: Columns, X: Any) -> Any:

@@ -304,7 +304,7 @@ def test_columns_are_named_without_doubt(types, names, message):
     frame = pd.DataFrame(np.random.RandomState(0).poisson(3, (12, 3)))
     frame.columns = ["c0", "c1", "c2"] if names is None else names
     if message is None:
-        assert model(column_types=types).fit(frame)._table.columns[1].kind == "count"
+        assert model(column_types=types).fit(frame)._columns.kinds[1] == "count"
         return
     with pytest.raises(ValueError, match=message):
         model(column_types=types).fit(frame)

@@ -260,7 +260,7 @@ def damaged(model, change):
         (lambda state: state["_skae_state"].update(version=99), "of version 99"),
         (lambda state: state.pop("tol"), r"lacks \['tol'\]"),
         (lambda state: state.pop("network_"), r"lacks \['network_'\]"),
-        (lambda state: state.pop("_table"), r"lacks \['_table'\]"),
+        (lambda state: state.pop("_columns"), r"lacks \['_columns'\]"),
         (lambda state: state["_skae_state"].update(objects="none"), "of version 1"),
         (lambda state: state["_skae_state"]["objects"].pop(), "damaged"),
         (lambda state: state["_skae_state"]["objects"][0].update({"class": "os.system"}), "'os.system'"),
