@@ -150,6 +150,12 @@ class Learning(Seats, CallbackSupportMixin):
             architecture = None
         return Options(self.column_types, self.scaling, self.handle_unknown, n_components, architecture)
 
+    def _solver_takes_gaps(self) -> bool:
+        """Return whether the solver takes rows that hold NaN."""
+        # Asked for by the tags, too, before parameters are checked: the solver may be anything.
+        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
+        return solver is None or solver.takes_gaps
+
     def _check_gaps(self, rows: np.ndarray) -> None:
         """Refuse missing cells where the solver or the architecture cannot take them."""
         if not np.isnan(rows).any():

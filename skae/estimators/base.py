@@ -21,7 +21,6 @@ from skae.objectives import LOSSES
 from skae.tables import read
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
-from skae.training import SOLVERS
 
 
 class BaseAutoencoder(
@@ -310,12 +309,6 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
-
-    def _solver_takes_gaps(self) -> bool:
-        """Return whether the solver takes rows that hold NaN."""
-        # Asked for by the tags, too, before parameters are checked: the solver may be anything.
-        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
-        return solver is None or solver.takes_gaps
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,15 +11,15 @@ AT_MOST = {
     "files of estimators/": 19,
     "lines of the largest file of estimators/": 507,
     "files that a fit passes through": 37,
-    "changes of file in a fit": 269,
+    "changes of file in a fit": 270,
     "files that a fit without held-out rows passes through": 35,
-    "changes of file in a fit without held-out rows": 229,
+    "changes of file in a fit without held-out rows": 230,
     "probes of parts": 35,
     "circles of imports": 0,
     "imports that run up": 0,
     "Any in annotations": 804,
     "casts": 52,
-    'docstrings that begin with "Give" or "Tell"': 233,
+    'docstrings that begin with "Give" or "Tell"': 232,
 }
 
 
