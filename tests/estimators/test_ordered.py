@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
@@ -13,6 +14,9 @@ import skae
 from skae.estimators._ordered import chosen_size, knee
 from skae.metrics import variance_explained
 from skae.networks import Convolutional
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives import Batch
+from skae.training import HeldOut
 
 TRAIN, TEST = train_test_split(load_digits().data, random_state=0)
 KINDS = [
@@ -268,6 +272,46 @@ def test_a_search_chooses_among_shares_and_numbers():
         skae.AutoencoderTransformer(max_iter=2, random_state=0), {"n_components": [2, 0.3]}, cv=2
     ).fit(TRAIN[:300])
     assert search.best_params_["n_components"] in (2, 0.3)
+
+
+class Halved(torch.nn.Module):
+    """A network of two columns whose codes are rows, and which gives them back as PCA does, or half of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.bottleneck = Bottleneck()
+        self.factor = 1.0
+
+    def pre_code(self, rows):
+        return rows
+
+    def decode(self, code, kept=None):
+        return self.factor * (code if kept is None else code * kept)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("model", "charges"),
+    [
+        (skae.AutoencoderTransformer(2), True),
+        (skae.AutoencoderTransformer("elbow"), True),
+        (skae.DenoisingAutoencoderTransformer(2), True),
+        # Neither starts as PCA, which would say what may be expected of a size.
+        (skae.AutoencoderTransformer(2, init="random"), False),
+        (skae.AutoencoderTransformer(2, loss="huber"), False),
+    ],
+    ids=["number", "elbow", "denoising", "random", "huber"],
+)
+def test_an_epoch_is_charged_where_sizes_are_worse_than_pca(model, charges):
+    model.set_params(ordered=True, max_iter=1, random_state=0).fit(TRAIN[:100, 20:22])
+    rows, network = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), Halved()
+    held_out = HeldOut(network, model.objective_, rows)
+    held_out()
+    network.factor = 0.5
+    validation = held_out()
+    uncharged = model.objective_.evaluate(network, Batch(rows, rows)).loss.mean()
+    # A quarter of what was explained is missed more: of 4 in 5 at the first size, of all at the second.
+    assert validation.loss - float(uncharged) == pytest.approx(3 * 0.25 if charges else 0.0, abs=1e-5)
 
 
 # ------------------------------------------------------------ errors
