@@ -42,7 +42,7 @@ rained the next day. 145,460 rows, 22 columns (17 of them numeric), 40 % of the 
 
 
 def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
-    """Give the folder that data sets are read from and kept in; create it if need be.
+    """Return the folder of data sets; create it if it does not exist.
 
     Parameters
     ----------
@@ -87,16 +87,15 @@ def fetch_weather_aus(
     download_if_missing : bool, default=True
         Whether to download the file if it is not there.
     as_frame : bool, default=False
-        Whether to give pandas objects.
+        Whether to return pandas objects.
     return_X_y : bool, default=False
-        Whether to give ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     complete_rows : bool, default=True
-        Whether to keep only the rows without a gap in the columns chosen and the target:
-        58,090 with "numeric" columns. Without, gaps are NaN, in the target too.
+        Whether to keep only the rows without missing values in the chosen columns and the target:
+        58,090 with "numeric" columns. If False, missing values are NaN, in the target, too.
     columns : {"numeric", "all"}, default="numeric"
-        "numeric" gives the 17 numeric columns (`RainToday` as 0 and 1), as in most tutorials.
-        "all" gives the 22 columns as they stand in the file, texts among them; it needs
-        ``as_frame=True``.
+        "numeric" selects the 17 numeric columns (`RainToday` as 0 and 1), as in most tutorials,
+        "all" the 22 columns of the file, including text; it needs ``as_frame=True``.
 
     Returns
     -------
@@ -110,9 +109,9 @@ def fetch_weather_aus(
     Raises
     ------
     OSError
-        If the file is neither there nor to be had, whole, within 64 megabytes.
+        If the file does not exist and cannot be downloaded completely within 64 megabytes.
     ValueError
-        If the file is not the expected table, or if "all" columns are asked for as an array.
+        If the file is not the expected table, or if columns="all" without ``as_frame=True``.
 
     Examples
     --------
@@ -176,7 +175,7 @@ def _find(folder: Path, download_if_missing: bool) -> Path:
 
 
 def _download(url: str, destination: Path) -> Path:
-    """Download into a file beside the destination, check it, and only then put it in place."""
+    """Download into a temporary file, check it, and only then move it to its destination."""
     part = destination.with_name(f"{destination.name}.{secrets.token_hex(8)}.part")
     try:
         with urllib.request.urlopen(url, timeout=60) as answer, part.open("xb") as file:
@@ -206,7 +205,7 @@ def _download(url: str, destination: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Read all columns: texts as objects with None for gaps, numbers as float64 with NaN."""
+    """Read all columns: text as objects with None for missing values, numbers as float64 with NaN."""
     opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
     with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
         reader = csv.reader(text)

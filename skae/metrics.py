@@ -1,4 +1,4 @@
-"""Variance explained by reconstruction: the axis on which PCA and every autoencoder compare."""
+"""Variance explained by reconstruction, by which PCA and autoencoders can be compared."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ __all__ = ["squared_errors", "variance_explained", "variance_explained_score"]
 
 
 def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
-    """Give the squared difference of each cell.
+    """Return the squared difference of each cell.
 
     Parameters
     ----------
     X, X_back : ndarray of shape (n_samples, n_features)
-        Rows and what came back of them.
+        Rows and their reconstructions.
 
     Returns
     -------
     errors : ndarray of shape (n_samples, n_features)
-        In squared units of X, as float64; the largest one where they overflow.
+        In squared units of X, as float64; the largest float64 where they overflow.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
 def variance_explained_score(
     X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike | None = None, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Give the share of the variance of rows that their reconstruction explains.
+    """Return the share of the variance of rows that their reconstruction explains.
 
     ``1 - SSE / SST``: one minus the sum of squared errors over the sum of squared
     deviations from the mean, over all cells. Columns count by their variance, as in PCA.
@@ -50,18 +50,18 @@ def variance_explained_score(
     Parameters
     ----------
     X, X_back : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows and what came back of them. Cells of X that are NaN do not count. Sparse ones are made dense.
+        Rows and their reconstructions. Cells of X that are NaN do not count. Sparse ones are made dense.
     mean : array-like of shape (n_features,), default=None
-        What the deviations are taken from, as a rule the mean of the training rows. None
-        takes that of X.
+        Mean that deviations are taken from, usually that of the training rows. None
+        is the mean of X.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of rows. None weighs all alike.
+        Weights of rows. None weights all rows equally.
 
     Returns
     -------
     score : float
         1 is perfect, 0 is no better than the mean; may be negative. Without any variance it
-        is 1 if the rows came back as they were, else 0.
+        is 1 if the reconstruction is exact, else 0.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _dense(table: Any) -> Any:
 
 
 def _means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Give the mean of each column over its cells that are there."""
+    """Return the mean of each column over its observed cells."""
     if weight is None:
         return np.nanmean(rows, axis=0)
     there = ~np.isnan(rows)
@@ -119,42 +119,42 @@ def variance_explained(
     """Score any fitted reducer by the variance that its reconstruction explains.
 
     It has the signature of a scorer, so that it can be passed as ``scoring=`` to
-    `GridSearchCV` and its kin, where it makes PCA and autoencoders comparable.
+    `GridSearchCV` and similar functions, where it makes PCA and autoencoders comparable.
 
     Parameters
     ----------
     estimator : object
         Fitted, with `transform` and `inverse_transform`: PCA, an autoencoder, a Pipeline
         that ends in one, or a search whose best estimator is one. In a Pipeline the variance is that of
-        the rows that reach the last step, as in ``Pipeline.score``: behind a StandardScaler all columns count
-        alike. Samplers of imbalanced-learn are left out, as they are there.
+        the rows that reach the last step, as in ``Pipeline.score``: after a StandardScaler all columns count
+        equally. Samplers of imbalanced-learn are skipped, as in ``Pipeline.score``.
     X : array-like of shape (n_samples, n_features)
-        Rows, as a rule held out.
+        Rows, usually held out.
     y : Ignored
         Present for the convention of scorers.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of rows. None weighs all alike.
+        Weights of rows. None weights all rows equally.
 
     Returns
     -------
     score : float
-        See `variance_explained_score`; about the training mean where the estimator has a
-        `mean_`, else about the mean of X.
+        See `variance_explained_score`; deviations are from the training mean where the estimator has a
+        `mean_`, else from the mean of X.
 
     Raises
     ------
     TypeError
-        If the estimator cannot map codes back.
+        If the estimator has no inverse.
 
     Notes
     -----
-    The units are those of X, whatever an estimator does to columns inside, so that a search over `scaling`
-    compares like with like. Only for tables of several kinds, which have no unit, is it about the columns
-    inside, as `score` of the autoencoders.
+    The units are those of X, whatever an estimator does to columns inside, so that scores of a search over
+    `scaling` are comparable. Tables of several kinds of columns have no common unit: for them, the score
+    refers to the columns inside, like `score` of the autoencoders.
 
-    `mean_` is taken to be in the units of X, as that of PCA is. An estimator that is for more than tables of
-    numbers says itself what it explains of them, in a method ``__variance_explained__(X, sample_weight)``.
-    All of skae have it.
+    `mean_` is assumed to be in the units of X, as that of PCA is. An estimator that takes more than tables of
+    numbers can compute the score itself, in a method ``__variance_explained__(X, sample_weight)``.
+    All estimators of skae have it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reducers side by side: what their codes keep, what they cost, and a picture of both.
+"""Comparison of reducers: what their codes keep, what they cost, and a plot of both.
 
 Tables need pandas, pictures matplotlib; both are imported when they are needed.
 """

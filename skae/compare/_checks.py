@@ -1,4 +1,4 @@
-"""What is wrong with a comparison, said before anything is trained."""
+"""Checks of a comparison, before anything is trained."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def named_reducers(reducers: Any) -> list[tuple[str, Any]]:
-    """Give reducers with names, all different.
+    """Return reducers with names, all different.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def named_reducers(reducers: Any) -> list[tuple[str, Any]]:
     Raises
     ------
     TypeError
-        If something is not a reducer, or a name no text.
+        If something is not a reducer, or a name is not text.
     ValueError
         If there is none, or a name comes twice.
     """
@@ -91,7 +91,7 @@ def _described(reducer: Any) -> str:
 
 
 def checked_rows(X: Any) -> Any:
-    """Give X as something whose rows can be chosen.
+    """Return X as something whose rows can be chosen.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def checked_rows(X: Any) -> Any:
 
 
 def checked_target(y: Any, n: int) -> np.ndarray:
-    """Give classes or numbers as an array.
+    """Return classes or numbers as an array.
 
     Parameters
     ----------
@@ -156,12 +156,12 @@ def checked_target(y: Any, n: int) -> np.ndarray:
 
 
 def are_classes(y: np.ndarray) -> bool:
-    """Tell classes from numbers: floats are numbers, unless there are only two of them."""
+    """Whether y holds classes: floats are numbers, unless there are only two of them."""
     return y.dtype.kind != "f" or len(np.unique(y)) <= 2
 
 
 def checked_splits(cv: Any, X: Any, y: Any, is_classes: bool, random: Any) -> list[Split]:
-    """Give training and held-out positions, a pair a split.
+    """Return training and held-out positions, one pair for each split.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def _positions(pair: Any, n: int) -> Split:
 
 
 def check_neighbours(n_neighbors: Any, max_rows: Any, splits: list[Split]) -> None:
-    """See whether there are enough held-out rows for neighbourhoods.
+    """Check that there are enough held-out rows for neighbourhoods.
 
     Parameters
     ----------

@@ -40,14 +40,14 @@ class Task(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What came out of one reducer on one split."""
+    """Result of one reducer on one split."""
 
     measures: dict[str, float]
     error: str | None
 
 
 def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
-    """Fit a copy, with y only where there is one and `fit` asks for it; give it, and the seconds of `fit`."""
+    """Fit a clone, with y if there is one and `fit` takes it; return it, and the seconds of `fit`."""
     # Whatever is no estimator of scikit-learn is copied as it is.
     copy: Any = clone(estimator, safe=False)
     takes_y = y is not None and "y" in inspect.signature(copy.fit).parameters
@@ -58,14 +58,14 @@ def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
 
 
 def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> Measured:
-    """Fit a reducer on the training rows of a split, and measure it on those held out.
+    """Fit a reducer on the training rows of a split, and measure it on the held-out rows.
 
     Parameters
     ----------
     name : str
-        Of the reducer, for messages.
+        Name of the reducer, for messages.
     reducer : estimator
-        Is copied.
+        Cloned before it is fitted.
     fold : Fold
         The split.
     X, y : table and ndarray or None
@@ -129,7 +129,7 @@ def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str,
 
 
 def _flat(codes: Any, n: int) -> np.ndarray:
-    """Give codes as a dense table of float64."""
+    """Return codes as a dense table of float64."""
     codes = readable(codes)
     table = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=np.float64)
     if table.ndim == 0 or len(table) != n or table.size == 0:
@@ -140,7 +140,7 @@ def _flat(codes: Any, n: int) -> np.ndarray:
 
 
 def _explained(model: Any, training: Any, held_out: Any, codes: Any) -> float:
-    """Give the variance explained, NaN for text and for what has no way back."""
+    """Return the variance explained, NaN for text and for reducers without an inverse."""
     back = _back(model, codes)
     if back is None:
         return np.nan
@@ -168,7 +168,7 @@ def _back(model: Any, codes: Any) -> Any:
 
 
 def _neighbourhoods(held_out: Any, codes: np.ndarray, seed: int, task: Task) -> dict[str, float]:
-    """Give how well neighbours in the code are neighbours in X, and the other way round."""
+    """Return trustworthiness and continuity."""
     found = {"trustworthiness": np.nan, "continuity": np.nan}
     if task.n_neighbors is None:
         return found
@@ -184,7 +184,7 @@ def _neighbourhoods(held_out: Any, codes: np.ndarray, seed: int, task: Task) -> 
 
 
 def _size(model: Any) -> float:
-    """Give how many bytes the fitted reducer has on disk, NaN where it cannot be written."""
+    """Return the size of the pickled reducer in bytes, NaN if it cannot be pickled."""
     try:
         return float(len(pickle.dumps(model)))
     except Exception:

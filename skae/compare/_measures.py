@@ -1,10 +1,10 @@
-"""What is measured of a reducer, in the order of the table."""
+"""The measures of a reducer, in the order of the table."""
 
 from typing import NamedTuple
 
 
 class Measure(NamedTuple):
-    """How a measure is called in pictures, and which way is better."""
+    """Label and unit of a measure, and which direction is better."""
 
     label: str
     unit: str = ""

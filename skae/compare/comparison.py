@@ -1,4 +1,4 @@
-"""Reducers by what their codes keep and what they cost, on rows that they were not fitted on."""
+"""Comparison of reducers on rows that they were not fitted on."""
 
 import warnings
 from typing import Any
@@ -37,55 +37,56 @@ def compare_reducers(
     n_jobs: int | None = None,
     random_state: Any = None,
 ) -> Any:
-    """Measure reducers side by side, on rows that they were not fitted on.
+    """Compare reducers on rows that they were not fitted on.
 
     All are fitted on the same training rows and measured on the same held-out rows, in the same
-    units: those of X, or of what `preprocessing` makes of it. A Pipeline is measured as a whole, in the
-    units that go into it, other than by `skae.metrics.variance_explained`, which looks only at its last step.
+    units: those of X, or of the output of `preprocessing`. A Pipeline is measured as a whole, in the
+    units of its input, whereas `skae.metrics.variance_explained` uses the input of its last step.
 
     Parameters
     ----------
     reducers : dict, or sequence of estimators or of tuples (name, estimator)
-        Anything with `fit` and `transform`: PCA, autoencoders, Pipelines. They are copied, and stay as they
-        are. Names of those without one are made of class and size of the code: ``"PCA(3)"``.
+        Anything with `fit` and `transform`: PCA, autoencoders, Pipelines. They are cloned. Those without
+        a name are named by their class and the size of the code: ``"PCA(3)"``.
     X : array-like of shape (n_samples, n_features)
         Rows; a DataFrame, also with text, if all reducers take it.
     y : array-like of shape (n_samples,), default=None
         Classes or numbers that codes are used to predict. Floats are numbers, unless there are only two of
-        them; all else are classes. Reducers whose `fit` takes y are given it, too.
+        them; everything else is classes. Reducers whose `fit` takes y get it, too.
     cv : int, splitter or iterable of pairs (training, held_out), default=None
-        How to split. A number of folds, None for 5, shuffles rows, and keeps the shares of classes.
-        ``[(training, held_out)]`` is a single split, which has no spread.
+        Splits of the rows. A number of folds (None is 5) shuffles rows, and stratifies by classes.
+        ``[(training, held_out)]`` is a single split, without standard deviations.
     preprocessing : transformer, default=None
-        Fitted on the training rows of each split, and applied before every reducer, as a rule a
-        StandardScaler. Measures are in its units.
+        Fitted on the training rows of each split, and applied before every reducer, usually a
+        StandardScaler. Reducers are measured in the units of its output.
     downstream : estimator, default=None
         Predicts y from codes. None takes a LogisticRegression for classes and a Ridge for numbers,
-        both behind a StandardScaler.
+        both after a StandardScaler.
     scoring : str or callable, default=None
         Scorer of `downstream`, e.g. ``"roc_auc"``. None takes accuracy for classes and R2 for numbers.
     n_neighbors : int, default=10
         Size of neighbourhoods. None leaves them out.
     max_rows : int, default=2000
-        Most held-out rows of a split to measure neighbourhoods on, drawn at random, the same for all.
+        Maximum number of held-out rows of a split for the measures of neighbourhoods, drawn at random, the
+        same for all reducers.
     error_score : "raise" or nan, default=nan
-        What to do where a reducer fails on a split: stop, or warn, give NaN in its row with the error beside,
-        and go on with the others.
+        What to do if a reducer fails on a split: raise, or warn, write NaN into its row and the error into
+        a further column, and go on with the others.
     n_jobs : int, default=None
-        Reducers and splits at a time. Seconds are honest only one at a time.
+        Number of parallel fits. Times are only comparable with one at a time.
     random_state : int, RandomState or None, default=None
-        Shuffles and draws rows. Reducers have their own.
+        Source of the splits and of the rows drawn. Reducers have their own.
 
     Returns
     -------
     table : DataFrame
-        A row a reducer. Columns are `n_components`, the width of its codes; means over splits of
+        One row for each reducer. Columns are `n_components`, the width of its codes; means over splits of
         `variance_explained`, `trustworthiness`, `continuity`, `downstream`, `fit_seconds`,
         `transform_seconds` of the held-out rows, and `size`, the bytes of the pickled fitted reducer; then
-        their standard deviations over splits, with ``_std`` behind the name. NaN where there is nothing to
-        measure: variance where there is text or no `inverse_transform`, neighbourhoods where there is text or
-        a gap, `downstream` without y. Where a reducer failed, there is one more column, `error`: on which
-        split and why, None for those that did not fail. ``table.attrs`` holds ``"scoring"`` and
+        their standard deviations over splits, with names that end in ``_std``. NaN where nothing can be
+        measured: variance with text or without `inverse_transform`, neighbourhoods with text or missing
+        values, `downstream` without y. If a reducer failed, there is a further column, `error`: on which
+        split and why, None for those that did not fail. ``table.attrs`` has ``"scoring"`` and
         ``"n_splits"``.
 
     Raises
@@ -93,15 +94,15 @@ def compare_reducers(
     ImportError
         If pandas is not installed.
     TypeError
-        If something is not a reducer, or of another kind than described.
+        If a reducer or a parameter has the wrong type.
     ValueError
-        If something does not fit together, before anything is trained.
+        If parameters or data do not fit together; nothing is trained then.
     RuntimeError
-        If a reducer fails and `error_score` is "raise"; the message names it.
+        If a reducer fails and `error_score` is "raise".
 
     See Also
     --------
-    ComparisonDisplay : The picture of the table.
+    ComparisonDisplay : A plot of the table.
     skae.metrics.variance_explained : A single figure, as a scorer.
 
     Examples
@@ -142,7 +143,7 @@ def compare_reducers(
 
 
 def _judge(y: np.ndarray | None, downstream: Any, scoring: Any) -> tuple[Any, Any, str | None, bool]:
-    """Give the model on the codes, its scorer, the scorer's name, and whether it tells classes."""
+    """Return the model on the codes, its scorer, the scorer's name, and whether it is a classifier."""
     if y is None:
         for name, given in (("downstream", downstream), ("scoring", scoring)):
             if given is not None:
@@ -188,7 +189,7 @@ def _check_preprocessing(preprocessing: Any) -> None:
 
 
 def _folds(splits: list[_checks.Split], X: Any, y: Any, preprocessing: Any, random: Any) -> list[Fold]:
-    """Fit preprocessing once a split: units are the same for all, even where they are drawn at random."""
+    """Fit preprocessing once for each split, so that units are the same for all, even of random ones."""
     folds = []
     for number, (training, held_out) in enumerate(splits, 1):
         before = None
@@ -200,7 +201,7 @@ def _folds(splits: list[_checks.Split], X: Any, y: Any, preprocessing: Any, rand
 
 
 def _summary(pandas: Any, names: list[str], found: np.ndarray) -> Any:
-    """Give the table of means and spreads from an array (n_reducers, n_splits, 1 + n_measures)."""
+    """Return the table of means and deviations from an array (n_reducers, n_splits, 1 + n_measures)."""
     means = found.mean(axis=1)
     with warnings.catch_warnings():
         # A single split has no spread, which NaN says well enough.

@@ -1,4 +1,4 @@
-"""Reducers side by side in a picture: a panel a measure, a row a reducer."""
+"""Plot of a comparison: one panel for each measure, one row for each reducer."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -17,16 +17,16 @@ _LOWEST_SHARE = -0.25
 
 
 class ComparisonDisplay(Display):
-    """Dots and whiskers of a comparison: a panel a measure, a row a reducer.
+    """Dots and whiskers of a comparison: one panel for each measure, one row for each reducer.
 
-    Dots are means over splits, whiskers a standard deviation to either side. The best of each panel is
-    a diamond in orange. Seconds and bytes have logarithmic axes. A triangle at the left edge is a share far
-    below zero, with its value beside.
+    Dots are means over splits, whiskers one standard deviation to either side. The best of each panel is
+    an orange diamond. Seconds and bytes have logarithmic axes. A triangle at the left edge is a share far
+    below zero, with its value.
 
     Parameters
     ----------
     table : DataFrame
-        What `compare_reducers` gave; its rows may be chosen and sorted.
+        Returned by `compare_reducers`; its rows may be selected and sorted.
     measures : sequence of str, default=None
         Columns to draw. None draws all that were measured.
 
@@ -37,7 +37,7 @@ class ComparisonDisplay(Display):
     axes_ : ndarray of Axes of shape (n_lines, n_columns)
         All panels; those without a measure are hidden.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     best_ : dict
         The best reducers by measure, as a list of names.
 
@@ -70,47 +70,47 @@ class ComparisonDisplay(Display):
         Parameters
         ----------
         table : DataFrame
-            What `compare_reducers` gave.
+            Returned by `compare_reducers`.
         measures : sequence of str, default=None
             Columns to draw. None draws all that were measured.
         ax : Axes or array of Axes, default=None
-            One, whose place is parted, or as many as there are measures; None makes a figure.
+            One, whose area is divided, or as many as there are measures; None makes a figure.
         **kwargs : dict
-            For `Axes.errorbar`.
+            Passed to `Axes.errorbar`.
 
         Returns
         -------
         display : ComparisonDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
         TypeError
-            If the table is none of `compare_reducers`.
+            If the table was not returned by `compare_reducers`.
         ValueError
             If there is no such measure, or nothing to draw.
         """
         return cls(table, measures).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes or array of Axes, default=None
-            One, whose place is parted, or as many as there are measures; None makes a figure.
+            One, whose area is divided, or as many as there are measures; None makes a figure.
         **kwargs : dict
-            For `Axes.errorbar`.
+            Passed to `Axes.errorbar`.
 
         Returns
         -------
         display : ComparisonDisplay
-            This object.
+            The display itself.
 
         Raises
         ------
         TypeError
-            If the table is none of `compare_reducers`.
+            If the table was not returned by `compare_reducers`.
         ValueError
             If there is no such measure, or nothing to draw.
         """
@@ -139,7 +139,7 @@ class ComparisonDisplay(Display):
     # ------------------------------------------------------------------ inside
 
     def _chosen(self) -> list[str]:
-        """Give the columns to draw, checked."""
+        """Return the columns to draw, checked."""
         columns = getattr(self.table, "columns", None)
         if columns is None or not set(columns) & set(MEASURES):
             raise TypeError(
@@ -193,7 +193,7 @@ class ComparisonDisplay(Display):
         self._dress(axis, name)
 
     def _mark_edge(self, axis: Any, values: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mark shares that lie far to the left, and take them out of the others."""
+        """Mark shares far to the left, and remove them from the others."""
         for row in np.flatnonzero(values < _LOWEST_SHARE):
             across = axis.get_yaxis_transform()
             axis.plot([0.03], [row], "<", color=BLUE, markersize=5.5, transform=across, clip_on=False)
@@ -239,7 +239,7 @@ class ComparisonDisplay(Display):
             axis.spines[side].set_visible(False)
 
     def _explain(self, own_figure: bool) -> None:
-        """Say what is the best and what whiskers are, where there is room for it."""
+        """Write what marks the best and what whiskers are, where there is room for it."""
         if not own_figure:
             return
         from matplotlib.lines import Line2D

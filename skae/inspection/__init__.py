@@ -1,4 +1,4 @@
-"""Pictures of fitted autoencoders, in scikit-learn's convention of displays, and a page about them.
+"""Displays of fitted autoencoders, in scikit-learn's convention, and a report about them.
 
 Drawing needs matplotlib, the page needs plotly; both are imported when they are needed.
 """

@@ -23,7 +23,7 @@ _LONGEST_NAME = 24
 
 
 class Display:
-    """Base of all displays: keeps the figure, and shows it in notebooks.
+    """Base class of all displays: keeps the figure, and shows it in notebooks.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Display:
     figure_: Any
 
     def _repr_png_(self) -> bytes | None:
-        """Give the picture to notebooks, unless pyplot does so."""
+        """Return the figure for notebooks, unless pyplot shows it."""
         figure = getattr(self, "figure_", None)
         if figure is None or figure.canvas.manager is not None:
             return None
@@ -44,12 +44,12 @@ class Display:
 
 
 def require_matplotlib(display: str) -> None:
-    """Tell in a sentence what to install where matplotlib is missing."""
+    """Raise an error that says what to install if matplotlib is missing."""
     import_extra("matplotlib", "plot", display)
 
 
 def new_figure(display: str, size: tuple[float, float]) -> Any:
-    """Give a figure that pyplot does not know."""
+    """Return a figure that pyplot does not know."""
     require_matplotlib(display)
     from matplotlib.figure import Figure
 
@@ -57,7 +57,7 @@ def new_figure(display: str, size: tuple[float, float]) -> Any:
 
 
 def one_axes(ax: Any, display: str, size: tuple[float, float] = (6.4, 4.2), projection: Any = None) -> Any:
-    """Give the axes passed, or those of a new figure."""
+    """Return the axes passed, or those of a new figure."""
     if ax is None:
         return new_figure(display, size).add_subplot(projection=projection)
     require_matplotlib(display)
@@ -69,7 +69,7 @@ def one_axes(ax: Any, display: str, size: tuple[float, float] = (6.4, 4.2), proj
 def several_axes(
     ax: Any, display: str, shape: tuple[int, int], size: tuple[float, float], **shared: Any
 ) -> np.ndarray:
-    """Give a table of axes (n_rows, n_columns): those passed, or new ones in the place of the one passed.
+    """Return axes (n_rows, n_columns): those passed, or new ones in the area of the one passed.
 
     Parameters
     ----------
@@ -110,17 +110,17 @@ def several_axes(
 
 
 def as_text(name: Any) -> str:
-    """Return a name as matplotlib writes it as it is: what stands between two dollars would be a formula."""
+    """Return a name with dollars escaped, between which matplotlib would read a formula."""
     return str(name).replace("$", r"\$")
 
 
 def in_legend(name: str) -> str:
-    """Return a label that a legend does not leave out: it does so with those that begin with "_"."""
+    """Return a label that a legend shows: those that begin with "_" are left out."""
     return f" {name}" if name.startswith("_") else name
 
 
 def shortened(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
-    """Cut names that would leave no place for the picture, in the middle: both ends tell names apart.
+    """Shorten long names in the middle, so that both ends still distinguish them.
 
     Parameters
     ----------
@@ -140,24 +140,24 @@ def shortened(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
 
 
 def colours(n: int) -> list[Any]:
-    """Give colours for that many classes: the palette, again and again; markers tell repeats apart."""
+    """Return colours for that many classes: the palette, repeated; markers distinguish repeats."""
     return [PALETTE[index % len(PALETTE)] for index in range(n)]
 
 
 def markers(n: int) -> list[str]:
-    """Give a marker for each class, another one each time that the palette begins anew."""
+    """Return a marker for each class, another one each time that the palette repeats."""
     return [MARKERS[index // len(PALETTE) % len(MARKERS)] for index in range(n)]
 
 
 def map_with_gaps(name: Any) -> Any:
-    """Give a colour map that shows missing cells in grey."""
+    """Return a colour map that shows missing cells in grey."""
     import matplotlib
 
     return matplotlib.colormaps.get_cmap(name).with_extremes(bad="0.85")
 
 
 def mosaic(pictures: np.ndarray, n_columns: int, part: float = GAP) -> tuple[np.ndarray, float, float]:
-    """Lay pictures out in a grid, NaN between them.
+    """Arrange images in a grid, NaN between them.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def mosaic(pictures: np.ndarray, n_columns: int, part: float = GAP) -> tuple[np.
 
 
 def show_picture(ax: Any, large: np.ndarray, top: float = 0.0, **kwargs: Any) -> Any:
-    """Draw a picture with its upper edge at a height; pixels are squares, and gaps are left white."""
+    """Draw an image with its upper edge at a height; pixels are squares, and NaN is white."""
     height, width = large.shape[:2]
     extent = (-0.5, width - 0.5, top + height - 0.5, top - 0.5)
     if large.ndim == 3:
@@ -202,20 +202,20 @@ def show_picture(ax: Any, large: np.ndarray, top: float = 0.0, **kwargs: Any) ->
 
 
 def no_frame(ax: Any) -> None:
-    """Take the frame and the ticks from axes that hold pictures; labels of ticks stay."""
+    """Remove the frame and the ticks of axes that hold images; tick labels stay."""
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
 
 
 def inside(low: float, high: float, margin: float = 0.05) -> tuple[float, float]:
-    """Give limits of an axis with a margin."""
+    """Return limits of an axis with a margin."""
     room = margin * (high - low) or 0.5
     return low - room, high + room
 
 
 def shown(n_shown: int, n: int, what: str) -> str:
-    """Say how many of them a picture shows."""
+    """Return a text that says how many of them are shown."""
     return f"{n:,} {what}" if n_shown >= n else f"{n_shown:,} of {n:,} {what}"
 
 

@@ -1,4 +1,4 @@
-"""What displays know of estimators and of rows: the model behind a pipeline, names, samples, pictures."""
+"""What displays know of estimators and of rows: the model behind a pipeline, names, samples, images."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Reached(NamedTuple):
 
 
 def fitted_model(estimator: Any, display: str) -> Any:
-    """Give the model behind searches and pipelines, fitted.
+    """Return the model behind searches and pipelines, fitted.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def fitted_model(estimator: Any, display: str) -> Any:
 
 
 def reach(estimator: Any, X: Any, display: str, most: int | None = None) -> Reached:
-    """Give the model behind searches and pipelines, and rows as they reach it.
+    """Return the model behind searches and pipelines, and rows as they reach it.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _names_of(X: Any, model: Any) -> list[str]:
 
 
 def _names_after(before: Any, X: Any) -> list[str] | None:
-    """Give the names that earlier steps give to their columns, where they know them."""
+    """Return the names that earlier steps give to their columns, where they know them."""
     found = names_of(X)
     if found is not None:
         return [str(name) for name in found]
@@ -140,12 +140,12 @@ def _names_after(before: Any, X: Any) -> list[str] | None:
 
 
 def numbered(what: str, n: int) -> list[str]:
-    """Give names that are numbers, such as ``"column 0"``."""
+    """Return names that are numbers, such as ``"column 0"``."""
     return [f"{what} {number}" for number in range(n)]
 
 
 def component_names(model: Any, n_components: int) -> list[str]:
-    """Give the names of components: those of the estimator, unless they only repeat its class."""
+    """Return the names of components: those of the estimator, unless they only repeat its class."""
     default = [f"{type(model).__name__.lower()}{number}" for number in range(n_components)]
     try:
         names = [str(name) for name in model.get_feature_names_out()]
@@ -157,12 +157,12 @@ def component_names(model: Any, n_components: int) -> list[str]:
 
 
 def n_rows(X: Any) -> int:
-    """Give the number of rows of a table, sparse or not."""
+    """Return the number of rows of a table, sparse or not."""
     return int(X.shape[0])
 
 
 def drawn(n: int, most: int, random: Any = None) -> np.ndarray:
-    """Give positions of rows, in order: all, or as many as wanted, drawn at random."""
+    """Return positions of rows, in order: all, or as many as wanted, drawn at random."""
     if n <= most:
         return np.arange(n)
     random = np.random.RandomState(_SEED) if random is None else random
@@ -170,12 +170,12 @@ def drawn(n: int, most: int, random: Any = None) -> np.ndarray:
 
 
 def spread_out(n: int, most: int) -> np.ndarray:
-    """Give positions of rows at equal distances, so that sorted tables are seen as a whole."""
+    """Return positions of rows at equal distances, so that sorted tables are seen as a whole."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 def chosen(n: int, rows: Any, most: int) -> np.ndarray:
-    """Give positions of rows that were asked for: a number of them, a list, or None for `most`."""
+    """Return positions of rows that were asked for: a number of them, a list, or None for `most`."""
     if rows is None:
         return spread_out(n, most)
     if is_integer(rows):
@@ -209,21 +209,21 @@ def as_values(y: Any) -> np.ndarray:
 
 
 def codes(model: Any, X: Any) -> np.ndarray:
-    """Give codes as a dense table (n_samples, n_components) of float64."""
+    """Return codes as a dense table (n_samples, n_components) of float64."""
     found = readable(model.transform(X))
     found = found.toarray() if issparse(found) else np.asarray(found)
     return found.astype(np.float64).reshape(len(found), -1)
 
 
 def reconstruct(model: Any, X: Any, display: str) -> Any:
-    """Give rows as they come back from their codes, as the model gives them."""
+    """Return the reconstructions of rows, in the container of the model."""
     if hasattr(model, "reconstruct"):
         return model.reconstruct(X)
     return decoder(model, display)(model.transform(X))
 
 
 def decoder(model: Any, display: str) -> Any:
-    """Give the method that turns codes back into rows."""
+    """Return the method that turns codes back into rows."""
     if not hasattr(model, "inverse_transform"):
         raise TypeError(
             f"{display} needs an estimator with inverse_transform; got {type(model).__name__}, which has "
@@ -233,7 +233,7 @@ def decoder(model: Any, display: str) -> Any:
 
 
 def tables(*given: Any) -> tuple[list[np.ndarray], np.ndarray]:
-    """Give tables with the same columns as numbers, and tell which columns were numbers.
+    """Return tables with the same columns as numbers, and which columns were numbers.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def tables(*given: Any) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _dense(table: Any) -> Any:
-    """Give a DataFrame of pandas as it is, and anything else as an array with two dimensions."""
+    """Return a DataFrame of pandas as it is, and anything else as an array with two dimensions."""
     table = dense_columns(readable(table))
     if hasattr(table, "iloc"):
         kinds = [is_number(dtype) for dtype in table.dtypes]
@@ -277,14 +277,14 @@ def _values(table: Any, j: int) -> np.ndarray:
 
 
 def _is_text(column: np.ndarray) -> bool:
-    """Tell whether a column holds anything but numbers; numerals in quotes are text."""
+    """Whether a column holds anything but numbers; numerals in quotes are text."""
     if column.dtype.kind in "biuf":
         return False
     return any(not isinstance(value, Number) and not is_missing(value) for value in column)
 
 
 def _positions(columns: list[np.ndarray]) -> list[np.ndarray]:
-    """Give each value's position among the sorted values of all columns, NaN where it is missing."""
+    """Return each value's position among the sorted values of all columns, NaN where it is missing."""
     texts = [np.array([None if is_missing(value) else str(value) for value in column]) for column in columns]
     levels = sorted({text for column in texts for text in column if text is not None})
     known = {level: position for position, level in enumerate(levels)}
@@ -292,7 +292,7 @@ def _positions(columns: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean of each column and its standard deviation, over cells that are there; 0 where none is."""
+    """Return the mean and standard deviation of each column over its observed cells; 0 where none is."""
     there = ~np.isnan(table)
     n_there = np.maximum(there.sum(axis=0), 1)
     means = np.where(there, table, 0.0).sum(axis=0) / n_there
@@ -303,7 +303,7 @@ def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_deviations(table: np.ndarray, means: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Give a table in standard deviations of its columns; constant ones are only centred."""
+    """Return a table in standard deviations of its columns; constant ones are only centred."""
     return (table - means) / np.where(spread > 0, spread, 1.0)
 
 
@@ -313,7 +313,7 @@ def check_component(component: Any, n_components: int) -> int:
 
 
 def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:
-    """Tell what rows are: "images", "sequences" or "table"."""
+    """Return what rows are: "images", "sequences" or "table"."""
     network = getattr(model, "network", None)
     if isinstance(network, (Recurrent, Recursive)):
         return "sequences"
@@ -322,7 +322,7 @@ def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:
 
 
 def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarray:
-    """Give pictures (n, height, width) or (n, height, width, 3) of rows.
+    """Return rows as images (n, height, width) or (n, height, width, 3).
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ def _known_shape(model: Any) -> tuple[int, ...] | None:
 
 
 def sequences(rows: Any, model: Any) -> np.ndarray:
-    """Give sequences (n, steps, values of a step) of rows that are flat or have this shape already."""
+    """Return sequences (n, steps, values of a step) of rows that are flat or have this shape already."""
     rows = np.asarray(readable(rows), dtype=np.float64)
     if rows.ndim > 2:
         return rows

@@ -1,4 +1,4 @@
-"""The atoms that rows are sums of: as pictures, or as bars of their largest weights."""
+"""The atoms that rows are sums of: as images, or as bars of their largest weights."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -33,21 +33,21 @@ _ROOM = 0.35
 
 
 class DictionaryDisplay(Display):
-    """Components of a sparse autoencoder or of PCA, those that most rows use first.
+    """Components of a sparse autoencoder or of PCA, ordered by the number of rows that use them.
 
-    Pictures are each divided by their largest weight, so that pale atoms are seen too. Without `image_shape`,
+    Images are each divided by their largest weight, so that pale atoms are visible. Without `image_shape`,
     each component has a panel of bars, of its six largest weights in units of X.
 
     Parameters
     ----------
     components : array-like of shape (n_components, n_features)
-        The atoms, a row each.
+        The atoms.
     frequency : array-like of shape (n_components,), default=None
         Share of the rows that use each of them.
     image_shape : tuple of int, default=None
-        ``(height, width)`` or ``(height, width, channels)`` of components that are pictures.
+        ``(height, width)`` or ``(height, width, channels)`` of components that are images.
     n_components : int, default=None
-        How many to show at most. None shows 40 pictures, 12 panels of bars.
+        Maximum number to show. None shows 40 images, 12 panels of bars.
     feature_names : sequence of str, default=None
         Names of the columns. None numbers them.
     units : str, default="units of X"
@@ -56,21 +56,21 @@ class DictionaryDisplay(Display):
     Attributes
     ----------
     axes_ : ndarray of Axes of shape (n_lines, n_columns)
-        Where it was drawn.
+        Axes of the plot.
     ax_ : Axes
         The first of them.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     image_ : AxesImage or None
-        All pictures in one.
+        All images in one.
     bars_ : list of BarContainer
-        Bars of each component that is shown, from the largest weight down; empty for pictures.
+        Bars of each component that is shown, from the largest weight down; empty for images.
     shown_ : ndarray of int
         Numbers of the components that are shown, in this order.
 
     See Also
     --------
-    LatentFeatureDisplay : Which columns move which component, for networks of any kind.
+    LatentFeatureDisplay : Which columns drive which component, for networks of any kind.
 
     Examples
     --------
@@ -119,20 +119,20 @@ class DictionaryDisplay(Display):
         estimator : object
             Fitted, with `components_`: a sparse autoencoder, PCA, or a Pipeline or search that ends in one.
         image_shape : tuple of int, default=None
-            Shape of components that are pictures. None draws bars.
+            Shape of components that are images. None draws bars.
         n_components : int, default=None
-            How many to show at most. None shows 40 pictures, 12 panels of bars.
+            Maximum number to show. None shows 40 images, 12 panels of bars.
         feature_names : sequence of str, default=None
             Names of the columns. None takes those of the fit.
         ax : Axes or array of Axes, default=None
-            Where to draw; the place of one is parted for bars. None makes a figure.
+            Axes to draw on; the area of one is divided for bars. None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : DictionaryDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -164,19 +164,19 @@ class DictionaryDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes or array of Axes, default=None
-            Where to draw; the place of one is parted for bars. None makes a figure.
+            Axes to draw on; the area of one is divided for bars. None makes a figure.
         **kwargs : dict
-            For `Axes.imshow` of pictures, or `Axes.barh` of bars.
+            Passed to `Axes.imshow` for images, or to `Axes.barh` for bars.
 
         Returns
         -------
         display : DictionaryDisplay
-            This object.
+            The display itself.
 
         Raises
         ------

@@ -16,29 +16,29 @@ _LOW = 0.5
 
 
 class ExplainedVarianceDisplay(Display):
-    """Cumulative variance explained by the number of components, with PCA beside.
+    """Cumulative variance explained by the number of components, and that of PCA.
 
     Parameters
     ----------
     cumulative : array-like of shape (n_components,)
         Share of the variance that the first 1, 2, ... components explain.
     pca_cumulative : array-like of shape (n_components,), default=None
-        The same of PCA.
+        The same for PCA.
     share : float, default=0.95
         Share in (0, 1] to draw a line at; the fewest components that reach it are marked. None draws none.
     name : str, default=None
-        Of the estimator, for the legend.
+        Name of the estimator, for the legend.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it was drawn.
+        Axes of the plot.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     line_ : Line2D
         The estimator's curve.
     pca_line_ : Line2D or None
-        PCA's curve.
+        The curve of PCA.
     share_line_ : Line2D or None
         The line at `share`.
     n_reaching_ : int or None
@@ -83,14 +83,14 @@ class ExplainedVarianceDisplay(Display):
         share : float, default=0.95
             Share in (0, 1] to draw a line at. None draws none.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : ExplainedVarianceDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -114,19 +114,19 @@ class ExplainedVarianceDisplay(Display):
         return cls(cumulative, pca, share, type(model).__name__).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For the line of the estimator.
+            Passed to `Axes.plot` for the line of the estimator.
 
         Returns
         -------
         display : ExplainedVarianceDisplay
-            This object.
+            The display itself.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which columns come back badly, over many rows and in one odd row."""
+"""Which columns are reconstructed badly, over many rows and in one row."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -41,20 +41,20 @@ _FAR = 20.0
 
 
 class FeatureErrorDisplay(Display):
-    """Error of each column, the largest first, and beside it that of one row.
+    """Error of each column, the largest first, and that of one row.
 
-    By default the share of the column's variance that is left unexplained: 0 is perfect, 1 no better than the
-    mean. With ``relative=False`` the root of the mean squared error, each column in its own units. For
-    columns of text it is the share of the cells that come back as another value, with `relative` divided by
-    that of the best constant, the most frequent value. Columns that never vary have no share, and are left
-    out; the title says so, and how many columns are shown.
+    By default the share of the column's variance that is left unexplained: 0 is perfect, 1 no better than
+    the mean. With ``relative=False`` the root mean squared error, each column in its own units. For columns
+    of text it is the share of the cells that are reconstructed as another value; with `relative`, divided by
+    that of the best constant, the most frequent value. Constant columns have no share, and are left out; the
+    title says so, and how many columns are shown.
 
     Parameters
     ----------
     errors : array-like of shape (n_features,)
-        Of each column; NaN leaves it out.
+        Error of each column; NaN leaves it out.
     row_errors : array-like of shape (n_features,), default=None
-        Those of one row: its squared error over the column's variance, or its absolute error.
+        Errors of one row: its squared error divided by the column's variance, or its absolute error.
     relative : bool, default=True
         Whether errors are shares of the variance.
     feature_names : sequence of str, default=None
@@ -62,18 +62,18 @@ class FeatureErrorDisplay(Display):
     row_name : str, default="one row"
         Name of the row.
     max_features : int, default=30
-        How many columns to show: those with the largest errors, of the row if there is one.
+        Number of columns to show: those with the largest errors, of the row if there is one.
     units : str, default="units of X"
         Units of columns, for the label.
     n_samples : int, default=None
-        How many rows the errors are taken from, for the title.
+        Number of rows that errors were computed on, for the title.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it was drawn.
+        Axes of the plot.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     bars_ : BarContainer
         Bars of the columns shown, from the top down.
     points_ : Line2D or None
@@ -84,7 +84,7 @@ class FeatureErrorDisplay(Display):
     See Also
     --------
     ReconstructionDisplay : The cells themselves.
-    skae.tasks.AutoencoderOutlierDetector : Finds odd rows, and tells each column by the others.
+    skae.tasks.AutoencoderOutlierDetector : Finds outliers, and predicts each column from the others.
 
     Examples
     --------
@@ -146,25 +146,25 @@ class FeatureErrorDisplay(Display):
         row : int, default=None
             Position in X of a row to mark.
         max_features : int, default=30
-            How many columns to show.
+            Number of columns to show.
         max_samples : int, default=20000
-            Most rows to take errors from, drawn at random, the same ones every time.
+            Maximum number of rows to compute errors on, drawn at random, the same ones every time.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : FeatureErrorDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
         NotFittedError
             If the estimator was not fitted.
         TypeError
-            If it cannot map codes back.
+            If it has no inverse.
         ValueError
             If there is no such row.
         """
@@ -190,29 +190,29 @@ class FeatureErrorDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw the errors of rows that came back already.
+        """Draw the errors of given reconstructions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows.
         X_back : array-like of the same shape
-            What came back of them.
+            Their reconstructions.
         relative : bool, default=True
             Whether errors are shares of the column's variance over these rows.
         row : int, default=None
             Position in X of a row to mark.
         max_features : int, default=30
-            How many columns to show.
+            Number of columns to show.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : FeatureErrorDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -232,19 +232,19 @@ class FeatureErrorDisplay(Display):
         return display._finish(row, n, max_features, X).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `Axes.barh`.
+            Passed to `Axes.barh`.
 
         Returns
         -------
         display : FeatureErrorDisplay
-            This object.
+            The display itself.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class FeatureErrorDisplay(Display):
         return cls(both[0], both[1] if has_row else None, relative=relative, n_samples=len(over_rows))
 
     def _finish(self, row: int | None, n: int, max_features: int, X: Any) -> Self:
-        """Note what only the caller's table tells."""
+        """Add what is known from the caller's table only."""
         self.max_features = max_features
         self._n_rows = n
         if row is not None:
@@ -344,7 +344,7 @@ class FeatureErrorDisplay(Display):
 
 
 def _base(table: np.ndarray, is_number: np.ndarray) -> np.ndarray:
-    """Give what the best constant misses of each column: its variance, or the share of rarer values."""
+    """Return the error of the best constant for each column: its variance, or the share of rarer values."""
     base = deviations(table)[1] ** 2
     for j in np.flatnonzero(~is_number):
         there = table[~np.isnan(table[:, j]), j]

@@ -44,7 +44,7 @@ def latent_feature_importances(
     random_state: Any = None,
     max_samples: int = 2_000,
 ) -> np.ndarray:
-    """Measure how much each column drives each component.
+    """Compute how much each column drives each component.
 
     Parameters
     ----------
@@ -54,16 +54,16 @@ def latent_feature_importances(
     X : array-like of shape (n_samples, n_features)
         Rows.
     method : {"permutation", "gradient"}, default="permutation"
-        "permutation" gives the mean squared change of each code, in variances of the code, when the
-        column is shuffled over rows: 2 where the code follows this column alone, 0 where it does not
-        heed it. "gradient" gives the mean absolute slope, in standard deviations of the code by one of the
+        "permutation" is the mean squared change of each code, divided by the variance of the code, when the
+        column is shuffled over rows: 2 where the code depends on this column alone, 0 where it does not
+        depend on it. "gradient" is the mean absolute slope, in standard deviations of the code by one of the
         column, from central differences; it needs numbers.
     n_repeats : int, default=5
         How often each column is shuffled.
     random_state : int, RandomState instance or None, default=None
         Source of the rows and of the shuffling.
     max_samples : int, default=2000
-        Most rows to use, drawn at random.
+        Maximum number of rows to use, drawn at random.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def latent_feature_importances(
     TypeError
         If it has no `transform`.
     ValueError
-        If a parameter is not valid, or slopes are asked of text.
+        If a parameter is not valid, or method="gradient" and X holds text.
 
     See Also
     --------
@@ -85,8 +85,8 @@ def latent_feature_importances(
 
     Notes
     -----
-    Columns that say the same share their importance in "gradient", and shuffling one of them makes rows that
-    do not occur. Both say what the encoder does, not what causes what.
+    Redundant columns share their importance in "gradient", and shuffling one of them makes rows that
+    do not occur. Both methods describe the encoder, not causes.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def latent_feature_importances(
 def _importances(
     estimator: Any, X: Any, method: str, n_repeats: int, random_state: Any, max_samples: int
 ) -> tuple[np.ndarray, Reached, int]:
-    """Give importances, what they are of, and the number of rows used."""
+    """Return importances, what they refer to, and the number of rows used."""
     if method not in _METHODS:
         raise ValueError(f"method must be 'permutation' or 'gradient'; got {method!r}.")
     n_repeats = check_count(n_repeats, "n_repeats")
@@ -125,7 +125,7 @@ def _importances(
 
 
 def _shuffled(X: Any, j: int, order: np.ndarray) -> Any:
-    """Give rows with one column in another order."""
+    """Return rows with one column in another order."""
     if hasattr(X, "iloc"):
         other = X.copy()
         other.isetitem(j, X.iloc[order, j].set_axis(X.index))
@@ -138,7 +138,7 @@ def _shuffled(X: Any, j: int, order: np.ndarray) -> Any:
 
 
 def _like(X: Any, cells: np.ndarray) -> Any:
-    """Give a table of the kind of X that holds these numbers."""
+    """Return a table like X that holds these numbers."""
     if hasattr(X, "iloc"):
         return type(X)(cells, columns=X.columns, index=X.index)
     if is_frame(X):
@@ -178,7 +178,7 @@ def _by_slopes(model: Any, X: Any, spread: np.ndarray) -> np.ndarray:
 
 
 def _over(found: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Divide each component's line by its unit, and give 0 where that is 0."""
+    """Divide each component's line by its unit; 0 where that is 0."""
     return np.where(unit[:, None] > 0, found / np.where(unit > 0, unit, 1.0)[:, None], 0.0)
 
 
@@ -192,22 +192,22 @@ class LatentFeatureDisplay(Display):
     Parameters
     ----------
     importances : array-like of shape (n_components, n_features)
-        As `latent_feature_importances` gives them.
+        As returned by `latent_feature_importances`.
     method : {"permutation", "gradient"}, default="permutation"
-        How they were measured, for the label.
+        Method by which they were computed, for the label.
     feature_names : sequence of str, default=None
         Names of the columns. None numbers them.
     component_names : sequence of str, default=None
         Names of the components. None numbers them.
     n_samples : int, default=None
-        How many rows they were measured on, for the title.
+        Number of rows that they were computed on, for the title.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it was drawn.
+        Axes of the plot.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     image_ : AxesImage
         The heat map.
     colorbar_ : Colorbar
@@ -218,7 +218,7 @@ class LatentFeatureDisplay(Display):
     See Also
     --------
     latent_feature_importances : The numbers.
-    LatentTraversalDisplay : The other way round: what a component does to columns.
+    LatentTraversalDisplay : The other way round: the effect of a component on columns.
 
     Examples
     --------
@@ -260,7 +260,7 @@ class LatentFeatureDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Measure how much columns drive components, and draw it.
+        """Compute how much columns drive components, and draw it.
 
         Parameters
         ----------
@@ -275,16 +275,16 @@ class LatentFeatureDisplay(Display):
         random_state : int, RandomState instance or None, default=None
             Source of the rows and of the shuffling.
         max_samples : int, default=2000
-            Most rows to use, drawn at random.
+            Maximum number of rows to use, drawn at random.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : LatentFeatureDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -310,19 +310,19 @@ class LatentFeatureDisplay(Display):
     _n_rows: int | None = None
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `Axes.imshow`.
+            Passed to `Axes.imshow`.
 
         Returns
         -------
         display : LatentFeatureDisplay
-            This object.
+            The display itself.
 
         Raises
         ------

@@ -57,9 +57,9 @@ class _Colours(NamedTuple):
 class LatentSpaceDisplay(Display):
     """Codes of rows, two or three components against each other.
 
-    Classes get a legend, numbers a colour bar. More than 20,000 rows are drawn as their density where nothing
-    colours them, and else thinned to 20,000, the same ones every time; the title says so. An axis ends at the
-    0.5 % and 99.5 % quantiles where a few rows far out would squeeze all others; the title says how many rows
+    Classes get a legend, numbers a colour bar. More than 20,000 rows are drawn as their density without
+    colours, and else sampled down to 20,000, the same ones every time; the title says so. An axis ends at the
+    0.5 % and 99.5 % quantiles where a few distant rows would squeeze all others; the title says how many rows
     lie outside.
 
     Parameters
@@ -67,35 +67,35 @@ class LatentSpaceDisplay(Display):
     Z : array-like of shape (n_samples, n_components)
         Codes.
     y : array-like of shape (n_samples,), default=None
-        What to colour by. Text, truth values and whole numbers with at most 20 values are classes; other
-        numbers are amounts.
+        Values to colour by. Text, booleans and whole numbers with at most 20 values are classes; other
+        numbers are continuous.
     components : tuple of int, default=(0, 1)
-        Two components, or three for a picture in three dimensions.
+        Two components, or three for a plot in three dimensions.
     target_names : sequence of str, default=None
         Names of the classes, in the order of their sorted values.
     color_name : str, default=None
-        What y is, for the legend or the colour bar.
+        Name of y, for the legend or the colour bar.
     component_names : sequence of str, default=None
         Names of all components. None numbers them.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it was drawn.
+        Axes of the plot.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     scatter_ : PathCollection, list of PathCollection, or None
-        The points; a list with one item a class. None where the density is drawn.
+        The points; a list with one item for each class. None where the density is drawn.
     hexbin_ : PolyCollection or None
         The density.
     colorbar_ : Colorbar or None
-        That of amounts or of the density.
+        Colour bar of numbers or of the density.
     legend_ : Legend or None
-        That of classes.
+        Legend of classes.
 
     See Also
     --------
-    LatentTraversalDisplay : What moving along a component does.
+    LatentTraversalDisplay : Rows along a component.
 
     Notes
     -----
@@ -154,7 +154,7 @@ class LatentSpaceDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,), default=None
-            What to colour by.
+            Values to colour by.
         color : str or int, default=None
             Name or position of the column of X to colour by, instead of y.
         components : tuple of int, default=(0, 1)
@@ -162,14 +162,14 @@ class LatentSpaceDisplay(Display):
         target_names : sequence of str, default=None
             Names of the classes, in the order of their sorted values.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : LatentSpaceDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -216,31 +216,31 @@ class LatentSpaceDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw codes that are known already.
+        """Draw given codes.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            What to colour by.
+            Values to colour by.
         components : tuple of int, default=(0, 1)
             Two or three components.
         target_names : sequence of str, default=None
             Names of the classes, in the order of their sorted values.
         color_name : str, default=None
-            What y is.
+            Name of y.
         component_names : sequence of str, default=None
             Names of all components.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : LatentSpaceDisplay
-            What was drawn.
+            Display of the plot.
         """
         display = cls(
             Z,
@@ -256,19 +256,19 @@ class LatentSpaceDisplay(Display):
     _n_rows: int | None = None
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; of ``projection="3d"`` for three components. None makes a figure.
+            Axes to draw on; of ``projection="3d"`` for three components. None makes a figure.
         **kwargs : dict
-            For `Axes.scatter`, or `Axes.hexbin` where the density is drawn.
+            Passed to `Axes.scatter`, or to `Axes.hexbin` where the density is drawn.
 
         Returns
         -------
         display : LatentSpaceDisplay
-            This object.
+            The display itself.
 
         Raises
         ------
@@ -401,13 +401,13 @@ class LatentSpaceDisplay(Display):
 
 
 def _style(n_points: int) -> dict[str, Any]:
-    """Give size and alpha that let many points be seen."""
+    """Return size and alpha for a number of points."""
     size = float(np.clip(30_000 / max(n_points, 1), 4, 24))
     return {"s": size, "alpha": float(np.clip(2_000 / max(n_points, 1), 0.25, 0.8)), "linewidths": 0}
 
 
 def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
-    """Give a column of X and its name."""
+    """Return a column of X and its name."""
     columns = names_of(X)
     if columns is not None and color in columns:
         position = columns.index(color)
@@ -436,7 +436,7 @@ def _checked(y: Any, n: int) -> np.ndarray:
 
 
 def _as_colours(y: np.ndarray, target_names: Sequence[str] | None) -> _Colours:
-    """Tell classes from amounts."""
+    """Decide between classes and continuous values."""
     try:
         numbers = as_numbers(y)
     except (TypeError, ValueError):

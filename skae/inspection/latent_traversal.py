@@ -1,4 +1,4 @@
-"""What moving along one component does to rows."""
+"""Rows along one component of the code."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -45,13 +45,14 @@ _ENDS = (0.02, 0.98)
 
 
 class LatentTraversalDisplay(Display):
-    """Rows that codes give back when one component moves and the others stay at their medians.
+    """Rows decoded from codes of which one component varies and the others stay at their medians.
 
     The component takes values at equally spaced quantiles from 2 % to 98 % of its codes. Where some of these
-    are the same, as for codes that are often zero, it goes there in equal steps; where all are, from the
-    least code to the largest one. Pictures are drawn as a strip; of tables, the columns that change the most,
-    at most eight, in standard deviations about their mean; of sequences, the value that changes the most, a
-    line a code. Codes are measured on at most 20,000 rows, the same ones every time. Columns of text are left
+    are the same, as for codes that are often zero, the steps between them are
+    equal; where all are, those between the least code and the largest one. Images are drawn as a strip; of
+    tables, the columns that change the most, at most eight, in standard deviations about their mean; of
+    sequences, the value that changes the most, one line for each code. Quantiles are those of at most 20,000
+    rows, the same ones every time. Columns of text are left
     out.
 
     Parameters
@@ -59,14 +60,14 @@ class LatentTraversalDisplay(Display):
     values : array-like of shape (n_steps,)
         Codes of the component.
     X_back : array-like of shape (n_steps, ...)
-        The rows that they give.
+        The rows that they decode to.
     component_name : str, default="component 0"
         Name of the component.
     kind : {"auto", "images", "table", "sequences"}, default="auto"
         How to draw. "auto" is "images" with `image_shape` or for arrays of more than two dimensions, else
         "table".
     image_shape : tuple of int, default=None
-        ``(height, width)`` or ``(height, width, channels)`` of flat rows that are pictures.
+        ``(height, width)`` or ``(height, width, channels)`` of flat rows that are images.
     feature_names : sequence of str, default=None
         Names of the columns. None numbers them.
     reference : array-like of shape (n_samples, n_features), default=None
@@ -77,24 +78,24 @@ class LatentTraversalDisplay(Display):
     Attributes
     ----------
     ax_ : Axes
-        Where it was drawn.
+        Axes of the plot.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     image_ : AxesImage or None
-        The strip of pictures.
+        The strip of images.
     lines_ : list of Line2D
-        A line a column, or a line a code for sequences; empty for pictures.
+        One line for each column, or for each code of sequences; empty for images.
     features_ : ndarray of int
-        Positions of the columns that are shown, those that change most first; empty for pictures.
+        Positions of the columns that are shown, those that change most first; empty for images.
 
     See Also
     --------
     LatentSpaceDisplay : Where rows lie in the code.
-    LatentFeatureDisplay : Which columns move which component.
+    LatentFeatureDisplay : Which columns drive which component.
 
     Notes
     -----
-    Medians of several components together may be a code that no row has.
+    The medians of all components together may be a code that no row has.
 
     Examples
     --------
@@ -141,7 +142,7 @@ class LatentTraversalDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what moving along a component of an estimator does.
+        """Draw rows along a component of an estimator.
 
         Parameters
         ----------
@@ -149,29 +150,29 @@ class LatentTraversalDisplay(Display):
             Fitted, with `transform` and `inverse_transform`: an autoencoder, PCA, or a Pipeline or search
             that ends in one.
         X : array-like of shape (n_samples, n_features)
-            Rows whose codes say how far to go.
+            Rows whose codes give the range of the component.
         component : int, default=0
             Number of the component.
         n_steps : int, default=7
-            How many codes, at least 2.
+            Number of codes, at least 2.
         image_shape : tuple of int, default=None
-            Shape of flat rows that are pictures; known for convolutional networks that have it.
+            Shape of flat rows that are images; known for convolutional networks that have it.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : LatentTraversalDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
         NotFittedError
             If the estimator was not fitted.
         TypeError
-            If it cannot map codes back.
+            If it has no inverse.
         ValueError
             If there is no such component, or its codes are all the same.
         """
@@ -202,19 +203,19 @@ class LatentTraversalDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `Axes.imshow` of pictures, such as ``cmap="gray"``, or `Axes.plot` of lines.
+            Passed to `Axes.imshow` for images, such as ``cmap="gray"``, or to `Axes.plot` for lines.
 
         Returns
         -------
         display : LatentTraversalDisplay
-            This object.
+            The display itself.
 
         Raises
         ------
@@ -305,7 +306,7 @@ class LatentTraversalDisplay(Display):
 
 
 def _values(found: np.ndarray, component: int, n_steps: int) -> np.ndarray:
-    """Give codes to go through."""
+    """Return the codes to decode."""
     values = np.quantile(found, np.linspace(*_ENDS, n_steps))
     if len(np.unique(values)) == n_steps:
         return values

@@ -1,4 +1,4 @@
-"""What comes back of rows: pictures, tables or sequences beside what their codes keep of them."""
+"""Rows and their reconstructions: images, tables or sequences."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -50,11 +50,11 @@ _MOST_REFERENCE = 2_000
 
 
 class ReconstructionDisplay(Display):
-    """Rows, what comes back of them, and the error: as pictures, as a heat map or as lines.
+    """Rows, their reconstructions, and the errors: as images, as heat maps or as lines.
 
-    Pictures: a column a row of X. Tables: three heat maps, each column in standard deviations about its mean,
-    with at most 40 columns, those with the largest errors among the rows shown, in the order of X; values of
-    text count by their position in sorted order; missing cells are grey. Sequences: lines, at most 3 values
+    Images: one column for each row of X. Tables: three heat maps, each column in standard deviations about
+    its mean, with at most 40 columns, those with the largest errors among the rows shown, in the order of X;
+    text is shown by its position in sorted order; missing cells are grey. Sequences: lines, at most 3 values
     of a step, those with the largest errors.
 
     Parameters
@@ -62,12 +62,12 @@ class ReconstructionDisplay(Display):
     X : array-like of shape (n_samples, ...)
         Rows to show.
     X_back : array-like of the same shape
-        What came back of them.
+        Their reconstructions.
     kind : {"auto", "images", "table", "sequences"}, default="auto"
         How to draw. "auto" is "images" with `image_shape` or for arrays of more than two dimensions, else
         "table".
     image_shape : tuple of int, default=None
-        ``(height, width)`` or ``(height, width, channels)`` of flat rows that are pictures.
+        ``(height, width)`` or ``(height, width, channels)`` of flat rows that are images.
     feature_names : sequence of str, default=None
         Names of the columns; for sequences, of the values of a step. None numbers them.
     row_names : sequence, default=None
@@ -80,18 +80,18 @@ class ReconstructionDisplay(Display):
     Attributes
     ----------
     axes_ : ndarray of Axes of shape (n_lines, n_columns)
-        Where it was drawn.
+        Axes of the plot.
     ax_ : Axes
         The first of them.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     images_ : list of AxesImage
-        Pictures: one with originals above what came back, and one of errors, ``X_back - X``. Tables: one
+        Images: one of originals above reconstructions, and one of errors, ``X_back - X``. Tables: one
         each. Empty for sequences.
     lines_ : list of Line2D
-        Of sequences: the original and what came back in turn. Else empty.
+        For sequences: originals and reconstructions in turn. Else empty.
     features_ : ndarray of int
-        Positions of the columns, or values of a step, that are shown. Empty for pictures.
+        Positions of the columns, or values of a step, that are shown. Empty for images.
 
     See Also
     --------
@@ -142,7 +142,7 @@ class ReconstructionDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw rows and what an estimator gives back of them.
+        """Draw rows and their reconstructions by an estimator.
 
         Parameters
         ----------
@@ -155,26 +155,26 @@ class ReconstructionDisplay(Display):
             How to draw. "auto" is "images" with `image_shape`, for arrays of more than two dimensions and
             for convolutional networks, "sequences" for recurrent and recursive ones, else "table".
         rows : int or list of int, default=None
-            How many rows, at equal distances in X, or their positions. None takes at most 10 pictures, 30
+            Number of rows, at equal distances in X, or their positions. None takes at most 10 images, 30
             rows of a table, 6 sequences.
         image_shape : tuple of int, default=None
-            Shape of flat rows that are pictures; known for convolutional networks that have it.
+            Shape of flat rows that are images; known for convolutional networks that have it.
         ax : Axes or array of Axes, default=None
-            Where to draw; the place of one is parted where several are needed. None makes a figure.
+            Axes to draw on; the area of one is divided where several are needed. None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : ReconstructionDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
         NotFittedError
             If the estimator was not fitted.
         TypeError
-            If it cannot map codes back.
+            If it has no inverse.
         ValueError
             If kind, rows or `image_shape` do not fit X.
         """
@@ -215,31 +215,31 @@ class ReconstructionDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw rows and what came back of them.
+        """Draw rows and their reconstructions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Rows.
         X_back : array-like of the same shape
-            What came back of them.
+            Their reconstructions.
         kind : {"auto", "images", "table", "sequences"}, default="auto"
             How to draw. "auto" is "images" with `image_shape` or for arrays of more than two dimensions, else
             "table".
         rows : int or list of int, default=None
-            How many rows, at equal distances in X, or their positions. None takes at most 10 pictures, 30
+            Number of rows, at equal distances in X, or their positions. None takes at most 10 images, 30
             rows of a table, 6 sequences.
         image_shape : tuple of int, default=None
-            Shape of flat rows that are pictures.
+            Shape of flat rows that are images.
         ax : Axes or array of Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : ReconstructionDisplay
-            What was drawn.
+            Display of the plot.
         """
         X, X_back = as_rows(X), as_rows(X_back)
         if tuple(X.shape) != tuple(X_back.shape):
@@ -261,20 +261,20 @@ class ReconstructionDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes or array of Axes, default=None
-            Where to draw; the place of one is parted where several are needed. None makes a figure.
+            Axes to draw on; the area of one is divided where several are needed. None makes a figure.
         **kwargs : dict
-            For `Axes.imshow` of originals and what came back, such as ``cmap="gray"``; for the lines of what
-            came back of sequences.
+            Passed to `Axes.imshow` for originals and reconstructions, such as ``cmap="gray"``; for sequences,
+            to `Axes.plot` for the lines of reconstructions.
 
         Returns
         -------
         display : ReconstructionDisplay
-            This object.
+            The display itself.
 
         Raises
         ------

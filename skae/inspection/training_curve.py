@@ -1,4 +1,4 @@
-"""How a fit went: the loss, the variance explained on held-out rows, and PCA's."""
+"""Training curves: the loss, the variance explained on held-out rows, and that of PCA."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -15,7 +15,7 @@ _FAR = 10.0
 
 
 class TrainingCurveDisplay(Display):
-    """Loss and held-out variance explained by epoch, with PCA's level and the epoch that was kept.
+    """Loss and held-out variance explained by epoch, with the level of PCA and the epoch that was kept.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class TrainingCurveDisplay(Display):
     best_iter : int, default=None
         The epoch whose weights were kept.
     name : str, default=None
-        Of the estimator, for the title.
+        Name of the estimator, for the title.
 
     Attributes
     ----------
@@ -37,13 +37,13 @@ class TrainingCurveDisplay(Display):
     loss_ax_ : Axes
         The axes of the loss: at the right if there are scores.
     figure_ : Figure
-        The figure that holds them.
+        Figure of the plot.
     line_ : Line2D or None
         The held-out scores.
     loss_line_ : Line2D
         The loss.
     pca_line_ : Line2D or None
-        PCA's level.
+        The level of PCA.
     best_point_ : Line2D or None
         The epoch that was kept.
 
@@ -53,8 +53,8 @@ class TrainingCurveDisplay(Display):
 
     Notes
     -----
-    The loss is that of centred and scaled rows, with the penalties of the estimator. Scores far below PCA's,
-    such as those of a random start, are cut off at the bottom.
+    The loss is that of centred and scaled rows, with the penalties of the estimator. Scores far below that of
+    PCA, such as those of a random start, are cut off at the bottom.
 
     Examples
     --------
@@ -83,21 +83,21 @@ class TrainingCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw how the fit of an estimator went.
+        """Draw the training curves of an estimator.
 
         Parameters
         ----------
         estimator : autoencoder of skae
             Fitted, or a Pipeline or search that ends in one.
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For `plot`.
+            Passed to `plot`.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            What was drawn.
+            Display of the plot.
 
         Raises
         ------
@@ -124,19 +124,19 @@ class TrainingCurveDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a figure.
         **kwargs : dict
-            For the line of the held-out scores; of the loss if there are none.
+            Passed to `Axes.plot` for the line of the held-out scores, or of the loss if there are none.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            This object.
+            The display itself.
         """
         self.ax_ = one_axes(ax, type(self).__name__)
         self.figure_ = self.ax_.figure

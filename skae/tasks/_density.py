@@ -1,4 +1,4 @@
-"""How far codes lie from those of training: in deviations, from the nearest of a few clusters.
+"""Distances of codes from those of training: in standard deviations, from the nearest of a few clusters.
 
 Clusters share one covariance, so that none can grow tight around a few rows. Knows no estimator.
 """
@@ -42,7 +42,7 @@ class Density(NamedTuple):
 
     @classmethod
     def of(cls, codes: np.ndarray, weight: np.ndarray | None, random: np.random.RandomState) -> Self:
-        """Return the density of codes (n, n_components), with as many clusters as their number bears out.
+        """Return the density of codes (n, n_components), with the number of clusters chosen by the data.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class Density(NamedTuple):
         weight : ndarray of shape (n,) or None
             Weights of rows.
         random : RandomState
-            For where clusters are looked for first.
+            Source of the initial clusters.
         """
         centre = codes.mean(axis=0) if weight is None else np.average(codes, axis=0, weights=weight)
         covariance = np.atleast_2d(np.cov(codes.T, bias=True, aweights=weight))
@@ -70,7 +70,7 @@ class Density(NamedTuple):
         )
 
     def distances(self, codes: np.ndarray, as_whole: bool = False) -> np.ndarray:
-        """Return squared distances of codes (n, n_components), (n,); `as_whole` heeds no clusters."""
+        """Return squared distances of codes (n, n_components), (n,); `as_whole` ignores clusters."""
         from_whole = self.whole.distances(codes)
         if as_whole or self.parts is None:
             return from_whole

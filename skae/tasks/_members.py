@@ -1,4 +1,4 @@
-"""One autoencoder of an ensemble that looks for outliers: how it is fitted, and what surprises it."""
+"""One autoencoder of an ensemble of outlier detectors: how it is fitted, and how it scores rows."""
 
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ _MOST_INSIDE = 1e150
 
 
 class Member(NamedTuple):
-    """One autoencoder of the ensemble, and what its errors and codes are measured by."""
+    """One autoencoder of the ensemble, with the scales of its errors and codes."""
 
     model: BaseAutoencoder
     deviations: np.ndarray  # (n_inside,) of the errors of each column
@@ -52,7 +52,7 @@ class Member(NamedTuple):
         return errors, np.where(np.isnan(distances), MOST_SURPRISE, distances)
 
     def scores(self, X: Any, as_whole: bool = False) -> np.ndarray:
-        """Return the surprise of each row, about one where nothing is odd; `as_whole` heeds no clusters."""
+        """Return the anomaly of each row, about one for usual rows; `as_whole` ignores clusters."""
         errors, distances = self.surprise(X, as_whole)
         there = ~np.isnan(errors)
         squared = np.where(there, errors, 0.0) ** 2
@@ -67,7 +67,7 @@ class Member(NamedTuple):
 
     @property
     def n_unseen(self) -> float:
-        """How odd a category that no training row has is, in deviations: as if one more row had it."""
+        """Deviations of a category that no training row has: as if one more row had it."""
         return np.sqrt(self.n_rows + 1.0)
 
     def inside(self, X: Any) -> np.ndarray:
@@ -76,7 +76,7 @@ class Member(NamedTuple):
             return self.model._validated(X)
 
     def seen(self, inside: np.ndarray) -> np.ndarray:
-        """Return what the network sees of rows inside: cells that are too far off are cut off."""
+        """Return rows inside for the network: values that are too far off are clipped."""
         return np.clip(inside, self.lowest, self.highest)
 
     def unknown(self, X: Any) -> np.ndarray:
@@ -84,7 +84,7 @@ class Member(NamedTuple):
         return self.model._columns.unknown(X)
 
     def contributions(self, X: Any, units: str) -> np.ndarray:
-        """Return the signed errors of the user's columns, each told by the others, (n, n_features)."""
+        """Return the signed errors of the user's columns, each predicted from the others, (n, n_features)."""
         columns = self.model._columns
         inside = self.inside(X)
         errors = self._expected_errors(inside)
@@ -107,7 +107,7 @@ class Member(NamedTuple):
         return np.where(is_number, errors[:, first], largest)
 
     def _expected_errors(self, inside: np.ndarray) -> np.ndarray:
-        """Return what each of the user's columns is off what the others lead to expect, in columns inside."""
+        """Return the errors of each of the user's columns, predicted from the others, in columns inside."""
         owners = self.model._columns.owners
         errors = np.empty_like(inside)
         for owner in range(owners.max() + 1):
@@ -120,7 +120,7 @@ class Member(NamedTuple):
 
 
 def _in_data(columns: Columns, inside: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return errors in units of the data: what is there, less the same without its error."""
+    """Return errors in units of the data: values minus the values without their errors."""
     # In float64 and cut off, since scalers refuse tables in which anything is infinite.
     most = _MOST_INSIDE
     whole, off = (np.clip(cells.astype(np.float64), -most, most) for cells in (inside, errors))
@@ -128,7 +128,7 @@ def _in_data(columns: Columns, inside: np.ndarray, errors: np.ndarray) -> np.nda
 
 
 class Training(NamedTuple):
-    """What a member is grown from."""
+    """What members are fitted on."""
 
     model: BaseAutoencoder  # not fitted
     rows: Any
@@ -141,7 +141,7 @@ class Training(NamedTuple):
     task: Any  # their context
 
     def only(self, kept: np.ndarray) -> "Training":
-        """Return the same with some of the rows."""
+        """Return the same for some of the rows."""
         return self._replace(
             rows=take_rows(self.rows, kept),
             weight=None if self.weight is None else self.weight[kept],
@@ -150,7 +150,7 @@ class Training(NamedTuple):
 
 
 def grow(training: Training) -> Member:
-    """Return a member, trained and trained again without the rows that surprise it most."""
+    """Return a member, fitted and fitted again without the rows with the largest anomalies."""
     training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
     member = _fitted(training)
     for _ in range(training.n_refits):
@@ -188,14 +188,14 @@ def _fitted(training: Training) -> Member:
 
 
 def _limits(mean: np.ndarray, spread: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the largest number of each column that a network is shown, in a dtype."""
+    """Return the smallest and the largest number of each column that a network gets, in a dtype."""
     most = np.finfo(dtype).max
     lowest, highest = (np.clip(mean + sign * _FARTHEST * spread, -most, most) for sign in (-1, 1))
     return lowest.astype(dtype), highest.astype(dtype)
 
 
 def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and what is made of them; NaN for rows that the network cannot compute."""
+    """Return codes and reconstructions; NaN for rows that the network cannot compute."""
     try:
         codes = model._codes(inside)
         return codes, model._codec.decode(codes)
@@ -209,7 +209,7 @@ def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quantile(values: np.ndarray, share: float, weight: np.ndarray | None) -> float:
-    """Return a quantile; with weights, that of the values repeated as often as they say."""
+    """Return a quantile; with weights, that of values repeated by weight."""
     if weight is None:
         return float(np.quantile(values, share))
     order = np.argsort(values)
@@ -224,7 +224,7 @@ def quantile(values: np.ndarray, share: float, weight: np.ndarray | None) -> flo
 
 
 def root_mean_square(cells: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """Return that of each column over the cells that are there, NaN where none is."""
+    """Return that of each column over its observed cells, NaN where there are none."""
     # Squares of float32 overflow from 1e19 on.
     cells = cells.astype(np.float64, copy=False)
     there = ~np.isnan(cells)
@@ -235,6 +235,6 @@ def root_mean_square(cells: np.ndarray, weight: np.ndarray | None = None) -> np.
 
 
 def _spread(inside: np.ndarray, mean: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Return the deviation of each column, and a large one where nothing varies."""
+    """Return the standard deviation of each column, and a large one for constant columns."""
     spread = root_mean_square(inside - mean, weight)
     return np.where(spread > 0, spread, 1 / LEAST_DEVIATION)

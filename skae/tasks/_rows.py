@@ -45,7 +45,7 @@ def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any
 
 
 def is_wide(table: Any) -> bool:
-    """Return whether a table is sparse, and has too many columns to be made dense."""
+    """Whether a table is sparse, and has too many columns to be made dense."""
     return issparse(table) and table.shape[1] > MOST_DENSE_COLUMNS
 
 
@@ -55,7 +55,7 @@ def dense(table: Any) -> Any:
 
 
 def like(filled: Any, X: Any) -> Any:
-    """Return an array in CSR form where the rows that were given are sparse."""
+    """Return an array in CSR format if the original rows are sparse."""
     if not issparse(X):
         return filled
     return csr_array(filled) if isinstance(X, sparray) else csr_matrix(filled)
@@ -69,7 +69,7 @@ def take_columns(table: Any, columns: np.ndarray) -> Any:
 
 
 def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
-    """Return a table with the columns that were dropped, as zeros, in their places."""
+    """Return a table with dropped columns inserted again, as zeros."""
     if hasattr(filled, "iloc"):
         return filled.reindex(columns=table.columns, fill_value=0)
     whole = np.zeros(table.shape, dtype=filled.dtype)
@@ -78,19 +78,19 @@ def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
 
 
 def check_row_weights(sample_weight: Any, table: Any) -> np.ndarray | None:
-    """Return the weights of rows as float64, None where all weigh alike without having been given."""
+    """Return the weights of rows as float64, None if none were passed."""
     return check_weights(sample_weight, np.empty((table.shape[0], 1)), np.float64)
 
 
 def router(owner: Any, model: Any) -> MetadataRouter:
-    """Return what `fit` of a task asks for by itself, and what the autoencoder inside does.
+    """Return the metadata that `fit` of a task requests itself, and those of the autoencoder inside.
 
     Parameters
     ----------
     owner : estimator
         The task.
     model : BaseAutoencoder
-        What stands inside. Where it is no estimator of the user's own, it asks for weights of rows.
+        The estimator inside. If it is not the user's own, it requests sample weights.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def router(owner: Any, model: Any) -> MetadataRouter:
 
 
 def route(owner: Any, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Return what `fit` of the autoencoder inside is to be passed.
+    """Return the metadata to pass to `fit` of the autoencoder inside.
 
     Without metadata routing that is `sample_weight` alone, with it what its requests say.
     """

@@ -1,4 +1,4 @@
-"""Fill gaps with what an autoencoder makes of the cells that are there."""
+"""Impute missing values by an autoencoder."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal, Self, cast
@@ -47,9 +47,9 @@ _HIDDEN = 0.1
 
 
 class ImputingAutoencoder(DenoisingAutoencoderTransformer):
-    """Denoising autoencoder with the settings that suit the filling of gaps.
+    """Denoising autoencoder with settings for imputation.
 
-    What `AutoencoderImputer` takes by default. Only hidden cells count in its loss, since no other is filled.
+    The default of `AutoencoderImputer`. Only hidden cells count in its loss, since no others are imputed.
     """
 
     # Chosen on weatherAUS: `benchmarks/imputation.py`.
@@ -68,38 +68,38 @@ class ImputingAutoencoder(DenoisingAutoencoderTransformer):
 
 
 class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    """Fill missing cells, of rows that need not have been seen, with what the other cells of the row tell.
+    """Impute missing values from the other values of the row, also for rows not seen in `fit`.
 
-    By default, a denoising autoencoder learns to give back cells that are hidden from it. DataFrames may hold
-    text and categories, which are filled as well as numbers are. Read more in the guide,
+    By default, a denoising autoencoder learns to predict cells that are hidden from it. DataFrames may hold
+    text and categories, which are imputed like numbers. Read more in the guide,
     :doc:`/guide/tables`.
 
     Parameters
     ----------
     estimator : autoencoder of skae, default=None
-        What learns the rows; cloned. None is an ``ImputingAutoencoder``: a
+        Estimator that is cloned and fitted. None is an ``ImputingAutoencoder``: a
         `DenoisingAutoencoderTransformer` that hides cells (``corruption="missing"``) and is trained for fewer
         steps than other estimators are. Its parameters can be set and searched over as well, e.g.
         ``estimator__n_components``: `set_params` then puts it here.
     missing_values : number, str or None, default=nan
-        What stands for a missing cell. NaN, None and pandas' NA always do. Not 0 for sparse rows, whose cells
-        are 0 unless said.
+        Placeholder for missing values. NaN, None and pandas' NA are always missing. Not 0 for sparse rows, in
+        which all cells that are not stored are 0.
     add_indicator : bool, default=False
-        Whether columns are added that say which cells were missing, as `MissingIndicator` gives them.
+        Whether to add columns that say which cells were missing, those of `MissingIndicator`.
     keep_empty_features : bool, default=False
-        Whether columns that hold nothing in training are kept, and filled with 0, or dropped.
+        Whether to keep columns without any value in `fit`, filled with 0, rather than drop them.
     random_state : int, RandomState instance or None, default=None
-        Passed on to the estimator, and for measuring residuals. None leaves the estimator its own.
+        Passed to the estimator, and used to compute residuals. None leaves the estimator its own.
 
     Attributes
     ----------
     estimator_ : autoencoder
-        The fitted one.
+        The fitted estimator.
     indicator_ : MissingIndicator or None
-        What adds the indicator columns.
+        Transformer that adds the indicator columns.
     residuals_ : list of ndarray
-        For each numeric column inside, by how much hidden cells were missed: what
-        `sample_imputations` adds to its fillings. Empty for other columns.
+        For each numeric column inside, the errors at hidden cells, which `sample_imputations` adds to
+        imputed values. Empty for other columns.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -112,12 +112,12 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
     See Also
     --------
-    sklearn.impute.IterativeImputer : A regression a column.
+    sklearn.impute.IterativeImputer : One regression for each column.
 
     Notes
     -----
-    Cells that are there come back untouched. Numbers are filled with values between the least and the
-    largest that training has seen.
+    Observed cells stay as they are. Imputed numbers lie between the smallest and the largest value of the
+    column in `fit`.
 
     References
     ----------
@@ -161,8 +161,8 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         Parameters
         ----------
         **params : dict
-            Parameters by name. ``estimator__<parameter>`` of the default estimator, too: it then takes the
-            place of None.
+            Parameters by name, including ``estimator__<parameter>``. If `estimator` is None, it is then
+            replaced by the default estimator.
 
         Returns
         -------
@@ -176,18 +176,19 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
-        """Learn the rows.
+        """Fit the estimator, and compute its residuals.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows with gaps. Sparse ones are made dense; their missing cells are stored as such.
+            Rows with missing values. Sparse rows are made dense; missing values must be stored in them.
         y : Ignored
             Present for the conventions of Pipeline.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weights all rows
+            equally.
         **params : dict
-            What `fit` of the estimator inside asks for, with ``enable_metadata_routing=True``.
+            Metadata that `fit` of the estimator inside requests, with ``enable_metadata_routing=True``.
 
         Returns
         -------
@@ -217,7 +218,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return self
 
     def transform(self, X: ArrayLike) -> Any:
-        """Fill the gaps of rows.
+        """Impute the missing values of rows.
 
         Parameters
         ----------
@@ -227,8 +228,8 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         Returns
         -------
         X_filled : ndarray, DataFrame or sparse matrix of shape (n_samples, n_features_out)
-            An array for numbers, in CSR form where X is sparse; a DataFrame, of the library of X and with its
-            types, where the one of `fit` held more than numbers. `set_output` makes it one of pandas or
+            An array for numbers, in CSR format if X is sparse; a DataFrame, of the library of X and with its
+            dtypes, if that of `fit` held more than numbers. With `set_output`, one of pandas or
             polars, for sparse rows, too.
         """
         check_is_fitted(self, "estimator_")
@@ -238,25 +239,25 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return self._wanted(table, fill(rows, self._decoded(self._predicted(inside))), X)
 
     def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
-        """Fill the gaps several times, each time with values drawn from what they may be.
+        """Draw several imputations from the distribution of the missing values.
 
         A `VariationalAutoencoderTransformer` draws from its own distribution (`sample_missing`). Any other
         estimator draws a residual of the column for each number, and categories by their probabilities; with
-        ``dropout`` in its layers, each draw is made by a network with other units left out.
+        ``dropout`` in its layers, each draw uses a network with other units dropped.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, with the columns of `fit`.
         n_samples : int, default=5
-            How many tables to draw.
+            Number of tables to draw.
         random_state : int, RandomState instance or None, default=None
             An int gives the same draws every time.
 
         Returns
         -------
         tables : list of ndarray, DataFrame or sparse matrix
-            As `transform` gives them, in the container of `set_output` if any; cells that are there are the
+            Tables as from `transform`, in the container of `set_output` if any; observed cells are the
             same in all.
         """
         check_is_fitted(self, "estimator_")
@@ -274,12 +275,12 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return [in_container(self._wanted(table, fill(rows, one), X), X, self) for one in drawn]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Give the names of the columns that `transform` gives.
+        """Return the names of the columns of the output of `transform`.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns, where `fit` saw none.
+            Names of the columns, if `fit` saw none.
 
         Returns
         -------
@@ -293,7 +294,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
     def get_metadata_routing(self) -> Any:
-        """Return what `fit` asks for, and what that of the estimator inside does.
+        """Return the metadata that `fit` requests, and those of the estimator inside.
 
         Returns
         -------
@@ -304,14 +305,14 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
     # ------------------------------------------------------------------ inside
 
     def _inside(self) -> BaseAutoencoder:
-        """Return what is to be fitted."""
+        """Return the estimator to fit."""
         if self.estimator is None:
             return ImputingAutoencoder(random_state=self.random_state)
         model = cast(BaseAutoencoder, clone(self.estimator))
         return model if self.random_state is None else model.set_params(random_state=self.random_state)
 
     def _fit_inside(self, rows: Any, params: dict[str, Any]) -> BaseAutoencoder:
-        """Fit the estimator inside, whose epochs callbacks hear of."""
+        """Fit the estimator inside, with callbacks."""
         model = self._inside()
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, X=rows)
@@ -324,7 +325,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return self.estimator_
 
     def _validated(self, X: Any, reset: bool) -> Any:
-        """Return a DataFrame as it is or an array, with NaN for what is missing."""
+        """Return a DataFrame as it is or an array, with NaN for missing values."""
         value = self.missing_values
         if issparse(X) and not is_missing(value) and value == 0:
             raise ValueError(
@@ -361,7 +362,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return np.clip(back, self._lowest, self._highest)
 
     def _residuals(self, inside: np.ndarray, weight: np.ndarray | None) -> list[np.ndarray]:
-        """Return by how much cells of training rows are missed when they are hidden, a column."""
+        """Return the errors at hidden cells of training rows, for each column."""
         model = self.estimator_
         random = Streams(self.random_state).numpy("hidden")
         if weight is None:
@@ -379,13 +380,13 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
 
     def _wanted(self, table: Any, filled: Any, X: Any) -> Any:
-        """Return filled rows with all columns, as the user wants those of X; arrays are not wrapped yet."""
+        """Return imputed rows with all columns, in the container of X; arrays are not wrapped yet."""
         filled, container = self._finished(table, filled), output_container(self)
         # scikit-learn's imputers refuse sparse rows where a DataFrame is wanted; nothing stands against one.
         return as_wanted(like(filled, X) if container == "default" else filled, X, container)
 
     def _finished(self, table: Any, filled: Any) -> Any:
-        """Put empty columns back if they are kept, and add the indicators."""
+        """Insert empty columns again if they are kept, and add the indicators."""
         if self.keep_empty_features and len(self._kept) < table.shape[1]:
             filled = put_back(filled, table, self._kept)
         if self.indicator_ is None:
@@ -405,7 +406,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
 
 def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
-    """Give the names of the columns seen in `fit`, and check those that are passed."""
+    """Return the names of the columns seen in `fit`, and check those that are passed."""
     known = getattr(estimator, "feature_names_in_", None)
     if input_features is not None:
         given = np.asarray(input_features, dtype=object)
@@ -425,10 +426,10 @@ def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
 
 
 def new_indicator() -> MissingIndicator:
-    """Return scikit-learn's indicator of gaps, which gives arrays whatever it was told to give in general."""
+    """Return scikit-learn's indicator of missing values, which gives arrays whatever the global output is."""
     return MissingIndicator(error_on_new=False).set_output(transform="default")
 
 
 def as_cells(missing: np.ndarray) -> np.ndarray:
-    """Give an array that has NaN where something is missing, for scikit-learn's indicator."""
+    """Return an array with NaN for missing values, for scikit-learn's indicator."""
     return np.where(missing, np.nan, 0.0)

@@ -1,4 +1,4 @@
-"""Find rows that an autoencoder of the others does not give back, and say why."""
+"""Find and explain outliers by an ensemble of autoencoders."""
 
 import dataclasses
 import warnings
@@ -44,40 +44,40 @@ _N_DIRECTIONS = 128
 
 
 class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, OutlierMixin, BaseEstimator):
-    """Find rows that a model of the others gives back badly, or whose codes lie far out.
+    """Find rows that are reconstructed badly, or whose codes are far from those of other rows.
 
     An ensemble of small autoencoders, each of a subsample of the rows and with a code of another size.
-    Errors are measured in deviations of each column's errors, so that columns that are easy to give back
-    count as much as the others; each autoencoder is then trained again without the rows that surprised it
-    most, so that outliers among the training rows do not teach it. Read more in the guide,
+    Errors are in standard deviations of each column's errors, so that columns that are easy to reconstruct
+    count as much as the others. Each autoencoder is then trained again without the rows with the largest
+    anomalies, so that outliers among the training rows have less influence. Read more in the guide,
     :doc:`/guide/outliers`.
 
     Parameters
     ----------
     estimator : autoencoder of skae, default=None
-        What learns the rows; cloned for each member of the ensemble, with other seeds. None is an
+        Estimator that is cloned for each member of the ensemble, with other seeds. None is an
         `AutoencoderTransformer` of standardised columns, with 1, 2, a quarter and half as many components as
         columns in turn.
     n_estimators : int, default=8
-        Members of the ensemble, at least 1.
+        Number of members of the ensemble, at least 1.
     max_samples : int, float, "auto" or "all", default="auto"
-        Rows that each member sees: a number of at least 2, a share in (0, 1], or all that are not held out
-        for `p_values`. "auto" is 256, or all where there are fewer. Few rows hold few outliers, and members
-        that differ.
+        Rows that each member is trained on: a number of at least 2, a share in (0, 1], or all that are not
+        held out for `p_values`. "auto" is 256, or all if there are fewer. Small samples hold few outliers,
+        and make members differ.
     n_refits : int, default=1
-        How often each member is trained again without the rows that surprise it most. 0 suits training rows
-        that are known to be clean.
+        Number of times that each member is trained again without the rows with the largest anomalies. Use 0
+        if the training rows are known to be clean.
     trim : float, default=0.2
         Share of the rows left out by each refit, in (0, 0.5].
     contamination : "auto" or float, default="auto"
         Share of outliers among the training rows, in (0, 0.5]: sets `offset_`. "auto" is 0.05.
     calibration_fraction : float, default=0.2
-        Share of the rows that no member sees, for `p_values`, in [0, 0.5]; none where there are fewer than 50
-        rows. Where none is held out, `p_values` compares with the training rows, and promises nothing.
+        Share of the rows that no member sees, for `p_values`, in [0, 0.5]; none if there are fewer than 50
+        rows. If none are held out, `p_values` compares with the training rows, and is not valid.
     warm_start : bool, default=False
-        Whether `fit` keeps the members that are there, and adds those that `n_estimators` asks for beyond.
+        Whether `fit` keeps the members of the previous fit, and only adds those missing to `n_estimators`.
     n_jobs : int or None, default=None
-        Members fitted at the same time, as in `joblib`. The numbers are the same for every `n_jobs`.
+        Number of members fitted in parallel, as in `joblib`. Results do not depend on `n_jobs`.
     random_state : int, RandomState instance or None, default=None
         Source of the subsamples and of the seeds of the members.
 
@@ -86,12 +86,12 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     estimators_ : list
         The fitted autoencoders.
     max_samples_ : int
-        Rows that each member sees.
+        Number of rows that each member is trained on.
     offset_ : float
         ``decision_function(X) = score_samples(X) - offset_``.
     calibration_scores_ : ndarray of shape (n_calibration,)
-        Sorted scores of rows that no member has seen: what `p_values` compares with. Of all rows where none
-        is held out.
+        Sorted scores of rows that no member has seen, which `p_values` compares with; of all rows if none
+        are held out.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -104,17 +104,17 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     See Also
     --------
-    sklearn.ensemble.IsolationForest : Trees that part rows at random.
+    sklearn.ensemble.IsolationForest : Trees that split rows at random.
 
     Notes
     -----
-    What cannot be computed is odd: numbers beyond what the network can take, categories that training has not
-    seen, and rows without any value get the lowest scores there are, which are finite.
+    What cannot be computed is an outlier: numbers beyond what the network can take, categories that training
+    has not seen, and rows without any value get the lowest possible scores, which are finite.
 
-    Sparse rows with more than 256 columns are read through their 256 leading directions; what lies outside
-    of them is one more column of the members.
+    Sparse rows with more than 256 columns are read through their 256 leading directions; the norm of the
+    residual outside of them is one more column of the members.
 
-    Callbacks are told of each fit of a member, and handed on to the members, as in scikit-learn's searches.
+    Callbacks are called for each fit of a member, and passed to the members, as in scikit-learn's searches.
 
     References
     ----------
@@ -175,19 +175,19 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
-        """Learn the rows.
+        """Fit the ensemble.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, with or without outliers; gaps, text and categories as for the estimator inside.
+            Rows, with or without outliers; missing values, text and categories as for the estimator inside.
         y : Ignored
             Present for the conventions of scikit-learn.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows, at least 0: twice the weight counts like the row twice, in the members and in
-            the shares `trim` and `contamination`. None weighs all alike.
+            the shares `trim` and `contamination`. None weights all rows equally.
         **params : dict
-            What `fit` of the estimator inside asks for, with ``enable_metadata_routing=True``.
+            Metadata that `fit` of the estimator inside requests, with ``enable_metadata_routing=True``.
 
         Returns
         -------
@@ -224,7 +224,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return self
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Give how usual each row is: the higher, the more.
+        """Return the score of each row: the lower, the more abnormal.
 
         Parameters
         ----------
@@ -234,14 +234,14 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the mean, over members, of the logarithm of the surprise: a row's squared errors, each in
-            deviations of its column's errors, and the squared distance of its code, on average. About 0
+            Minus the mean over members of the logarithm of the anomaly: the mean of a row's squared errors,
+            each in standard deviations of its column's errors, and the squared distance of its code. About 0
             for rows like those of training.
         """
         return as_passed(self._scored(X), X)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Give how usual each row is, above the limit for outliers.
+        """Return the score of each row minus the threshold for outliers.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Tell outliers.
+        """Predict which rows are outliers.
 
         Parameters
         ----------
@@ -271,11 +271,10 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return as_passed(np.where(self._scored(X) - self.offset_ < 0, -1, 1), X)
 
     def p_values(self, X: ArrayLike) -> np.ndarray:
-        """Give how likely a row as odd as this one is among rows like those of training.
+        """Return conformal p-values: how likely a score as low as that of a row is among held-out rows.
 
-        Conformal: compared with rows that were held out. If a row is like those, the chance of a value of at
-        most `p` is at most `p`, whatever the model. It takes the held-out rows for usual ones; outliers among
-        them make the values larger than they might be.
+        If a row is like the held-out rows, the probability of a value of at most `p` is at most `p`, whatever
+        the model. Outliers among the held-out rows make p-values larger.
 
         Parameters
         ----------
@@ -285,7 +284,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         Returns
         -------
         p : ndarray of shape (n_samples,)
-            In (0, 1]; the least that is possible is one over one more than the number of rows held out.
+            In (0, 1]; the smallest possible value is ``1 / (n_calibration + 1)``.
         """
         scores = self._scored(X)
         n_below = np.searchsorted(self.calibration_scores_, scores, side="right")
@@ -295,24 +294,24 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return as_passed((1 + weights[n_below]) / (1 + weights[-1]), X)
 
     def feature_contributions(self, X: ArrayLike, units: str = "data") -> Any:
-        """Tell why rows are odd: how far each column is from what the other columns lead to expect.
+        """Explain rows: how far each column is from its expected value given the other columns.
 
-        Each column is hidden in turn and told by the others, since an odd cell that is seen would move
-        what is expected of all the columns.
+        Each column is hidden in turn and predicted from the others, since a visible unusual cell would change
+        the expected values of all columns.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         units : {"data", "deviations"}, default="data"
-            Units of the errors: those of each column, or deviations of the column's errors, which tell what
-            is odd about them.
+            Units of the errors: those of each column, or standard deviations of the column's errors, which
+            are comparable between columns.
 
         Returns
         -------
         contributions : DataFrame of shape (n_samples, n_features)
-            Value less expected value, mean over members: above 0 where a row has more than expected. For
-            columns that are no numbers, how unlikely the value was: between 0 and 1. NaN for missing cells.
+            Value minus expected value, mean over members: positive if a value is larger than expected. For
+            columns that are not numbers, one minus the probability of the value. NaN for missing cells.
 
         Raises
         ------
@@ -336,7 +335,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         )
 
     def get_metadata_routing(self) -> Any:
-        """Return what `fit` asks for, and what that of the estimator inside does.
+        """Return the metadata that `fit` requests, and those of the estimator inside.
 
         Returns
         -------
@@ -358,7 +357,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return self._scores(self._validated(X, reset=False))
 
     def _kept_members(self) -> list[Any]:
-        """Return the members that a warm start goes on with."""
+        """Return the members that a warm start keeps."""
         members = getattr(self, "_members", []) if self.warm_start else []
         if self.n_estimators < len(members):
             raise ValueError(
@@ -372,14 +371,14 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return members
 
     def _new_directions(self, table: Any, training: np.ndarray, weight: Any) -> Directions | None:
-        """Return what wide sparse rows are read through, None for other rows."""
+        """Return the directions of wide sparse rows, None for other rows."""
         if not is_wide(table):
             return None
         weight = None if weight is None else weight[training]
         return Directions(table[training], _N_DIRECTIONS, weight)
 
     def _along(self, table: Any) -> np.ndarray:
-        """Return rows along the directions, and how long each one is outside of them."""
+        """Return rows along the directions, and the norm of each one outside of them."""
         directions = cast(Directions, self._directions)
         # In single precision, sums of large values would overflow.
         table = table.astype(np.float64)
@@ -403,7 +402,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     def _new_members(
         self, table: Any, training: np.ndarray, weight: Any, params: dict[str, Any], first: int
     ) -> list[Any]:
-        """Return the members from the first one that is wanted on."""
+        """Return the members from a first one on."""
         numbers = range(first, self.n_estimators)
         context = self._init_callback_context(max_subtasks=len(numbers), sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, X=table)
@@ -471,7 +470,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return np.where(self._never_seen(table), -np.log(MOST_SURPRISE), total / len(self._members))
 
     def _calibrate(self, scores: np.ndarray, rows: np.ndarray, weight: np.ndarray | None) -> None:
-        """Keep the scores of some rows in order, and what those below each of them weigh."""
+        """Keep sorted scores of some rows, and the total weight below each of them."""
         order = rows[np.argsort(scores[rows])]
         self.calibration_scores_ = scores[order]
         self._calibration_weights = None if weight is None else np.append(0.0, np.cumsum(weight[order]))

@@ -128,7 +128,7 @@ def drawings(rows: Rows, statistics: Statistics, points: np.ndarray, columns: np
 
 
 def cumulative(model: Any) -> dict[str, Any] | None:
-    """Give the variance explained by the first components, where the estimator orders them.
+    """Return the variance explained by the first components, where the estimator orders them.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def _training(model: Any) -> dict[str, Any]:
 
 
 def _components(codes: np.ndarray) -> list[dict[str, Any]]:
-    """Give the components, the most varied ones where there are many."""
+    """Return the components, the most varied ones where there are many."""
     chosen = np.arange(codes.shape[1])
     if len(chosen) > MOST_COLUMNS:
         chosen = np.argsort(-codes.var(axis=0), kind="stable")[:MOST_COLUMNS]
@@ -183,7 +183,7 @@ def _room(most_text: int, n_texts: int) -> int:
 
 
 def _column(name: str, values: Any, most_text: int, may_be_classes: bool = False) -> dict[str, Any]:
-    """Give a column as numbers, or as the places of its texts among those that occur."""
+    """Return a column as numbers, or as the places of its texts among those that occur."""
     numbers = _as_numbers(values)
     if numbers is not None and not (may_be_classes and _are_classes(numbers)):
         return {"name": _label(name), "kind": "number", "values": _numbers(numbers)}
@@ -199,7 +199,7 @@ def _column(name: str, values: Any, most_text: int, may_be_classes: bool = False
 
 
 def _as_numbers(values: Any) -> np.ndarray | None:
-    """Give a column of numbers as such, None for anything else."""
+    """Return a column of numbers as such, None for anything else."""
     kind = getattr(values.dtype, "kind", "O")
     if hasattr(values.dtype, "categories") or kind not in "iufO":
         return None
@@ -224,7 +224,7 @@ def _numbers(values: Any) -> list[float | int | None]:
 
 
 def _number(value: float) -> float | int | None:
-    """Give four digits of a number, whole ones as they are: they may be years or names of rows."""
+    """Return four digits of a number, whole ones as they are: they may be years or names of rows."""
     if not np.isfinite(value):
         return None
     if value == int(value) and abs(value) < 1e15:
@@ -233,7 +233,7 @@ def _number(value: float) -> float | int | None:
 
 
 def _label(value: Any, longest: int = LONGEST_TEXT) -> Any:
-    """Give what a row or column is called."""
+    """Return what a row or column is called."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     return cut(_text(value), longest)

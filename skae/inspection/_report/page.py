@@ -32,13 +32,13 @@ def report(
     max_points: int = 5000,
     random_state: Any = 0,
 ) -> Path:
-    """Write a page about a fitted autoencoder and some rows, to be opened in a browser.
+    """Write an HTML report about a fitted autoencoder and some rows.
 
-    The page says what was fitted and how it compares with PCA, shows how training went, draws the codes of
-    the rows (to be coloured, looked at row by row, and selected with a lasso, which lists what sets the
-    selected rows apart), and lists the rows and columns that come back worst. It is one file, loads nothing
-    from anywhere, and holds the values of the rows that it draws. Needs plotly:
-    ``pip install "skae[report]"``. Read more in the guide, :doc:`/guide/report`.
+    The page compares the fit with PCA, shows its training curves, draws the codes of the rows (with colours,
+    tooltips, and a lasso that lists how the selected rows differ from the others), and lists the rows and
+    columns with the largest errors. It is one file, loads nothing from elsewhere, and contains the values of
+    the rows that it draws. Needs plotly: ``pip install "skae[report]"``. Read more in the guide,
+    :doc:`/guide/report`.
 
     Parameters
     ----------
@@ -46,25 +46,26 @@ def report(
         Fitted; a Pipeline must end in an autoencoder, and its earlier steps are applied to X. Of a search,
         such as GridSearchCV, the page is about ``best_estimator_``.
     X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-        Rows to report on, at least 2: those of training or, better, others. Everything that the estimator
-        takes, gaps, text and images among it. Sparse rows are made dense, and so must be few.
+        Rows to report on, at least 2: those of training or, better, others. They may be all that the
+        estimator takes, including missing values, text and images. Sparse rows are made dense, and so must be
+        few.
     y : array-like of shape (n_samples,), default=None
-        A value for each row, to colour by: classes or numbers. The estimator does not see it.
+        A class or number for each row, to colour by. The estimator does not see it.
     path : path-like, default="report.html"
-        Where to write the page. A file that is there is replaced, and keeps its permissions; a link is
+        Where to write the page. An existing file is replaced, and keeps its permissions; links are
         followed.
     title : str, default=None
         Title of the page. None names the estimator.
     max_points : int, default=5000
-        Rows that are drawn and written into the page at most, from 10 to 10,000; the rows that came back
-        worst are added to them.
+        Maximum number of rows that are drawn and written into the page, from 10 to 10,000; the rows with the
+        largest errors are added to them.
     random_state : int, RandomState instance or None, default=0
         Source of the choice of rows, where not all are drawn or measured.
 
     Returns
     -------
     path : pathlib.Path
-        Of the page.
+        Path of the page.
 
     Raises
     ------
@@ -79,8 +80,8 @@ def report(
 
     Notes
     -----
-    At most 100,000 rows (fewer where they are wide: 20 million cells) are measured, chosen at random. The
-    page says how many were. It is below eight megabytes, five of which are plotly.
+    Statistics are computed on at most 100,000 rows (fewer where they are wide: 20 million cells), chosen at
+    random. The page says on how many. It is smaller than eight megabytes, five of which are plotly.
 
     Examples
     --------
@@ -130,7 +131,7 @@ def _page(parts: dict[str, str], drawn: str, library: str) -> str:
 
 
 def _policy(hashes: str) -> str:
-    """Tell the browser to load nothing, and to run no script but these two."""
+    """Return a policy by which the browser loads nothing, and runs no script but these two."""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -138,7 +139,7 @@ def _policy(hashes: str) -> str:
 
 
 def _script(text: str) -> str:
-    """Give a script as the browser reads it within a page: what is hashed must be what it sees."""
+    """Return a script as the browser reads it within a page: what is hashed must be what it sees."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.replace("</script", "<\\/script")
 
@@ -152,7 +153,7 @@ def _own(name: str) -> str:
 
 
 def _write(path: Path, page: str) -> None:
-    """Write all or nothing: a reader never meets half a page."""
+    """Write all or nothing, so that nobody reads half a page."""
     # Halves of surrogate pairs, which names of columns may hold, cannot be encoded.
     content = page.encode("utf-8", errors="replace")
     # A link stays one: what it points to is written.

@@ -47,7 +47,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def check_path(path: Any) -> Path:
-    """Give the path of the page.
+    """Return the path of the page.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def check_path(path: Any) -> Path:
 
 
 def check_points(max_points: Any) -> int:
-    """Give the number of rows that are drawn at most.
+    """Return the number of rows that are drawn at most.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
 
 
 def names_of(table: Any, model: Any, n_columns: int) -> list[str]:
-    """Give what the columns are called.
+    """Return what the columns are called.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def _check_dense(n_rows: int, n_columns: int) -> None:
 
 
 def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[Any, Any, bool, list[str]]:
-    """Give rows as they reach the autoencoder, as they are shown, and the names of their columns."""
+    """Return rows as they reach the autoencoder, as they are shown, and the names of their columns."""
     inner = outer
     for step in steps:
         inner = step.transform(inner)
@@ -280,7 +280,7 @@ def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[
 
 
 def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
-    """Give images and sequences as rows, by way of the architecture that takes them."""
+    """Return images and sequences as rows, by way of the architecture that takes them."""
     if table.ndim == 2:
         return table
     if not hasattr(model.network, "to_rows"):
@@ -292,7 +292,7 @@ def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
 
 
 def _names_after(steps: list[Any], names: list[str] | None) -> list[str] | None:
-    """Give what the steps call their columns, None where they do not say."""
+    """Return what the steps call their columns, None where they do not say."""
     found: Any = None if names is None else np.asarray(names, dtype=object)
     for step in steps:
         try:

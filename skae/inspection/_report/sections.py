@@ -31,7 +31,7 @@ def all_parts(
     title: str | None,
     random_state: Any,
 ) -> dict[str, str]:
-    """Give the texts of the page, by their places in the template.
+    """Return the texts of the page, by their places in the template.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _plural(count: int, word: str) -> str:
 
 
 def _result(model: Any, score: float) -> str:
-    """Say in a sentence what came out."""
+    """Return a sentence about the result."""
     subject = _plural(model.n_components_, "component")
     verb = "explains" if model.n_components_ == 1 else "explain"
     own, pca = model.validation_score_, model.pca_score_
@@ -151,7 +151,7 @@ def _result(model: Any, score: float) -> str:
 
 
 def _is_pca(model: Any) -> bool:
-    """Tell whether the model stayed at a start that is PCA."""
+    """Whether the model stayed at a start that is PCA."""
     own, pca = model.validation_score_, model.pca_score_
     return model.best_iter_ == 0 and None not in (own, pca) and bool(np.isclose(own, pca, atol=1e-6))
 
@@ -251,7 +251,7 @@ def _cumulative(explained: dict[str, Any] | None) -> str:
 
 
 def _sampled(rows: Rows, statistics: Statistics, n_points: int, random_state: Any) -> str:
-    """Say which rows the numbers are about, and which are drawn."""
+    """Return a text about which rows the numbers refer to, and which are drawn."""
     n_rows = len(statistics.errors)
     source = f"random_state={random_state!r}" if isinstance(random_state, int) else "random_state as given"
     if n_rows == rows.n_given:
@@ -283,7 +283,7 @@ def _columns_shown(rows: Rows, n_columns: int) -> str:
 
 
 def _worst(rows: Rows, statistics: Statistics) -> str:
-    """List the rows that came back worst, and what was off."""
+    """List the rows that are reconstructed worst, and their largest errors."""
     usual = max(float(np.median(statistics.errors)), np.finfo(float).tiny)
     lines = []
     for place, row in enumerate(statistics.worst):
@@ -309,7 +309,7 @@ def _worst(rows: Rows, statistics: Statistics) -> str:
 
 
 def _off(rows: Rows, statistics: Statistics, place: int) -> str:
-    """Give the cells of a row that were most off: the value, and what came back."""
+    """Return the cells of a row with the largest errors: the value, and its reconstruction."""
     cells = np.nan_to_num(statistics.worst_cells[place])
     whole = max(float(cells.sum()), np.finfo(float).tiny)
     parts = []
@@ -329,7 +329,7 @@ def _off(rows: Rows, statistics: Statistics, place: int) -> str:
 
 
 def _by_column(rows: Rows, statistics: Statistics) -> str:
-    """Draw the share of each column's variance that is left, and its part of all error."""
+    """Draw the unexplained share of each column's variance, and its share of the total error."""
     varies = np.flatnonzero(statistics.total > 0)
     chosen = varies[np.argsort(-statistics.missed[varies], kind="stable")[:MOST_BARS]]
     shares = statistics.missed[chosen] / statistics.total[chosen]

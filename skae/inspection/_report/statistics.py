@@ -1,4 +1,4 @@
-"""What a report says of rows: how well each came back, which columns did not, and which rows are worst."""
+"""Statistics of a report: errors of rows, errors of columns, and the worst rows."""
 
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ def measure(rows: Rows) -> Statistics:
 
 
 def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
-    """Give the worst rows and what came back, in the units of X where the steps can be undone."""
+    """Return the worst rows and their reconstructions, in the units of X where the steps can be undone."""
     model: Any = rows.model
     given: Any = model._columns.as_read(back)
     if getattr(given, "ndim", 2) > 2:
