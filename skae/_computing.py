@@ -1,4 +1,4 @@
-"""What torch is set to while skae computes, and is given back afterwards.
+"""Where skae computes, and what torch is set to meanwhile, which is given back afterwards.
 
 Threads, gradients, the default dtype, the default device and autocast belong to the process of the user.
 Nothing else in skae sets them. Knows no network and no estimator.
@@ -212,3 +212,32 @@ def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
     with _generator, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def find_device(name: str) -> torch.device:
+    """Resolve the name of a device, and say what is there if it is not.
+
+    "auto" never picks mps: networks of this size are slower there than on the CPU.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available.append("cuda")
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name == "auto":
+        return torch.device("cuda" if "cuda" in available else "cpu")
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    n_cuda = torch.cuda.device_count() if "cuda" in available else 0
+    if (
+        found is None
+        or found.type not in available
+        or (found.type == "cuda" and (found.index or 0) >= n_cuda)
+    ):
+        raise ValueError(
+            f"device={name!r} is not there; this machine has {available}. "
+            "Use one of these, or 'auto' to take what there is."
+        )
+    return found

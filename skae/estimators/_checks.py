@@ -52,9 +52,9 @@ __all__ = [
     "check_n_components",
     "check_parameter",
     "check_parameters",
-    "check_size",
     "check_training",
     "check_weights",
+    "check_weights_fit",
     "in_container",
     "is_integer",
     "is_routing",
@@ -250,14 +250,6 @@ def check_mixed(estimator: Any) -> None:
         )
 
 
-def check_size(estimator: Any, n_features: int) -> None:
-    """Check the sizes of all layers, and that the network would fit into memory, before it is built."""
-    code_in, code_out = estimator._bottleneck().width(estimator._size), estimator._size
-    n_weights = estimator._specification().n_weights(n_features, code_in, code_out)
-    path = n_features * (code_in + code_out) if estimator.linear_path else 0
-    check_weights_fit(n_weights + path)
-
-
 def check_code_activation(code_activation: str, linear_path: bool) -> None:
     """Refuse a linear path to codes that are squashed."""
     if code_activation != "identity" and linear_path:
@@ -349,8 +341,3 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before | callbacks)
         raise
-
-
-def is_sought(n_components: Any) -> bool:
-    """Return whether the number of components is to be found: for a share of the variance or the knee."""
-    return n_components is not None and not is_integer(n_components)

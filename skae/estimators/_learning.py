@@ -1,7 +1,8 @@
-"""What happens inside `fit` and `partial_fit`: checks, training, and what users read afterwards."""
+"""What happens inside `fit` and `partial_fit`: checks, the plan, training, and what users read afterwards."""
 
 import copy
-from typing import Any, ClassVar, Self, cast
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,20 +11,32 @@ from sklearn.callback import CallbackSupportMixin
 
 from skae import _computing
 from skae._random import Streams
-from skae.estimators import _checks, _ordered, _tensors
+from skae.estimators import _checks, _tensors
+from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, warn
-from skae.estimators._seats import Seats
-from skae.networks.autoencoder import Autoencoder
+from skae.networks.autoencoder import Autoencoder, Blueprint
 from skae.objectives import Objective
 from skae.tables import Options, read, read_target, read_training
-from skae.training import SOLVERS, History, plan
+from skae.training import SOLVERS
+from skae.training import plan as rules
 from skae.training.batches import Rows
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
-from skae.training.plan import Layout, lay_out
+from skae.training.plan import Layout, Plan, lay_out
+from skae.training.start import Parts
+
+# What users read after some fits only.
+_AT_TIMES = (
+    "fit_time_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "cumulative_explained_variance_",
+    "pca_cumulative_explained_variance_",
+    "_validations_by_size",
+)
 
 
-class Learning(Seats, CallbackSupportMixin):
+class Learning(OrderedComponents, CallbackSupportMixin):
     """Fit a network to rows, by the parameters and the seats of an estimator."""
 
     # Steps that max_iter="auto" stands for.
@@ -41,48 +54,49 @@ class Learning(Seats, CallbackSupportMixin):
         with _checks.unchanged_on_failure(self), _computing.learning():
             # First: all that follows reads parameters, those of the tags among it.
             _checks.check_parameters(self)
-            start = self._warm_start()
-            X, weight = self._read(X, sample_weight, start is None, min_samples=2)
+            is_warm = self._is_warm()
+            previous = self._warm_start() if is_warm else None
+            X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
             given = X if self._columns.is_plain else given
             wanted = X if target is None else read_target(self._columns, target, X)
             if weight is not None and not weight.all():
                 wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
-            link = self._check(wanted, weight)
+            self._largest_size = self.n_components_ if is_warm else self._most_components(wanted)
+            link = self._check(wanted)
+            if self._sought is not None:
+                self._largest_size = self._enough_components(self._sought, wanted, weight)
             streams = Streams(self.random_state)
-            layout = lay_out(self, len(X), streams)
-            frame = self._codec.frame if start is not None else _tensors.measure(wanted, weight)
-            device = plan.device(self.device)
+            layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
+            frame = self._codec.frame if is_warm else _tensors.measure(wanted, weight)
+            device = _computing.find_device(self.device)
             rows = _tensors.to_rows(wanted, frame, device, layout.order)
-            if start is not None:
+            if previous is not None:
                 # Small tables are trained in another dtype than large ones, and the one before may have been.
-                start = start[0].to(rows), start[1].to(rows)
-            fitting = Fitting(
-                self,
-                Rows(
-                    rows,
-                    None if target is None else _tensors.to_rows(X, frame, device, layout.order),
-                    None if weight is None else _tensors.weights_to(weight, rows, layout.order),
-                ),
-                lambda: self._new_objective(link, frame, is_clean=target is not None).to(rows),
-                streams,
-                layout,
-                start,
+                previous = previous[0].to(rows), previous[1].to(rows)
+            table = Rows(
+                rows,
+                None if target is None else _tensors.to_rows(X, frame, device, layout.order),
+                None if weight is None else _tensors.weights_to(weight, rows, layout.order),
             )
+            parts = self._parts(link, frame, rows, previous, is_clean=target is not None)
+            fitting = Fitting(self._plan(len(X), layout), parts, table, streams)
             fitted = self._train(fitting, frame, given, y)
         warn(self, fitted)
         return self
 
     def _train(self, fitting: Fitting, frame: _tensors.Frame, X: Any, y: Any) -> Fitted:
         """Train, with callbacks around it, and take over what was found."""
-        context = self._init_callback_context(max_subtasks=fitting.n_epochs)
+        n_epochs, rows = fitting.plan.n_epochs, fitting.rows.target
+        context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        reports = EpochReports(self, context, frame, X, y, fitting.n_epochs)
+        reports = EpochReports(self, context, frame, X, y, n_epochs)
         with _computing.threads(fitting.work):
             fitted = fitting.run(reports)
             attributes = self._fitted_attributes(fitted, frame)
         reports.close()
-        vars(self).update(attributes | {"_training_state": None, "n_samples_": fitting.n_rows})
-        _ordered.finish(self, fitted, fitting.rows.target)
+        self._take(attributes | {"_training_state": None, "n_samples_": len(rows)})
+        if fitted.by_size is not None:
+            self._finish_order(rows)
         context.call_on_fit_task_end(
             estimator=self,
             X=X,
@@ -96,40 +110,43 @@ class Learning(Seats, CallbackSupportMixin):
         first = not hasattr(self, "network_")
         with _checks.unchanged_on_failure(self), _computing.learning():
             _checks.check_parameters(self)
-            _ordered.check_whole(self)
+            kept = None if first else self.network_.n_kept
+            if kept is not None:
+                self._check_whole()
             X, weight = self._read(X, sample_weight, first, 2 if first else 1)
-            link = self._check(X, weight)
-            kept = None if first else _ordered.reopen(self)
+            if first:
+                self._largest_size = self._most_components(X)
+            else:
+                self._largest_size = self.network_.n_components or self.n_components_
+            link = self._check(X)
+            if first and self._sought is not None:
+                self._largest_size = self._enough_components(self._sought, X, weight)
             frame = _tensors.measure(X, weight) if first else self._codec.frame
-            device = plan.device(self.device)
+            device = _computing.find_device(self.device)
             state = getattr(self, "_training_state", None) or {}
             streams = state.get("streams") or Streams(self.random_state)
             rows = _tensors.to_rows(X, frame, device)
             if not first:
                 # The dtype of the first call, whatever the size of this one.
                 rows = rows.to(next(self.network_.parameters()).dtype)
-            fitting = Fitting(
-                self,
-                Rows(rows, weight=None if weight is None else _tensors.weights_to(weight, rows)),
-                lambda: self._new_objective(link, frame).to(rows),
-                streams,
-                Layout("none", len(X), None),
-                None if first else self._copies(device),
-            )
+            table = Rows(rows, weight=None if weight is None else _tensors.weights_to(weight, rows))
+            parts = self._parts(link, frame, rows, None if first else self._copies(device))
+            fitting = Fitting(self._plan(len(X), Layout("none", len(X), None)), parts, table, streams)
             with _computing.threads(fitting.work):
                 fitted, step_state, rows_state = fitting.one_epoch(state)
                 attributes = self._fitted_attributes(fitted, frame)
-            previous = [] if first else self.loss_curve_
-            _ordered.forget(self)
-            vars(self).pop("fit_time_", None)
-            vars(self).update(attributes)
-            self.loss_curve_ = [*previous, *self.loss_curve_]
             n_rows = len(X) if weight is None else int(np.count_nonzero(weight))
-            self.n_samples_ = n_rows + (0 if first else self.n_samples_)
+            n_before, losses_before = (0, []) if first else (self.n_samples_, self.loss_curve_)
+            self._take(attributes)
+            self.loss_curve_ = [*losses_before, *self.loss_curve_]
+            self.n_samples_ = n_before + n_rows
             self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
             self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
-            _ordered.close(self, kept)
+            if kept is not None:
+                self._cut_again(kept)
         return self
+
+    # ------------------------------------------------------------------ before training
 
     def _read(
         self, X: ArrayLike, sample_weight: ArrayLike | None, reset: bool, min_samples: int
@@ -150,47 +167,48 @@ class Learning(Seats, CallbackSupportMixin):
             architecture = None
         return Options(self.column_types, self.scaling, self.handle_unknown, n_components, architecture)
 
-    def _solver_takes_gaps(self) -> bool:
-        """Return whether the solver takes rows that hold NaN."""
-        # Asked for by the tags, too, before parameters are checked: the solver may be anything.
-        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
-        return solver is None or solver.takes_gaps
-
-    def _check_gaps(self, rows: np.ndarray) -> None:
-        """Refuse missing cells where the solver or the architecture cannot take them."""
-        if not np.isnan(rows).any():
-            return
-        if not self._solver_takes_gaps():
-            raise ValueError(
-                f"Input X contains NaN, and solver={self.solver!r} takes no missing values. Use "
-                "solver='adam', or fill them first."
-            )
-        if hasattr(self.network, "check_gaps"):
-            cast(Any, self.network).check_gaps(rows)
-
-    def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
-        return _checks.check_weights(sample_weight, X, np.float64)
-
     def _n_columns(self) -> int:
-        """Give the number of columns inside."""
+        """Return the number of columns inside."""
         return self._columns.n_inside
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        """Check all that can be checked before training; give the link's name."""
+    def _most_components(self, X: np.ndarray) -> int:
+        """Return how many components are trained at most, before any number is looked for in the rows.
+
+        For None as many as PCA has, held-out rows counted in.
+        """
+        if isinstance(self.n_components, Integral):
+            return int(self.n_components)
+        return min(X.shape) if self.n_components is None else min(self._most_sought(), X.shape[1])
+
+    def _check(self, X: np.ndarray) -> str:
+        """Check all that can be checked before training; return the link's name."""
+        n_features = X.shape[1]
         _checks.check_moderate(X)
-        self._largest_size = _ordered.most_components(self, X, weight)
-        _checks.check_n_components(self._size, X.shape[1])
-        _checks.check_size(self, X.shape[1])
-        plan.device(self.device)
-        if getattr(self._specification(), "batch_norm", False) and 1 in (self.batch_size, len(X)):
+        _checks.check_n_components(self._size, n_features)
+        blueprint = self._blueprint()
+        _checks.check_weights_fit(blueprint.n_weights(n_features))
+        _computing.find_device(self.device)
+        if getattr(blueprint.architecture, "batch_norm", False) and 1 in (self.batch_size, len(X)):
             what = "batch_size=1" if self.batch_size == 1 else "a single row"
             raise ValueError(f"batch_norm=True needs batches of at least 2 rows; got {what}.")
         if self._is_mixed():
             _checks.check_mixed(self)
         link = _checks.check_loss(X, self.loss, self.output_activation)
-        objective = self._new_objective(link, _tensors.Frame(np.zeros(X.shape[1]), 1.0))
+        objective = self._new_objective(link, _tensors.Frame(np.zeros(n_features), 1.0))
         _checks.check_training(self, objective)
         return link
+
+    def _blueprint(self) -> Blueprint:
+        """Return what the network is built from."""
+        return Blueprint(
+            self._specification(),
+            self._bottleneck,
+            self._size,
+            self._is_ordered(),
+            self.linear_path,
+            self.init,
+            by_layer=self.pretrain is not None,
+        )
 
     def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
         objective = self._objective(self._reconstruction(link, frame))
@@ -198,6 +216,57 @@ class Learning(Seats, CallbackSupportMixin):
             # The rows came with clean targets: they are the corrupted ones.
             objective.corruption = None
         return objective
+
+    def _parts(
+        self,
+        link: str,
+        frame: _tensors.Frame,
+        rows: torch.Tensor,
+        previous: tuple[Autoencoder, Objective] | None,
+        is_clean: bool = False,
+    ) -> Parts:
+        """Return what is trained on rows (n_rows, n_features)."""
+        return Parts(
+            self._blueprint(),
+            lambda: self._new_objective(link, frame, is_clean).to(rows),
+            self._start,
+            previous,
+        )
+
+    def _plan(self, n_rows: int, layout: Layout) -> Plan:
+        """Return how the network is trained on so many rows, with nothing left to "auto"."""
+        solver = SOLVERS[self.solver]
+        batch_size = rules.batch_size(n_rows, self.batch_size, solver)
+        n_epochs = self.max_iter
+        if isinstance(n_epochs, str):
+            n_epochs = solver.n_epochs or rules.n_epochs(n_rows, batch_size, self._n_steps_of(layout))
+        rate, starts_at_pca = self._learning_rate_init(), self._starts_as_pca()
+        return Plan(
+            n_pca_components=self._n_pca_components(),
+            init=self.init,
+            starts_at_pca=starts_at_pca,
+            stays_at_start=starts_at_pca and self.early_stopping and n_rows < rules.NOTHING_BELOW,
+            held_out="none" if layout.kind == "folds" and self._is_warm() else layout.kind,
+            n_training=layout.n_training,
+            solver=self.solver,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            n_pretraining_epochs=0 if self.pretrain is None else max(1, round(rules.PRETRAINING * n_epochs)),
+            schedule=self.learning_rate,
+            learning_rate=rate,
+            constant_rate=rules.CONSTANT * rate if self.learning_rate_init == "auto" else rate,
+            weight_decay=self._weight_decay(n_rows),
+            gradient_clip=self.gradient_clip,
+            patience=self.n_iter_no_change,
+            tol=self.tol,
+        )
+
+    def _n_steps_of(self, layout: Layout) -> int:
+        """Return about how many steps are made."""
+        n_steps = self._n_steps
+        if layout.kind == "folds" and self._n_fold_steps is not None:
+            n_steps = self._n_fold_steps
+        return round(rules.ORDERED_STEPS * n_steps) if self._is_ordered() else n_steps
 
     def _learning_rate_init(self) -> float:
         if self.learning_rate_init != "auto":
@@ -209,36 +278,47 @@ class Learning(Seats, CallbackSupportMixin):
         return {}
 
     def _weight_decay(self, n_rows: int) -> float:
-        if self.weight_decay != "auto":
+        if not isinstance(self.weight_decay, str):
             return self.weight_decay
         solver = SOLVERS[self.solver]
         is_more = self._is_ordered() and solver.decouples_decay
-        more = plan.ordered_decay(self._size, n_rows) if is_more else 1.0
+        more = rules.ordered_decay(self._size, n_rows) if is_more else 1.0
         return more * self._weight_decays.get(self.solver, solver.weight_decay)
 
     def _n_pca_components(self) -> int:
-        """Give the components of the PCA that `pca_score_` belongs to."""
+        """Return the components of the PCA that `pca_score_` belongs to."""
         return self._size
 
-    def _warm_start(self) -> tuple[Autoencoder, Objective] | None:
-        if not self._is_warm():
-            return None
-        _ordered.check_whole(self)
+    def _warm_start(self) -> tuple[Autoencoder, Objective]:
+        """Return what a fit goes on from."""
+        if self.network_.n_kept is not None:
+            self._check_whole()
         if self.n_components not in (None, self.n_components_):
             raise ValueError(
                 f"warm_start=True goes on with the {self.n_components_} components of the previous fit, but "
                 f"n_components={self.n_components}. Set warm_start=False to start anew."
             )
-        return self._copies(plan.device(self.device))
+        return self._copies(_computing.find_device(self.device))
 
     def _copies(self, device: torch.device) -> tuple[Autoencoder, Objective]:
-        return _ordered.whole(self.network_).to(device), copy.deepcopy(self.objective_).to(device)
+        """Return copies of the network, with all its components, and of the objective."""
+        network = copy.deepcopy(self.network_)
+        network.keep_all()
+        return network.to(device), copy.deepcopy(self.objective_).to(device)
+
+    # ------------------------------------------------------------------ after training
+
+    def _take(self, attributes: dict[str, Any]) -> None:
+        """Set what users read after a fit, and drop what an earlier one left that this one does not."""
+        for name in _AT_TIMES:
+            vars(self).pop(name, None)
+        vars(self).update(attributes)
 
     def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
-        """Give all that users read after a fit, by name."""
+        """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
         network.requires_grad_(False)
-        history: History = fitted.history
+        history = fitted.history
         scores = [validation.score for validation in history.validations]
         return {
             "network_": network,
@@ -256,5 +336,5 @@ class Learning(Seats, CallbackSupportMixin):
             "validation_score_": fitted.validation_score,
             "pca_score_": fitted.pca_score,
             **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
-            **_ordered.attributes(fitted),
+            **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
         }

@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
-from skae.training import History
 from skae.training.fitted import Fitted
+from skae.training.history import History
 
 
 class EpochReports:
@@ -109,8 +109,11 @@ def warn(estimator: Any, fitted: Fitted) -> None:
 
 def _too_few(estimator: Any, fitted: Fitted) -> list[str]:
     """Say if no number of components explained the share that was asked for."""
-    wanted, shares = estimator.n_components, fitted.by_size
-    if not isinstance(wanted, float) or wanted >= 1 or shares is None or shares.max() >= wanted:
+    wanted = estimator.n_components
+    if not isinstance(wanted, float) or fitted.by_size is None:
+        return []
+    shares = fitted.by_size.explained
+    if shares.max() >= wanted:
         return []
     return [
         f"n_components={wanted}: the {len(shares)} components that were trained explain {shares[-1]:.4f} of "
@@ -131,8 +134,8 @@ def _below_pca(estimator: Any, fitted: Fitted) -> list[str]:
         or pca is None
     ):
         return []
-    if fitted.by_size is not None and fitted.pca_by_size is not None:
-        return _sizes_below_pca(fitted.by_size, fitted.pca_by_size)
+    if fitted.by_size is not None:
+        return _sizes_below_pca(*fitted.by_size)
     if score >= pca - 1e-6:
         return []
     return [

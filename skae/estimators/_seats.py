@@ -1,13 +1,15 @@
 """The seats of an estimator: all that a variant may override, beside read-outs of its own."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
-from skae.estimators._ordered import OrderedComponents
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.pca_start import fit_affine_decoder
@@ -16,7 +18,8 @@ from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import Penalty, WeightL1
-from skae.tables import Columns
+from skae.tables import Columns, read
+from skae.training import SOLVERS
 from skae.training.batches import Rows
 
 
@@ -29,13 +32,24 @@ class FittedAttributes:
     n_features_in_: int
     n_samples_: int
     mean_: np.ndarray
+    n_iter_: int
+    best_iter_: int
     loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    validation_score_: float | None
+    pca_score_: float | None
+    explained_variance_: np.ndarray
+    explained_variance_ratio_: np.ndarray
+    cumulative_explained_variance_: np.ndarray
+    pca_cumulative_explained_variance_: np.ndarray
+    _validations_by_size: dict[int, Sequence[float]]
+    _training_state: dict[str, Any] | None
     _codec: _tensors.Codec
     _columns: Columns
     _largest_size: int
 
 
-class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
+class Seats(AutoencoderParameters, FittedAttributes):
     """What is trained, by the parameters of an estimator."""
 
     # Whether a fit that explains less than PCA deserves a warning.
@@ -52,7 +66,7 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self._is_ordered():
             guarded = self._rivals_pca and self._starts_as_pca()
-            alike = _checks.is_sought(self.n_components)
+            alike = self._sought is not None
             return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
         return Objective(reconstruction, penalties)
 
@@ -78,7 +92,68 @@ class Seats(AutoencoderParameters, OrderedComponents, FittedAttributes):
         if not self._starts_as_pca():
             fit_affine_decoder(network, rows.target, objective.reconstruction, rows.seen, rows.weight)
 
+    def _keep(self, n_components: int) -> None:
+        """Forget what further attributes say of all but the first components."""
+
+    # ------------------------------------------------------------------ read-outs
+
+    def _codes(self, X: np.ndarray) -> np.ndarray:
+        """Return the codes that rows are given back from."""
+        return self._codec.encode(X)
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        """Return what `transform` gives: a read-out that a variant may widen."""
+        return self._codes(X)
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        """Undo `_encode`."""
+        return self._codec.decode(Z)
+
+    def _validated(self, X: ArrayLike) -> np.ndarray:
+        """Return rows inside, by the columns of `fit`."""
+        if self._columns.is_ready(X):
+            return cast(np.ndarray, X)
+        rows = read(self._columns, X, _checks.Validation(self, reset=False))
+        self._check_gaps(rows)
+        return rows
+
+    def _solver_takes_gaps(self) -> bool:
+        """Return whether the solver takes rows that hold NaN."""
+        # Asked for by the tags, too, before parameters are checked: the solver may be anything.
+        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
+        return solver is None or solver.takes_gaps
+
+    def _check_gaps(self, rows: np.ndarray) -> None:
+        """Refuse missing cells where the solver or the architecture cannot take them."""
+        if not np.isnan(rows).any():
+            return
+        if not self._solver_takes_gaps():
+            raise ValueError(
+                f"Input X contains NaN, and solver={self.solver!r} takes no missing values. Use "
+                "solver='adam', or fill them first."
+            )
+        if hasattr(self.network, "check_gaps"):
+            cast(Any, self.network).check_gaps(rows)
+
+    def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
+        """Return weights of rows; None where all weigh alike."""
+        return _checks.check_weights(sample_weight, X, np.float64)
+
     # ------------------------------------------------------------------ what seats ask
+
+    @property
+    def _size(self) -> int:
+        """Number of components that are trained: for a share or the knee, as many as may be needed."""
+        return int(self.n_components) if isinstance(self.n_components, Integral) else self._largest_size
+
+    @property
+    def _sought(self) -> float | str | None:
+        """Share of the variance, or "elbow", that tells the number of components; None if it is known."""
+        return None if isinstance(self.n_components, Integral) else self.n_components
+
+    def _is_ordered(self) -> bool:
+        """Return whether the first components alone give rows back."""
+        return bool(self.ordered) or self._sought is not None
 
     def _is_mixed(self) -> bool:
         """Tell whether columns are of several kinds."""

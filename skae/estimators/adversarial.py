@@ -145,8 +145,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             objective.add_penalty("adversary", Adversary(self.alpha, self._size, self._prior()))
         return objective
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        link = super()._check(X, weight)
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
         if not isinstance(self.prior, str):
             check_function(self.prior, "prior", 3)
         # Drawn from for its checks: a wrong function is told before anything is trained.

@@ -4,7 +4,7 @@ Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of
 `fit`, `transform` or `inverse_transform`.
 """
 
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,6 @@ from skae.estimators._notebook import NotebookFigures
 from skae.estimators._pca_names import PCANames
 from skae.estimators._state import AutoencoderState
 from skae.objectives import LOSSES
-from skae.tables import read
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
 
@@ -278,29 +277,10 @@ class BaseAutoencoder(
 
     # ------------------------------------------------------------------ inside
 
-    def _codes(self, X: np.ndarray) -> np.ndarray:
-        """Give the codes that rows are given back from."""
-        return self._codec.encode(X)
-
-    def _encode(self, X: np.ndarray) -> np.ndarray:
-        """Give what `transform` gives: a read-out that a variant may widen."""
-        return self._codes(X)
-
-    def _decode(self, Z: np.ndarray) -> np.ndarray:
-        """Undo `_encode`."""
-        return self._codec.decode(Z)
-
     def _given_back(self, rows: np.ndarray, X: Any) -> Any:
         """Return rows that X gave: arrays in the library of X, DataFrames in that of `fit`."""
         back = self._columns.as_given(rows)
         return as_passed(back, X) if isinstance(back, np.ndarray) else with_index_of(X, back)
-
-    def _validated(self, X: ArrayLike) -> np.ndarray:
-        if self._columns.is_ready(X):
-            return cast(np.ndarray, X)
-        rows = read(self._columns, X, _checks.Validation(self, reset=False))
-        self._check_gaps(rows)
-        return rows
 
     def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         X = self._validated(X)

@@ -114,13 +114,13 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
             objective.add_penalty("decorrelation", Decorrelation(self.decorrelation))
         return objective
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
+    def _check(self, X: np.ndarray) -> str:
         if self.ordered:
             raise ValueError(
                 "ordered=True is for codes of real numbers: a bit that is cut is no different from one that "
                 "is 0. Use ordered=False."
             )
-        return super()._check(X, weight)
+        return super()._check(X)
 
     def _starts_as_pca(self) -> bool:
         return False

@@ -118,8 +118,8 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         is_plain = not (getattr(specification, "dropout", 0) or getattr(specification, "batch_norm", False))
         return is_plain and (n_hidden == 0 or (n_hidden == 1 and self.code_activation == "identity"))
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        link = super()._check(X, weight)
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
         if getattr(self._specification(), "batch_norm", False) and self.alpha:
             raise ValueError(
                 "batch_norm=True makes the code of a row depend on its neighbours in training, so that its "

@@ -198,8 +198,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
             return None
         return CORRUPTIONS[self.corruption](torch.from_numpy(level), torch.from_numpy(groups))
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        link = super()._check(X, weight)
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
         check_code_activation(self.code_activation, self.linear_path)
         if self.features == "all" and not isinstance(self._specification(), Dense):
             raise ValueError(

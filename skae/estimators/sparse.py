@@ -253,8 +253,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             return super()._specification()
         return Dictionary(self._layer_sizes(), activation=self.activation)
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        link = super()._check(X, weight)
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
         if not isinstance(self._specification(), Dictionary):
             raise ValueError("network must be None or a Dictionary: its decoder holds the atoms.")
         for name, value in (("linear_path", False), ("tied_weights", False), ("batch_norm", False)):

@@ -393,8 +393,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             )
         return [LIKELIHOODS[kind] for kind in self._columns.kinds], self._columns.owners.tolist()
 
-    def _check(self, X: np.ndarray, weight: np.ndarray | None = None) -> str:
-        link = super()._check(X, weight)
+    def _check(self, X: np.ndarray) -> str:
+        link = super()._check(X)
         kinds, groups = self._kinds()
         for kind in sorted(set(kinds)):
             part = X[:, [column for column, name in enumerate(kinds) if name == kind]]

@@ -3,13 +3,17 @@
 Knows no loss, no training and no units of the data: rows come in centred and scaled.
 """
 
-from typing import Any, cast
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from skae._computing import settle
+from skae._parameters import Specification
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Layers, Transposed, empty_linear
 from skae.networks.gaps import Gaps
@@ -160,9 +164,118 @@ class Autoencoder(nn.Module):
         self.n_kept = n_components
         self.bottleneck.keep(n_components)
 
+    def keep_all(self) -> None:
+        """Give users all components again."""
+        if self.n_kept is not None:
+            self.keep(self.n_components or self.n_kept)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""
         return self.decode(self.encode(x))
+
+
+@dataclasses.dataclass(frozen=True)
+class Blueprint:
+    """What a network is built from; knows no rows and no training.
+
+    Parameters
+    ----------
+    architecture : Specification
+        Builds the nonlinear parts.
+    bottleneck : callable
+        Returns a new bottleneck.
+    n_components : int
+        Width of the code.
+    is_ordered : bool, default=False
+        Whether the code may be cut after its first components.
+    linear_path : bool, default=True
+        Whether a linear map runs beside the encoder and beside the decoder.
+    init : {"pca", "random"}, default="pca"
+        Whether the linear path is zero until it is set to PCA, or random.
+    by_layer : bool, default=False
+        Whether layers are trained one by one beforehand. They are then not shown which cells and which
+        components are there.
+    """
+
+    architecture: Specification
+    bottleneck: Callable[[], Bottleneck]
+    n_components: int
+    is_ordered: bool = False
+    linear_path: bool = True
+    init: Literal["pca", "random"] = "pca"
+    by_layer: bool = False
+
+    @functools.cached_property
+    def width(self) -> int:
+        """Number of outputs of the encoder."""
+        return self.bottleneck().width(self.n_components)
+
+    def n_weights(self, n_features: int) -> int:
+        """Count the weights of the network, after a check of its sizes."""
+        n_weights = self.architecture.n_weights(n_features, self.width, self.n_components)
+        return n_weights + (n_features * (self.width + self.n_components) if self.linear_path else 0)
+
+    def row_work(self, n_features: int) -> int:
+        """Count the multiply-adds of the largest operation on one row; see `Specification.row_work`."""
+        return self.architecture.row_work(n_features, self.width, self.n_components)
+
+    def gaps(self, n_features: int, always: bool) -> Gaps | None:
+        """Return what fills gaps; None where the encoder has a way of its own with them.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns.
+        always : bool
+            Whether the network sees gaps in training.
+
+        Returns
+        -------
+        gaps : Gaps or None
+            Not fitted yet.
+        """
+        if getattr(self.architecture, "takes_gaps", False):
+            return None
+        flags = always and getattr(self.architecture, "takes_flags", False) and not self.by_layer
+        return Gaps(n_features, self.n_components, flags, always)
+
+    def build(self, n_features: int, generator: torch.Generator, gaps: Gaps | None) -> Autoencoder:
+        """Build the network.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns inside.
+        generator : torch.Generator
+            The source of the initial weights.
+        gaps : Gaps or None
+            What fills rows that hold NaN.
+
+        Returns
+        -------
+        network : Autoencoder
+            Its linear path, if there is one, at zero or random.
+        """
+        code_in, code_out = self.width, self.n_components
+        flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
+        further: dict[str, Any] = {"row_work": self.row_work(n_features)}
+        if self.is_ordered:
+            told = getattr(self.architecture, "takes_code_flags", False) and not self.by_layer
+            flags |= {"n_code_flags": code_out} if told else {}
+            further |= {"n_components": code_out, "told": told}
+        build = cast(Any, self.architecture).build
+        encoder, decoder = build(n_features, code_in, code_out, generator, **flags)
+        if not self.linear_path:
+            encoder.start_random(generator)
+            decoder.start_random(generator)
+            return Autoencoder(encoder, decoder, self.bottleneck(), gaps=gaps, **further)
+        tied = getattr(self.architecture, "tied_weights", False)
+        path = linear_path(n_features, code_in, code_out, tied)
+        if self.init == "random":
+            nn.init.xavier_normal_(path[0].weight, generator=generator)
+            if isinstance(path[1], nn.Linear):
+                nn.init.xavier_normal_(path[1].weight, generator=generator)
+        return Autoencoder(encoder, decoder, self.bottleneck(), *path, gaps, **further)
 
 
 def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Linear, nn.Module]:

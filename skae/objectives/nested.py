@@ -86,6 +86,11 @@ class Nested(Objective):
         self.register_buffer("levels", torch.ones(n_components))
         self.judged_sizes = spread(n_components, _MOST_JUDGED[1])
 
+    @property
+    def n_sizes(self) -> int:
+        """Number of sizes of the code that are measured: one a component."""
+        return len(self.masks)
+
     @torch.no_grad()
     def start(self, network: Any, rows: torch.Tensor, seen: torch.Tensor) -> None:
         """Measure the loss of each size at the start.

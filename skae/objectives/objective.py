@@ -5,7 +5,7 @@ and nowhere else, so that `forward` is a pure function of the parameters and the
 Knows no variant's formula.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -41,10 +41,13 @@ class Objective(nn.Module):
         Whether held-out rows charge an epoch for sizes of an ordered code that are worse than at the start.
     reweighs : bool
         Whether parts of the loss are weighed anew in the course of training.
+    judged_sizes : list of int
+        Sizes of an ordered code that `evaluate` measures beside the whole one; none without an order.
     """
 
     guarded = False
     reweighs = False
+    judged_sizes: Sequence[int] = ()
 
     def __init__(
         self,
@@ -85,6 +88,22 @@ class Objective(nn.Module):
     def named_penalties(self) -> Iterator[tuple[str, Penalty]]:
         """Go over the penalties, with their names."""
         yield from cast(dict[str, Penalty], self.penalties).items()
+
+    @property
+    def n_sizes(self) -> int:
+        """Number of sizes of the code that are measured; 0 for codes whose components have no order."""
+        return 0
+
+    def start(self, network: Any, rows: torch.Tensor, seen: torch.Tensor) -> None:
+        """Take what is needed of the network before the first step; nothing here.
+
+        Parameters
+        ----------
+        network : Autoencoder
+            In evaluation mode.
+        rows, seen : tensor of shape (n_rows, n_features)
+            Training rows and what the encoder sees of them.
+        """
 
     def move_centre(self, shift: torch.Tensor) -> None:
         """Take rows that lie about another centre, (n_features,) in units of the centred and scaled rows.
@@ -202,6 +221,10 @@ class Objective(nn.Module):
             values = penalty(passed._replace(draw=passed.batch.draws.get(_seat(name))))
             terms[name] = coefficient * weighted_mean(values, passed.batch.weight)
         return terms
+
+    def missed_by_size(self, network: Any, rows: Batch) -> torch.Tensor:
+        """Sum the squared errors of rows when only the first components are there, (n_sizes,)."""
+        return torch.zeros(self.n_sizes, dtype=torch.float64)
 
     def renew(self, network: Any) -> None:
         """Bring back, after a step, what training has lost."""

@@ -1,4 +1,4 @@
-"""What a fit gives back, and the PCA it is compared with."""
+"""What a fit gives back; of ordered components, also what the first ones explain."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,17 @@ import torch
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Batch
-from skae.objectives.nested import Nested
 from skae.objectives.objective import Objective
-from skae.training import History, explained, total_squares
-from skae.training.batches import Rows
+from skae.training.batches import CHUNK, Rows
+from skae.training.held_out import Judged, explained, pca_score, total_squares
+from skae.training.history import History
 
-_CHUNK = 8192
+
+class BySize(NamedTuple):
+    """Shares of the variance of held-out rows by number of components, both (n_components,)."""
+
+    explained: np.ndarray  # by the first components
+    by_pca: np.ndarray  # by as many of PCA
 
 
 class Fitted(NamedTuple):
@@ -27,48 +32,29 @@ class Fitted(NamedTuple):
     pca_score: float | None
     rows: Rows | None = None  # those that were trained on, for read-outs
     seconds: float | None = None
-    by_size: np.ndarray | None = None  # (n_components,) what the first components explain, of ordered codes
-    pca_by_size: np.ndarray | None = None  # (n_components,) the same for PCA
-
-
-Part = tuple[Autoencoder, PrincipalAxes, Rows]
-
-
-def pca_score(parts: list[Part], n_components: int | None = None) -> float:
-    """Give the variance of held-out rows that PCA explains from what the encoder sees of them."""
-    missed = total = 0.0
-    for network, axes, held in parts:
-        axes = axes if n_components is None else axes.first(n_components)
-        for start in range(0, len(held.target), _CHUNK):
-            part = held.take(slice(start, start + _CHUNK))
-            error = part.target - axes.project(network.complete(part.seen))
-            missed += total_squares(error, part.weight)
-            total += total_squares(part.target, part.weight)
-    return explained(missed, total)
+    by_size: BySize | None = None  # of ordered components
 
 
 def with_sizes(fitted: Fitted, axes: PrincipalAxes, rows: Rows) -> Fitted:
-    """Add what the first components explain of rows, and those of PCA, for ordered ones."""
+    """Add what the first of ordered components explain of rows, and those of PCA."""
     network, objective = fitted.network, fitted.objective
-    if not isinstance(objective, Nested):
-        return fitted
-    missed = torch.zeros(len(objective.masks), dtype=torch.float64)
-    for start in range(0, len(rows.target), _CHUNK):
-        part = rows.take(slice(start, start + _CHUNK))
+    missed = torch.zeros(objective.n_sizes, dtype=torch.float64)
+    for start in range(0, len(rows.target), CHUNK):
+        part = rows.take(slice(start, start + CHUNK))
         missed += objective.missed_by_size(network, Batch(part.seen, part.target, part.weight)).cpu()
     total = total_squares(rows.target, rows.weight)
     shares = np.array([explained(float(squares), total) for squares in missed])
-    pca = [pca_score([(network, axes, rows)], size + 1) for size in range(len(missed))]
-    return fitted._replace(by_size=shares, pca_by_size=np.array(pca))
+    pca = [pca_score([Judged(network, axes, rows)], size + 1) for size in range(len(missed))]
+    return fitted._replace(by_size=BySize(shares, np.array(pca)))
 
 
-def with_pooled_sizes(fitted: Fitted, parts: list[Part]) -> Fitted:
+def with_pooled_sizes(fitted: Fitted, parts: list[Judged]) -> Fitted:
     """Add the same for the epoch that several folds chose."""
     objective, judged = fitted.objective, fitted.history.validations[fitted.best_epoch].by_size
-    if not isinstance(objective, Nested) or judged is None:
+    if judged is None:
         return fitted
     # The networks of the folds have gone on since: between sizes that were judged, it is interpolated.
     pca = [pca_score(parts, size) for size in objective.judged_sizes]
-    sizes = np.arange(1, len(objective.masks) + 1)
-    shares, pca = (np.interp(sizes, objective.judged_sizes, values) for values in (judged, pca))
-    return fitted._replace(by_size=shares, pca_by_size=pca)
+    sizes = np.arange(1, objective.n_sizes + 1)
+    by_size = BySize(*(np.interp(sizes, objective.judged_sizes, values) for values in (judged, pca)))
+    return fitted._replace(by_size=by_size)

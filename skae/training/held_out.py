@@ -1,11 +1,15 @@
 """Rows that judge a network after each epoch, and which epoch they speak for."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 from skae.networks.autoencoder import Autoencoder
+from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors, Objective
+from skae.training.batches import Rows
 from skae.training.history import History, Validation
 
 _CHUNK = 8192
@@ -86,6 +90,39 @@ class HeldOut:
         """Give the sum of squared errors after each epoch whose errors were kept."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
         return [float((errors.squared.double() * weight).sum()) for errors in self.errors]
+
+
+class Judged(NamedTuple):
+    """Held-out rows, with the network that they judge and the PCA that it is compared with."""
+
+    network: Autoencoder
+    axes: PrincipalAxes
+    held: Rows
+
+
+def pca_score(parts: list[Judged], n_components: int | None = None) -> float:
+    """Return the variance of held-out rows that PCA explains from what the encoder sees of them.
+
+    Parameters
+    ----------
+    parts : list of Judged
+        One a fold.
+    n_components : int, optional
+        How many components PCA has; all that were found by default.
+
+    Returns
+    -------
+    share : float
+    """
+    missed = total = 0.0
+    for network, axes, held in parts:
+        axes = axes if n_components is None else axes.first(n_components)
+        for start in range(0, len(held.target), _CHUNK):
+            part = held.take(slice(start, start + _CHUNK))
+            error = part.target - axes.project(network.complete(part.seen))
+            missed += total_squares(error, part.weight)
+            total += total_squares(part.target, part.weight)
+    return explained(missed, total)
 
 
 def total_squares(rows: torch.Tensor, weight: torch.Tensor | None = None) -> float:

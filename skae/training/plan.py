@@ -1,27 +1,36 @@
-"""The rules behind ``"auto"``: batch size, epochs, device and how rows are held out.
+"""How a network is trained: a plan with nothing left to "auto", and the rules behind ``"auto"``.
 
 `benchmarks/many_tables.py` and `benchmarks/time_to_quality.py` chose the numbers.
 """
 
+import dataclasses
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.model_selection import train_test_split
 
 from skae._random import Streams
+from skae.training.solvers import SOLVERS, Solver
 
 _FOLDS_BELOW = 1000
 NOTHING_BELOW = 20
 # Ordered components learn for every size at once; more would take over three times as long as a plain fit.
 ORDERED_STEPS = 1.6
 N_FOLDS = 5
+# Share of the epochs that each layer is trained for beforehand.
+PRETRAINING = 0.2
+# Of the learning rate, where no schedule ends at a low one.
+CONSTANT = 0.1
 
 
-def batch_size(n_rows: int) -> int:
-    """Give 1/16 of the rows, between 64 and 1024."""
-    return min(1024, max(64, n_rows // 16))
+def batch_size(n_rows: int, wanted: int | str, solver: Solver) -> int:
+    """Return the rows of a step: for "auto" 1/16 of them, between 64 and 1024, where a solver takes some."""
+    if solver.all_rows:
+        return n_rows
+    if isinstance(wanted, str):
+        return min(1024, max(64, n_rows // 16))
+    return min(wanted, n_rows)
 
 
 def n_epochs(n_rows: int, size: int, n_steps: int) -> int:
@@ -31,7 +40,7 @@ def n_epochs(n_rows: int, size: int, n_steps: int) -> int:
 
 
 def ordered_decay(n_components: int, n_rows: int) -> float:
-    """Give how many times the weight decay is for ordered components: more beyond 16, less for many rows.
+    """Return how many times the weight decay is for ordered components: more beyond 16, less for many rows.
 
     What is learnt of small sizes overfits where large ones are to be as good as PCA: of digits, 32 components
     explained 0.943 at 0.1 and 0.959 at 0.3, where PCA explains 0.962. On weatherAUS, where nothing
@@ -41,7 +50,7 @@ def ordered_decay(n_components: int, n_rows: int) -> float:
 
 
 def validation(n_rows: int, early_stopping: bool, fraction: float | str) -> Literal["none", "folds", "split"]:
-    """Say how rows are held out: see `validation_fraction` of the estimators."""
+    """Return how rows are held out; see `validation_fraction` of the estimators."""
     if not early_stopping or n_rows < NOTHING_BELOW:
         return "none"
     return "folds" if fraction == "auto" and n_rows < _FOLDS_BELOW else "split"
@@ -55,13 +64,33 @@ class Layout(NamedTuple):
     order: np.ndarray | None  # the order in which rows are stored; None: as given
 
 
-def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
-    """Decide which rows are held out, before they are put on the device."""
-    fraction = estimator.validation_fraction
-    kind = validation(n_rows, estimator.early_stopping, fraction)
+def lay_out(n_rows: int, early_stopping: bool, fraction: float | str, streams: Streams) -> Layout:
+    """Decide which rows are held out, before they are put on the device.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    early_stopping : bool
+        Whether any are held out, where there are enough.
+    fraction : float or "auto"
+        Share of them, see `validation_fraction` of the estimators.
+    streams : Streams
+        The one called "split" draws them.
+
+    Returns
+    -------
+    layout : Layout
+
+    Raises
+    ------
+    ValueError
+        If fewer than 2 rows would be left to train on.
+    """
+    kind = validation(n_rows, early_stopping, fraction)
     if kind != "split":
         return Layout(kind, n_rows, None)
-    share = 0.1 if fraction == "auto" else fraction
+    share = 0.1 if isinstance(fraction, str) else fraction
     if n_rows - math.ceil(share * n_rows) < 2:
         raise ValueError(
             f"validation_fraction={share} leaves fewer than 2 of {n_rows} rows to train on; lower it, or "
@@ -75,30 +104,71 @@ def lay_out(estimator: Any, n_rows: int, streams: Streams) -> Layout:
     return Layout(kind, len(training), np.concatenate([training, held_out]))
 
 
-def device(name: str) -> torch.device:
-    """Resolve the name of a device, and say what is there if it is not.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a network is trained on rows, every choice made.
 
-    "auto" never picks mps: networks of this size are slower there than on the CPU.
+    Parameters
+    ----------
+    n_pca_components : int
+        Components of the PCA that the network starts at and is compared with.
+    init : {"pca", "random"}
+        How the linear path starts.
+    starts_at_pca : bool
+        Whether epoch 0 is PCA itself, which folds leave on evidence alone.
+    stays_at_start : bool
+        Whether there are too few rows to learn anything from that holds for others.
+    held_out : {"none", "folds", "split"}
+        How rows are held out.
+    n_training : int
+        Rows before this one are trained on, where `held_out` is "split".
+    solver : str
+        A key of `SOLVERS`.
+    batch_size : int
+        Rows of a step.
+    n_epochs : int
+        Epochs at most.
+    n_pretraining_epochs : int
+        Epochs of each layer beforehand; 0 for none.
+    schedule : str
+        A key of `SCHEDULES`.
+    learning_rate : float
+        The rate that the schedule scales.
+    constant_rate : float
+        The rate where there is no schedule, since rows come in parts.
+    weight_decay : float
+        Decay of the weights of the nonlinear parts.
+    gradient_clip : float or None
+        Largest norm of the gradient of a step.
+    patience : int or None
+        Epochs without an improvement after which training stops.
+    tol : float
+        Improvement that counts for it, relative to the best loss.
     """
-    available = ["cpu"]
-    if torch.cuda.is_available():
-        available.append("cuda")
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if name == "auto":
-        return torch.device("cuda" if "cuda" in available else "cpu")
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        found = None
-    n_cuda = torch.cuda.device_count() if "cuda" in available else 0
-    if (
-        found is None
-        or found.type not in available
-        or (found.type == "cuda" and (found.index or 0) >= n_cuda)
-    ):
-        raise ValueError(
-            f"device={name!r} is not there; this machine has {available}. "
-            "Use one of these, or 'auto' to take what there is."
-        )
-    return found
+
+    n_pca_components: int
+    init: Literal["pca", "random"]
+    starts_at_pca: bool
+    stays_at_start: bool
+    held_out: Literal["none", "folds", "split"]
+    n_training: int
+    solver: str
+    batch_size: int
+    n_epochs: int
+    n_pretraining_epochs: int
+    schedule: str
+    learning_rate: float
+    constant_rate: float
+    weight_decay: float
+    gradient_clip: float | None
+    patience: int | None
+    tol: float
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether rows are put in another order in each epoch: not where a step takes all of them."""
+        return not SOLVERS[self.solver].all_rows
+
+    def without_schedule(self) -> "Plan":
+        """Return the plan of an epoch over one part of the rows, which does not know how many will follow."""
+        return dataclasses.replace(self, schedule="constant", learning_rate=self.constant_rate)

@@ -1,0 +1,181 @@
+"""The start of a training: what fills gaps, PCA, the network and the objective, before the first step."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from skae._random import Streams
+from skae.networks.autoencoder import Autoencoder, Blueprint
+from skae.networks.dropout import use_generator
+from skae.networks.gaps import Gaps
+from skae.networks.pca_start import set_linear_path
+from skae.networks.principal_axes import PrincipalAxes, principal_axes
+from skae.objectives.objective import Objective
+from skae.training.batches import CHUNK, Rows
+from skae.training.layerwise import pretrain
+from skae.training.plan import Plan
+from skae.training.schedules import SCHEDULES
+from skae.training.solvers import SOLVERS
+from skae.training.steps import Step, StepSettings
+
+
+class Parts(NamedTuple):
+    """What is trained: new networks and objectives, and what an estimator does at their start."""
+
+    blueprint: Blueprint
+    new_objective: Callable[[], Objective]  # on the device
+    # Goes on from a linear path that is PCA, seeing the rows without gaps.
+    after_pca: Callable[[Autoencoder, Objective, PrincipalAxes, Rows], None]
+    # What a warm start goes on from.
+    previous: tuple[Autoencoder, Objective] | None = None
+
+
+class Begun(NamedTuple):
+    """A network and an objective at the start, and the PCA of the rows."""
+
+    network: Autoencoder
+    objective: Objective
+    axes: PrincipalAxes
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Begins trainings: one of all rows, or one a fold.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the network is trained.
+    parts : Parts
+        What is trained.
+    streams : Streams
+        Randomness.
+    has_gaps : bool
+        Whether any of all rows holds NaN.
+    """
+
+    plan: Plan
+    parts: Parts
+    streams: Streams
+    has_gaps: bool
+
+    def __call__(self, table: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
+        """Begin a training on rows.
+
+        Parameters
+        ----------
+        table : Rows
+            Those that are trained on.
+        index : int, default=0
+            Number of the training, each of which has streams of its own.
+        centre : tensor of shape (n_features,), optional
+            Where the rows lie about, if that is not zero.
+
+        Returns
+        -------
+        begun : Begun
+        """
+        generator = self.streams.torch("weights", index)
+        objective = self.parts.new_objective()
+        if centre is not None:
+            objective.move_centre(centre)
+        objective.has_gaps = self.has_gaps
+        gaps = self._gaps(objective, table)
+        rows = filled(table.target, gaps) if self.has_gaps else table.target
+        weighted = table._replace(target=rows).scaled()
+        axes = principal_axes(weighted, self.plan.n_pca_components, generator)
+
+        @functools.cache
+        def drawn() -> torch.Tensor:
+            # What is measured or started at single rows sees as many, drawn by their weights.
+            return table._replace(target=rows).drawn(self.streams.torch("split", index))
+
+        if objective.measures:
+            objective.measure(drawn())
+        if self.parts.previous is not None:
+            network, previous = self.parts.previous
+            # Parameters of the estimator may have changed since; what was learnt or measured stays.
+            objective.load_state_dict(previous.state_dict(), strict=False)
+            return Begun(network.requires_grad_(True), objective, axes)
+        if gaps is not None and not self.has_gaps:
+            gaps.set_to(axes, weighted)
+        network = self.parts.blueprint.build(table.target.shape[1], generator, gaps).to(rows).eval()
+        if hasattr(network.encoder, "start_at"):
+            network.encoder.start_at(drawn(), network.bottleneck, generator)  # type: ignore[operator]
+        if self.plan.n_pretraining_epochs:
+            self._pretrain(network, objective, rows, index)
+        if self.plan.init == "pca" and network.linear_encoder is not None:
+            set_linear_path(network, axes, generator)
+            seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
+            self.parts.after_pca(network, objective, axes, seen)
+        objective.start(network, table.target, rows)
+        return Begun(network, objective, axes)
+
+    def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
+        """Return what fills gaps, fitted if there are any; None where the encoder has a way of its own."""
+        always = self.has_gaps or objective.makes_gaps
+        if self.parts.previous is not None:
+            gaps = self.parts.previous[0].gaps
+            if gaps is not None:
+                gaps.always |= always
+            return gaps
+        gaps = self.parts.blueprint.gaps(table.target.shape[1], always)
+        if gaps is None:
+            return None
+        gaps = gaps.to(table.target)
+        if self.has_gaps:
+            gaps.learn(table.seen, table.weight)
+        return gaps
+
+    def _pretrain(self, network: Autoencoder, objective: Objective, rows: torch.Tensor, index: int) -> None:
+        def numbered(layer: int) -> int:
+            # Streams of their own: what follows is the same with and without pretraining.
+            return 1000 * (index + 1) + layer
+
+        pretrain(
+            network,
+            objective,
+            rows,
+            n_components=self.parts.blueprint.n_components,
+            batch_size=self.plan.batch_size,
+            n_epochs=self.plan.n_pretraining_epochs,
+            make_step=lambda layer, terms, number: new_step(
+                self.plan, layer, terms, self.streams.torch("noise", numbered(number), rows.device)
+            ),
+            make_order=lambda number: self.streams.torch("rows", numbered(number)),
+        )
+
+
+def filled(rows: torch.Tensor, gaps: Gaps | None) -> torch.Tensor:
+    """Return rows (n, n_features) without gaps: by zeros where nothing fills them."""
+    fill = torch.nan_to_num if gaps is None else (lambda part: gaps(part)[0])
+    whole = torch.empty_like(rows)
+    for part, target in zip(rows.split(CHUNK), whole.split(CHUNK), strict=True):
+        target.copy_(fill(part))
+    return whole
+
+
+def new_step(plan: Plan, network: Autoencoder, objective: Objective, noise: torch.Generator) -> Step:
+    """Return the update that the solver of a plan stands for.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the network is trained.
+    network, objective : Autoencoder, Objective
+        What is trained. Dropout of the network draws from the noise, too.
+    noise : torch.Generator
+        The stream called "noise", on the device.
+
+    Returns
+    -------
+    step : Step
+    """
+    use_generator(network, noise)
+    settings = StepSettings(
+        SCHEDULES[plan.schedule](), plan.learning_rate, plan.weight_decay, plan.gradient_clip, noise
+    )
+    return SOLVERS[plan.solver].make_step(network, objective, settings)
