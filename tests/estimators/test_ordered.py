@@ -1,5 +1,7 @@
 import pickle
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -397,3 +399,50 @@ def test_a_warning_names_the_size_at_which_pca_is_ahead():
     }
     with pytest.warns(ConvergenceWarning, match=r"The first \d ordered components explain"):
         skae.AutoencoderTransformer(3, ordered=True, random_state=0, **settings).fit(TRAIN)
+
+
+def files_of(call):
+    """Return the names of the files of skae that a call passes through."""
+    found = set()
+
+    def note(frame, event, argument):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and "skae" in path.parts:
+            found.add(f"{path.parent.name}/{path.name}")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+ORDER = {"estimators/_ordered.py", "objectives/nested.py", "training/fitted.py"}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_rows", [10, 100, 1200], ids=["none held out", "folds", "split"])
+@pytest.mark.parametrize("n_components", [2, None])
+def test_fits_without_order_do_not_enter_its_modules(n_rows, n_components):
+    X = np.random.default_rng(0).standard_normal((n_rows, 5))
+    model = skae.AutoencoderTransformer(n_components, hidden_layer_sizes=4, max_iter=1, random_state=0)
+    assert not files_of(lambda: model.fit(X)) & ORDER
+    assert not files_of(lambda: model.partial_fit(X)) & ORDER
+    assert not files_of(lambda: model.set_params(warm_start=True).fit(X)) & ORDER
+    assert not files_of(lambda: model.inverse_transform(model.transform(X))) & ORDER
+    assert files_of(lambda: clone(model).set_params(ordered=True, n_components=2).fit(X)) >= ORDER
+
+
+def test_no_pca_is_run_before_all_parameters_are_checked(monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("too early")
+
+    monkeypatch.setattr(skae.estimators._ordered, "principal_axes", fail)
+    with pytest.raises(ValueError, match="network must be"):
+        skae.SparseAutoencoderTransformer(0.5, network=skae.networks.Dense()).fit(TRAIN)
+    with pytest.raises(ValueError, match="relu"):
+        skae.AutoencoderTransformer(0.5, loss="poisson", output_activation="relu").fit(TRAIN)
+    with pytest.raises(AssertionError, match="too early"):
+        skae.AutoencoderTransformer(0.5).fit(TRAIN)

@@ -1,0 +1,119 @@
+"""Plans: what "auto" becomes, how rows are held out, and that a plan can be read and not changed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from skae import AutoencoderTransformer, SparseAutoencoderTransformer
+from skae._random import Streams
+from skae.training.plan import Layout, batch_size, lay_out, n_epochs, ordered_decay, validation
+from skae.training.solvers import SOLVERS
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "wanted", "size"),
+    [(100, "auto", 64), (1600, "auto", 100), (10**6, "auto", 1024), (100, 32, 32), (100, 500, 100)],
+)
+def test_batch_size(n_rows, wanted, size):
+    assert batch_size(n_rows, wanted, SOLVERS["adam"]) == size
+
+
+def test_a_solver_may_take_all_rows_at_once():
+    assert batch_size(5000, 32, SOLVERS["lbfgs"]) == 5000
+
+
+@pytest.mark.parametrize(("n_rows", "size", "epochs"), [(1000, 100, 34), (64, 64, 300), (10**6, 100, 10)])
+def test_epochs_make_the_steps_that_are_wanted(n_rows, size, epochs):
+    assert n_epochs(n_rows, size, 340) == epochs
+
+
+def test_decay_grows_with_ordered_components_and_falls_with_rows():
+    assert ordered_decay(16, 1000) == ordered_decay(2, 1000) == 1
+    assert ordered_decay(32, 1000) == 4
+    assert ordered_decay(100, 1000) == 10
+    assert ordered_decay(16, 10_000) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "early_stopping", "fraction", "kind"),
+    [
+        (19, True, "auto", "none"),
+        (20, True, "auto", "folds"),
+        (999, True, "auto", "folds"),
+        (1000, True, "auto", "split"),
+        (20, True, 0.5, "split"),
+        (5000, False, 0.5, "none"),
+    ],
+)
+def test_how_rows_are_held_out(n_rows, early_stopping, fraction, kind):
+    assert validation(n_rows, early_stopping, fraction) == kind
+    assert lay_out(n_rows, early_stopping, fraction, Streams(0)).kind == kind
+
+
+def test_a_split_stores_each_row_once_with_those_held_out_last():
+    layout = lay_out(1000, True, "auto", Streams(0))
+    assert layout.n_training == 900
+    assert sorted(layout.order) == list(range(1000))
+    assert not np.array_equal(layout.order, np.arange(1000))
+    np.testing.assert_array_equal(layout.order, lay_out(1000, True, "auto", Streams(0)).order)
+    assert lay_out(100, True, 0.25, Streams(0)).n_training == 75
+
+
+def test_a_split_leaves_rows_to_train_on():
+    with pytest.raises(ValueError, match="leaves fewer than 2 of 30 rows"):
+        lay_out(30, True, 0.99, Streams(0))
+
+
+def plan_of(model, n_rows=1600, kind="split"):
+    model._columns = model._table = None
+    return model._plan(n_rows, Layout(kind, n_rows, None))
+
+
+def test_a_plan_says_all_that_was_chosen():
+    plan = plan_of(AutoencoderTransformer(3))
+    assert (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay) == (100, 212, 0.02, 0.1)
+    assert plan.starts_at_pca
+    assert not plan.stays_at_start
+    assert plan.n_pca_components == 3
+    assert "auto" not in repr(plan)
+    for field in dataclasses.fields(plan):
+        assert f"{field.name}={getattr(plan, field.name)!r}" in repr(plan)
+
+
+def test_a_plan_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan_of(AutoencoderTransformer(3)).n_epochs = 5
+
+
+def test_what_is_set_wins_over_the_rules():
+    plan = plan_of(
+        AutoencoderTransformer(
+            3, batch_size=7, max_iter=9, learning_rate_init=0.5, weight_decay=0.25, pretrain="layerwise"
+        )
+    )
+    assert (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay) == (7, 9, 0.5, 0.25)
+    assert plan.n_pretraining_epochs == 2
+    assert plan.without_schedule().learning_rate == 0.5
+
+
+def test_without_a_schedule_a_rate_that_nobody_chose_is_lower():
+    plan = plan_of(AutoencoderTransformer(3)).without_schedule()
+    assert plan.schedule == "constant"
+    assert plan.learning_rate == pytest.approx(0.002)
+
+
+def test_ordered_components_take_more_steps():
+    plain, ordered = (plan_of(AutoencoderTransformer(3, ordered=one)) for one in (False, True))
+    assert ordered.n_epochs == min(300, round(1.6 * 3400 / 16))
+    assert ordered.n_epochs > plain.n_epochs
+
+
+def test_a_handful_of_rows_stays_where_it_starts():
+    assert plan_of(AutoencoderTransformer(1), 19, "none").stays_at_start
+    assert not plan_of(AutoencoderTransformer(1, early_stopping=False), 19, "none").stays_at_start
+    assert not plan_of(AutoencoderTransformer(1, init="random"), 19, "none").stays_at_start
+
+
+def test_sparse_codes_are_compared_with_as_many_components_as_are_active():
+    assert plan_of(SparseAutoencoderTransformer(32)).n_pca_components == 4

@@ -1,0 +1,140 @@
+"""The start of a training: PCA, gaps that are filled, and what a warm start keeps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from skae._random import Streams
+from skae.networks import Dense
+from skae.networks.autoencoder import Blueprint
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.objectives.nested import Nested
+from skae.training.batches import Rows
+from skae.training.plan import Plan
+from skae.training.start import Parts, Start, filled, new_step
+from skae.training.steps import GradientStep, LBFGSStep
+
+ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
+PLAN = Plan(
+    n_pca_components=2,
+    init="pca",
+    starts_at_pca=True,
+    stays_at_start=False,
+    held_out="none",
+    n_training=40,
+    solver="adam",
+    batch_size=40,
+    n_epochs=3,
+    n_pretraining_epochs=0,
+    schedule="constant",
+    learning_rate=0.01,
+    constant_rate=0.001,
+    weight_decay=0.0,
+    gradient_clip=None,
+    patience=None,
+    tol=0.0,
+)
+BLUEPRINT = Blueprint(Dense((4,)), Bottleneck, 2)
+
+
+def squared():
+    return Reconstruction(LOSSES["squared_error"].cell, "identity")
+
+
+def parts(blueprint=BLUEPRINT, previous=None, objective=None, after_pca=lambda *seen: None):
+    return Parts(blueprint, objective or (lambda: Objective(squared())), after_pca, previous)
+
+
+def begin(table, plan=PLAN, **given):
+    start = Start(plan, parts(**given), Streams(0), table.has_gaps)
+    return start(table)
+
+
+def test_the_network_is_pca_before_the_first_step():
+    network, _, axes = begin(Rows(ROWS))
+    _, _, directions = torch.linalg.svd(ROWS, full_matrices=False)
+    expected = ROWS @ directions[:2].T @ directions[:2]
+    torch.testing.assert_close(network(ROWS), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(axes.project(ROWS), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_of_rows_turn_pca():
+    weight = torch.ones(40, 1, dtype=torch.float64)
+    weight[20:] = 0
+    network, _, _ = begin(Rows(ROWS, weight=weight))
+    _, _, directions = torch.linalg.svd(ROWS[:20], full_matrices=False)
+    torch.testing.assert_close(network(ROWS), ROWS @ directions[:2].T @ directions[:2], atol=1e-6, rtol=1e-5)
+
+
+def test_trainings_differ_by_their_number_and_repeat():
+    start = Start(dataclasses.replace(PLAN, init="random"), parts(), Streams(0), False)
+    first, again, second = (start(Rows(ROWS), index).network for index in (0, 0, 1))
+    assert torch.equal(first.encoder[0].weight, again.encoder[0].weight)
+    assert not torch.equal(first.encoder[0].weight, second.encoder[0].weight)
+
+
+def test_what_the_estimator_does_after_pca_sees_rows_without_gaps():
+    seen = []
+    table = Rows(ROWS.clone())
+    table.target[::7, 1] = torch.nan
+    begin(table, after_pca=lambda *given: seen.append(given))
+    ((network, _, axes, rows),) = seen
+    assert rows.target.isnan().any()
+    assert not rows.seen.isnan().any()
+    assert network.gaps.always
+    assert len(axes.deviations) == 2
+
+
+def test_a_random_start_is_left_as_it_is():
+    def fail(*given):
+        raise AssertionError("not PCA")
+
+    blueprint = dataclasses.replace(BLUEPRINT, init="random")
+    begin(Rows(ROWS), dataclasses.replace(PLAN, init="random"), blueprint=blueprint, after_pca=fail)
+
+
+def test_a_warm_start_keeps_the_network_and_what_the_objective_has_learnt():
+    def objective():
+        return Nested(squared(), n_components=2)
+
+    network, previous, _ = begin(Rows(ROWS), objective=objective)
+    previous.levels.fill_(7.0)
+    begun = begin(Rows(ROWS), objective=objective, previous=(network.requires_grad_(False), previous))
+    assert begun.network is network
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert begun.objective.levels.tolist() == [7.0, 7.0]
+
+
+def test_ordered_codes_measure_the_start():
+    objective = begin(Rows(ROWS), objective=lambda: Nested(squared(), n_components=2)).objective
+    assert objective.levels[0] > objective.levels[1]
+
+
+def test_layers_are_pretrained_by_the_epochs_of_the_plan():
+    begun, pretrained = (
+        begin(Rows(ROWS), dataclasses.replace(PLAN, n_pretraining_epochs=epochs)).network for epochs in (0, 2)
+    )
+    assert not torch.equal(begun.encoder[0].weight, pretrained.encoder[0].weight)
+    torch.testing.assert_close(begun(ROWS), pretrained(ROWS))
+
+
+def test_gaps_are_filled_by_zeros_where_nothing_fills_them():
+    rows = torch.tensor([[1.0, torch.nan], [torch.nan, 2.0]])
+    np.testing.assert_array_equal(filled(rows, None), [[1, 0], [0, 2]])
+
+
+@pytest.mark.parametrize(("solver", "cls"), [("adam", GradientStep), ("lbfgs", LBFGSStep)])
+def test_a_step_has_the_settings_of_the_plan(solver, cls):
+    network, objective, _ = begin(Rows(ROWS))
+    plan = dataclasses.replace(PLAN, solver=solver, weight_decay=0.5, gradient_clip=2.0)
+    noise = torch.Generator()
+    step = new_step(plan, network, objective, noise)
+    assert type(step) is cls
+    assert step.noise is noise
+    assert step.groups[0]["weight_decay"] == 0.5
+    if solver == "adam":
+        assert (step.rate, step.gradient_clip) == (0.01, 2.0)
