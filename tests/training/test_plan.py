@@ -7,6 +7,7 @@ import pytest
 
 from skae import AutoencoderTransformer, SparseAutoencoderTransformer
 from skae._random import Streams
+from skae.tables import Columns
 from skae.training.plan import Layout, batch_size, lay_out, n_epochs, ordered_decay, validation
 from skae.training.solvers import SOLVERS
 
@@ -66,7 +67,7 @@ def test_a_split_leaves_rows_to_train_on():
 
 
 def plan_of(model, n_rows=1600, kind="split"):
-    model._columns = model._table = None
+    model._columns = Columns(5)
     return model._plan(n_rows, Layout(kind, n_rows, None))
 
 
