@@ -263,8 +263,8 @@ class Blueprint:
             told = getattr(self.architecture, "takes_code_flags", False) and not self.by_layer
             flags |= {"n_code_flags": code_out} if told else {}
             further |= {"n_components": code_out, "told": told}
-        build = cast(Any, self.architecture).build
-        encoder, decoder = build(n_features, code_in, code_out, generator, **flags)
+        architecture: Any = self.architecture
+        encoder, decoder = architecture.build(n_features, code_in, code_out, generator, **flags)
         if not self.linear_path:
             encoder.start_random(generator)
             decoder.start_random(generator)
