@@ -1,4 +1,4 @@
-"""The parameters that every estimator has: fields, their descriptions and what each may be."""
+"""Parameters of every estimator: fields, their descriptions and constraints."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ from skae.training import SCHEDULES, SOLVERS
 
 
 class AutoencoderParameters(Declared):
-    """What users set on every autoencoder.
+    """Parameters of every autoencoder.
 
     Parameters
     ----------
     n_components : int, float, "elbow" or None, default=2
         Number of components of the code, at least 1; it may exceed the number of columns. None keeps as many
-        as PCA has: the smaller of the numbers of rows, held-out ones counted in, and columns (those inside,
-        where text becomes several; of wide sparse tables, their 256 directions). A float in (0, 1)
+        as PCA: the smaller of the numbers of rows (including held-out ones) and columns (those inside,
+        as a text column becomes several; for wide sparse tables, their 256 directions). A float in (0, 1)
         keeps the fewest ordered components that explain this share of the variance of held-out rows, "elbow"
-        those up to the knee of the curve of what they explain (Satopää et al. 2011). A tenth
-        more are trained than PCA needs for the share, 100 at most (for the knee: for 0.99, 32 at most).
+        those up to the knee of the curve of explained variance (Satopää et al. 2011). A tenth
+        more are trained than PCA needs for the share, at most 100 (for the knee: for 0.99, at most 32).
     ordered : bool, default=False
-        Whether the first components alone give rows back, as those of PCA do, for every number of them: the
-        decoder is trained on codes that are cut after a component that is drawn for each row anew (nested
+        Whether rows can be reconstructed from the first components alone, as with PCA, for every number of
+        them: the decoder is trained on codes that are truncated after a random component (nested
         dropout, Rippel et al. 2014; Kusupati et al. 2022). One fit then serves every size, see `truncated`,
-        and takes two to three times as long. Always so where `n_components` is a share or "elbow".
+        and takes two to three times as long. Always so if `n_components` is a share or "elbow".
     hidden_layer_sizes : tuple of int or int, default=(128, 64)
         Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
         is one layer.
@@ -57,17 +57,17 @@ class AutoencoderParameters(Declared):
         Link from the decoder's output to the data. "auto" takes the one that belongs to
         the loss: "logistic" for "binary_crossentropy", "exp" for "poisson", else "identity".
     linear_path : bool, default=True
-        Whether a linear map runs beside the encoder and beside the decoder, so that
-        the network is PCA plus what bends it. Without it there is nothing that
-        ``init="pca"`` could set, and all weights start at random.
+        Whether a linear map runs in parallel to the encoder and to the decoder, so that
+        the network is PCA plus a nonlinear correction. Without it ``init="pca"`` has no effect,
+        and all weights start at random.
     init : {"pca", "random"}, default="pca"
         Start of the linear path. "pca" makes the network equal to PCA before the
         first step (for other losses than "squared_error" with an "identity" output: to
         the decoder that is best for the loss among the affine ones).
     pretrain : {"layerwise"} or None, default=None
         "layerwise" trains the layers one after the other before they are trained together (Bengio et al.
-        2007), each for a fifth of `max_iter`, as a small autoencoder of what the layer before puts
-        out, corrupted where the estimator corrupts. For `Dense` and `Convolutional`.
+        2007), each for a fifth of `max_iter`, as a small autoencoder of the outputs of the layer
+        before, corrupted if the estimator corrupts its input. For `Dense` and `Convolutional`.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     dropout : float, default=0.0
@@ -89,9 +89,9 @@ default="one_cycle"
         for "adam", 0.003 for "rmsprop", 0.1 for "sgd" and "recirculation".
     weight_decay : float or "auto", default="auto"
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
-        shrink by this times the learning rate in each step, elsewhere it is an L2 penalty.
+        shrink by this times the learning rate in each step, with other solvers it is an L2 penalty.
         The linear path and biases do not decay. "auto" is 0.1 for "adam", 0.03 for
-        "recirculation", 1e-4 elsewhere.
+        "recirculation", 1e-4 for the others.
     l1_weights : float, default=0.0
         Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
     gradient_clip : float or None, default=1.0
@@ -103,42 +103,42 @@ default="one_cycle"
         for "lbfgs".
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
-        (epoch 0) is a candidate. Without, all epochs are run on all rows, the last one is
+        (epoch 0) is a candidate. If False, all epochs are run on all rows, the last one is
         kept, and nothing is promised about new rows.
     validation_fraction : float or "auto", default="auto"
         Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 1,000 rows
         on. Below, five-fold cross-validation chooses the epoch, and the network is then
         trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
-        by more than three standard errors. Below 20 rows nothing can be held out that would say
-        anything, and the network stays at the PCA start.
+        by more than three standard errors. Below 20 rows held-out rows are too few to
+        decide, and the network stays at the PCA start.
     n_iter_no_change : int or None, default=None
         Stop after so many epochs without an improvement of the held-out loss (of the
         training loss without `early_stopping`), counted from the end of the schedule's
         warm-up. None runs all epochs, which suits schedules that end at a low rate.
     tol : float, default=1e-4
-        Improvement that counts for `n_iter_no_change`, relative to the best loss.
+        Smallest improvement for `n_iter_no_change`, relative to the best loss.
     column_types : "auto" or dict, default="auto"
-        What columns hold, by name or position: "numeric", "binary" (two values), "categorical" or "count"
-        (whole numbers of at least 0). "auto", and for columns that are not named, numbers are numeric;
-        in a DataFrame, text, categories and truth values are "binary" where there are two of them, else
-        "categorical". Each kind has its loss, over what the best constant leaves, so that no kind drowns the
-        others; each category becomes a column inside.
+        Kinds of columns, by name or position: "numeric", "binary" (two values), "categorical" or "count"
+        (whole numbers of at least 0). With "auto", and for columns that are not named, numbers are numeric;
+        in a DataFrame, text, categories and booleans are "binary" if they have two values, else
+        "categorical". Each kind has its loss, divided by that of the best constant, so that no kind dominates
+        the others; each category becomes a column inside.
     scaling : {"auto", "none", "standard", "robust", "quantile"}, default="auto"
-        What is done to numeric columns inside, and undone by `inverse_transform`: nothing, as by
+        Scaling of numeric columns inside, undone by `inverse_transform`: none, or as by
         `StandardScaler`, by `RobustScaler`, or by `QuantileTransformer` to a normal distribution. "auto" is
         "none" for tables of numbers alone, else "standard".
     handle_unknown : {"missing", "error"}, default="missing"
-        What becomes of categories that `fit` has not seen: they count as missing, or are refused.
+        Whether categories that `fit` has not seen count as missing, or raise an error.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit's weights and centring.
+        Whether `fit` continues from the weights and the centring of the previous fit.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the held-out rows, the order of rows and
-        the noise. An int gives the same numbers on every fit on one machine.
+        the noise. Pass an int for the same results on every fit on one machine.
     device : str, default="auto"
-        Where training runs: "cpu", "cuda", "cuda:1", "mps", or "auto" for cuda where
-        there is one, else cpu. Fitted estimators always lie on the CPU.
+        Device of the training: "cpu", "cuda", "cuda:1", "mps", or "auto" for cuda if
+        available, else cpu. Fitted estimators are always on the CPU.
     verbose : bool or int, default=False
-        Whether to print a line an epoch.
+        Whether to print a line for each epoch.
     """
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=2, kw_only=False)

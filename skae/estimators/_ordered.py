@@ -44,7 +44,7 @@ class OrderedComponents(Seats):
         X : array-like of shape (n_samples, n_features)
             Rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0. None weighs all alike.
+            Weights of rows, at least 0. None weights all rows equally.
 
         Returns
         -------
@@ -69,19 +69,19 @@ class OrderedComponents(Seats):
         Parameters
         ----------
         n_components : int
-            How many, between 1 and `n_components_`.
+            Number of components, between 1 and `n_components_`.
 
         Returns
         -------
         estimator : object
-            A copy, fitted, whose codes are the first columns of this one's. It cannot be trained further. Its
-            curves of training are those of the whole code, but for `validation_scores_`, which is None where
-            this number of components was not judged after every epoch.
+            A fitted copy, whose codes are the first columns of those of this estimator. It cannot be trained
+            further. Its training curves are those of the whole code, except `validation_scores_`, which is
+            None if this number of components was not evaluated after every epoch.
 
         Raises
         ------
         ValueError
-            If the components have no order, or are not so many.
+            If the components have no order, or are fewer.
         """
         self._check_ordered()
         n_components = _checks.check_count(n_components, "n_components", 1, self.n_components_)

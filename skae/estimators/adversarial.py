@@ -1,4 +1,4 @@
-"""The adversarial autoencoder: codes that have a distribution one can draw from."""
+"""The adversarial autoencoder: codes with a distribution that can be drawn from."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -20,25 +20,27 @@ from skae.training.fitted import Fitted
 
 
 class AdversarialAutoencoderTransformer(BaseAutoencoder):
-    """Learn codes with a distribution of one's choice, so that rows can be drawn.
+    """Learn codes with a chosen distribution, so that rows can be drawn.
 
-    A critic learns to tell the codes of rows from draws of the prior, and the encoder to leave it no
-    difference to tell by: the pairing of an autoencoder and a generative adversarial network. Read more in
+    A critic learns to distinguish the codes of rows from draws of the prior, and the encoder to make them
+    indistinguishable: a combination of an autoencoder and a generative adversarial network. Read more in
     the guide, :doc:`/guide/adversarial`.
 
     Parameters
     ----------
     prior : {"normal", "uniform", "mixture"} or callable, default="normal"
-        What codes should be distributed like: standard normal, uniform in [-1, 1], ten clusters on a
+        Distribution of codes: standard normal, uniform in [-1, 1], ten clusters on a
         circle in the first two components, or a function that takes the number of rows, the number of
-        components and a `numpy.random.Generator`, and gives an array (n_rows, n_components).
+        components and a `numpy.random.Generator`, and returns an array (n_rows, n_components).
     alpha : float, default=1.0
-        Weight of the game relative to the squared error of a row summed over its columns, at least 0.
+        Weight of the adversarial loss relative to the squared error of a row summed over its columns, at
+        least 0.
 
     Attributes
     ----------
     noise_variance_ : ndarray of shape (n_features,)
-        Variance of each column about what the decoder gives, in squared units of X, over the training rows.
+        Variance of each column about the output of the decoder, in squared units of X, over the training
+        rows.
 
     Raises
     ------
@@ -51,8 +53,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
-    Held-out rows judge an epoch by the loss and the energy distance between their codes and the prior. What
-    codes explain may be less than for PCA: that is what the prior may ask for, and there is no warning.
+    The epoch is chosen by the loss of held-out rows and the energy distance between their codes and the
+    prior. Codes may explain less than PCA, as they have to follow the prior, without a warning.
 
     References
     ----------
@@ -88,12 +90,12 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows.
         random_state : int, RandomState instance or None, default=None
-            An int gives the same rows every time.
+            Pass an int for the same rows every time.
         noise : bool, default=True
-            Whether what codes leave out is made up for by normal noise of `noise_variance_`. Where the
-            output has a link of its own (probabilities, counts), there is none.
+            If True, add normal noise of `noise_variance_` for what codes leave out. With a link other than
+            the identity (probabilities, counts), none is added.
 
         Returns
         -------

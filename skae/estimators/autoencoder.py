@@ -4,14 +4,14 @@ from skae.estimators.base import BaseAutoencoder
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """Reduce dimensions with an autoencoder that starts as PCA and is never worse.
+    """Reduce dimensions with an autoencoder that starts at PCA, and is no worse on held-out rows.
 
-    An encoder and a decoder are trained to give back the rows through a code of
+    An encoder and a decoder are trained to reconstruct rows from a code of
     `n_components` numbers. The fit begins at the PCA of the rows, and keeps the epoch that
     is best on held-out rows, the start included. Read more in the guide,
     :doc:`/guide/autoencoder`.
 
-    Scale the columns first, as for PCA, where their units differ.
+    Scale the columns first, as for PCA, if their units differ.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The contractive autoencoder: a penalty on the encoder's Jacobian, and its read-out."""
+"""The contractive autoencoder: a penalty on the encoder's Jacobian."""
 
 from numbers import Real
 from typing import ClassVar, Literal
@@ -15,27 +15,27 @@ from skae.objectives.penalties import Contraction
 
 
 class ContractiveAutoencoderTransformer(BaseAutoencoder):
-    """Learn codes that move little when rows are disturbed.
+    """Learn codes that change little when rows are perturbed.
 
-    To the loss is added how strongly each code moves with the row it belongs to: directions in which rows do
-    not vary are given up first, since keeping them is of no use to the reconstruction. Read more in the
+    A penalty on how strongly each code changes with its row is added to the loss. Directions in which rows do
+    not vary are given up first, since they do not help the reconstruction. Read more in the
     guide, :doc:`/guide/contractive`.
 
     Parameters
     ----------
     tied_weights : bool, default=True
-        Whether the decoder uses the encoder's weights transposed. If not, codes can be made insensitive by
-        making them small, which only weight decay of the decoder resists.
+        Whether the decoder uses the transposed weights of the encoder. If False, codes can become
+        insensitive by becoming small, which only weight decay of the decoder prevents.
     alpha : float, default=0.1
         Weight of the squared Frobenius norm of the encoder's Jacobian, relative to the squared error of a row
         summed over its columns, at least 0; reached after a tenth of the training. At 0 this is
         the plain autoencoder.
     jacobian : {"estimate", "exact"}, default="estimate"
-        How the norm is found for encoders with more than one hidden layer, or of other kinds than `Dense`:
-        from one random direction of the code a row, without bias, or exactly, at the price of one backward
-        pass a component. With at most one hidden layer it is always exact, in closed form.
+        Computation of the norm for encoders with more than one hidden layer, or other than `Dense`:
+        estimated without bias from one random direction of the code for each row, or exact, with one backward
+        pass for each component. With at most one hidden layer it is always exact, in closed form.
     code_activation : {"identity", "logistic"}, default="identity"
-        What the code passes. "logistic" together with ``hidden_layer_sizes=()`` is the
+        Activation of the code. "logistic" together with ``hidden_layer_sizes=()`` is the
         autoencoder of the paper; it needs ``linear_path=False``.
 
     Raises
@@ -45,12 +45,12 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
 
     See Also
     --------
-    DenoisingAutoencoderTransformer : Disturbs rows instead of differentiating.
+    DenoisingAutoencoderTransformer : Perturbs rows instead of differentiating.
 
     Notes
     -----
-    Where the fit explains less than PCA there is no warning: that is what the penalty asks for. Held-out
-    rows judge an epoch by loss and penalty together.
+    The fit may explain less than PCA, as the penalty requires, without a warning. The epoch is chosen by
+    loss and penalty on held-out rows together.
 
     References
     ----------
@@ -84,7 +84,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
     _rivals_pca: ClassVar[bool] = False
 
     def contraction(self, X: ArrayLike) -> np.ndarray:
-        """Measure how strongly the code of each row moves with the row.
+        """Compute how strongly the code of each row changes with the row.
 
         Parameters
         ----------

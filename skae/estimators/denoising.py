@@ -1,4 +1,4 @@
-"""The denoising autoencoder: the corruption seat filled, and its read-outs."""
+"""The denoising autoencoder: training on corrupted rows."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,40 +20,40 @@ from skae.tables.positions import group_numbers, per_column
 
 
 class DenoisingAutoencoderTransformer(BaseAutoencoder):
-    """Learn codes that survive noise, and give rows back without it.
+    """Learn codes that are robust to noise, and remove noise from rows.
 
-    Rows are corrupted anew for every batch, and the autoencoder is trained to give back
-    what they were. To do so it has to learn how columns hang together, so the codes
-    may well be wider than the data. Read more in the guide, :doc:`/guide/denoising`.
+    Rows are corrupted anew for every batch, and the autoencoder is trained to reconstruct
+    the clean rows. To do so it has to learn how columns depend on each other, so codes
+    may be wider than the data. Read more in the guide, :doc:`/guide/denoising`.
 
     Parameters
     ----------
     corruption : {"swap", "gaussian", "masking", "salt_and_pepper", "missing"} or callable, default="swap"
-        What is done to the rows. "swap" puts into a cell the value that its column has in
-        another row of the batch, drawn for each cell anew; "gaussian" adds normal noise; "masking"
-        sets cells to zero; "salt_and_pepper" sets them to the least or the largest value of
+        Noise added to the rows. "swap" replaces a cell by the value of its column in
+        another row of the batch, drawn for each cell; "gaussian" adds normal noise; "masking"
+        sets cells to zero; "salt_and_pepper" sets them to the smallest or the largest value of
         their column; "missing" hides them, so that the encoder learns to do without: each row has a rate of
         its own, between zero and twice the level. A callable takes an array of rows in the units of X (with
         `scaling` or columns of several kinds, in those of the columns inside) and a
-        `numpy.random.Generator`, and gives an array of the same shape.
+        `numpy.random.Generator`, and returns an array of the same shape.
     corruption_level : float, array-like of shape (n_features,) or dict, default=0.15
         Probability that a cell is corrupted, in [0, 1]; for "gaussian" the standard deviation of the
-        noise in standard deviations of the column, at least 0. One for all columns, one each, or
-        by name or position, where columns not named are left alone. At 0 this is the plain
-        autoencoder. Not used for a callable.
+        noise in standard deviations of the column, at least 0. One number for all columns, one for each, or
+        a dict by name or position, in which columns not named are not corrupted. At 0 this is the plain
+        autoencoder. Not used with a callable.
     column_groups : list of lists of str or int, default=None
         Columns, by name or position, that are corrupted together and swapped from one row, such
         as the indicators of one category. They need the same level.
     emphasis : float, default=None
-        Weight of the corrupted cells in the loss, in [0, 1]; the others weigh one minus that
-        (Vincent et al. 2010). None weighs all cells alike.
+        Weight of the corrupted cells in the loss, in [0, 1]; the others have one minus that
+        (Vincent et al. 2010). None weights all cells equally.
     code_activation : {"identity", "logistic"}, default="identity"
-        What the code passes. "logistic" together with ``hidden_layer_sizes=()`` and ``tied_weights=True``
+        Activation of the code. "logistic" together with ``hidden_layer_sizes=()`` and ``tied_weights=True``
         is the autoencoder of Vincent et al.; it needs ``linear_path=False``.
     features : {"code", "all"}, default="code"
-        What `transform` gives: the code, or the activations of all hidden layers, those of the
+        Output of `transform`: the code, or the activations of all hidden layers, those of the
         encoder first, then the code, then those of the decoder. `inverse_transform` takes
-        what `transform` gives.
+        the same.
 
     Raises
     ------
@@ -68,7 +68,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     -----
     The rows that choose the epoch are corrupted once, with noise of their own, so
     `validation_score_` and `pca_score_` are shares of the variance of clean rows that is
-    explained from corrupted ones: the fit never denoises worse than PCA on them.
+    explained from corrupted ones: on them, the fit never denoises worse than PCA (with the default loss, and
+    tables of numbers).
     `transform`, `reconstruct` and `score` add no noise.
 
     References
@@ -121,16 +122,17 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
+            Training rows, at least 2. Missing cells are NaN (None or NaN in text), and are ignored. A
             DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
             columns are read through their 256 leading directions, and never made dense.
         y : Ignored
             Present for the conventions of Pipeline.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weights all rows
+            equally.
         clean : array-like of shape (n_samples, n_features), default=None
-            What each row would be without noise, where that is known: X is then taken as it is, and
-            nothing is added to it. In a Pipeline, ask for it with `set_fit_request(clean=True)`.
+            Rows without noise, if they are known: X is then used as it is, without further
+            corruption. In a Pipeline, request it with `set_fit_request(clean=True)`.
 
         Returns
         -------
@@ -147,7 +149,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         return self._fit(X, y, clean, sample_weight)
 
     def denoise(self, X: ArrayLike) -> np.ndarray:
-        """Give rows back without their noise.
+        """Remove noise from rows.
 
         Parameters
         ----------
@@ -157,7 +159,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
         Returns
         -------
         X_clean : ndarray of shape (n_samples, n_features)
-            What the code keeps of them, in the units of the data: `reconstruct` by the name of its use.
+            Their reconstructions, in the units of the data, as from `reconstruct`.
         """
         return self.reconstruct(X)
 

@@ -1,4 +1,4 @@
-"""The variational autoencoder: codes that are distributions, rows that can be drawn."""
+"""The variational autoencoder: a distribution of codes for each row, and rows that can be drawn."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -38,49 +38,49 @@ _N_PAIRS = 8
 
 
 class VariationalAutoencoderTransformer(BaseAutoencoder):
-    """Learn a distribution of rows: draw new ones, tell how likely given ones are.
+    """Learn the distribution of rows, to draw new ones and to compute how likely given ones are.
 
-    Each row has a normal distribution of codes, which together are kept near the standard normal, so that
-    codes drawn from that decode to rows like those seen. Where the network is linear this is probabilistic
-    PCA, and there the fit starts. Read more in the guide, :doc:`/guide/variational`.
+    Each row has a normal distribution of codes. All of them together are kept near the standard normal, so
+    that codes drawn from that decode to rows like those of the fit. With a linear network this is
+    probabilistic PCA, which is where the fit starts. Read more in the guide, :doc:`/guide/variational`.
 
     Parameters
     ----------
     loss : {"squared_error"}, default="squared_error"
-        Not used: `likelihood` says what the decoder means.
+        Not used, present for consistency: `likelihood` takes its place.
     likelihood : {"gaussian", "bernoulli", "poisson", "categorical"}, sequence or dict, default="gaussian"
-        Distribution of cells given the code: one for all columns, one for each column in turn, or a dict
-        by column (name or position; "gaussian" for those it does not name). "bernoulli" needs values in
-        [0, 1], "poisson" values of at least 0, "categorical" groups of columns (see `column_groups`) of which
+        Distribution of cells given the code: one for all columns, a sequence with one for each column, or a
+        dict by column (name or position; "gaussian" for columns not named). "bernoulli" needs values in [0,
+        1], "poisson" values of at least 0, "categorical" groups of columns (see `column_groups`) of which
         one is 1 and the others are 0.
     column_groups : sequence of sequences of str or int, default=None
         Which "categorical" columns belong together, by name or position; each must be in a group.
     variance : {"learned", "per_feature"} or float, default="learned"
-        Variance of gaussian columns about what the decoder gives: one number that is learnt, one for each
+        Variance of gaussian columns about the output of the decoder: one learnt number, one for each
         column, or a fixed number in squared units of X.
     objective : {"elbo", "iwae"}, default="elbo"
         What is maximised: the evidence lower bound, or the tighter importance-weighted bound (Burda et al.
         2016) with `n_importance` draws.
     beta : float, default=1.0
-        Weight of the divergence of codes from the standard normal, at least 0: more than 1 gives up
+        Weight of the divergence of codes from the standard normal, at least 0: more than 1 trades
         reconstruction for simpler codes (Higgins et al. 2017). "iwae" needs 1.
     kl_warm_up : float, default=0.1
         Share of the training over which `beta` rises from zero, in [0, 1].
     free_bits : float, default=0.0
-        Nats of each component that cost nothing, at least 0, against components that end unused
+        Nats of each component that are not penalised, at least 0, against components that end unused
         (Kingma et al. 2016). "iwae" needs 0.
     n_importance : int, default=5
-        Draws a row and step of "iwae", at least 1.
+        Number of draws for each row and step of "iwae", at least 1.
 
     Attributes
     ----------
     kl_per_component_ : ndarray of shape (n_components,)
-        Divergence of the codes from the standard normal, in nats, mean over the training rows: what each
-        component says of a row.
+        Divergence of the codes from the standard normal, in nats, mean over the training rows: the
+        information of each component about a row.
     active_components_ : ndarray of int
         Components whose mean has a variance above 0.01 over the training rows.
     noise_variance_ : ndarray of shape (n_features,)
-        Variance of gaussian columns about what the decoder gives, in squared units of X; NaN for the others.
+        Variance of gaussian columns about the output of the decoder, in squared units of X; NaN for others.
 
     Raises
     ------
@@ -98,9 +98,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
-    Codes that say little of a row cost nothing, so what the code explains (`score`) may be less than for
-    PCA, and there is no warning. Held-out rows judge an epoch by the bound, with noise that is the same
-    every time.
+    Components that say little about a row are given up, so codes may explain less than PCA (`score`),
+    without a warning. The epoch is chosen by the bound on held-out rows, with the same noise every time.
 
     References
     ----------
@@ -165,7 +164,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         X : array-like of shape (n_samples, n_features)
             Rows, in the units and with the columns of `fit`.
         return_std : bool, default=False
-            Whether to give the spread of the codes as well.
+            Whether to return the standard deviations of the codes as well.
 
         Returns
         -------
@@ -185,11 +184,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows.
         random_state : int, RandomState instance or None, default=None
-            An int gives the same rows every time.
+            Pass an int for the same rows every time.
         noise : bool, default=True
-            Whether cells are drawn, too, as the likelihood says, or are the means given the code.
+            If True, sample cells from the likelihood; if False, return their means given the code.
 
         Returns
         -------
@@ -205,16 +204,16 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return self._columns.as_given(self._codec.decode(codes.numpy(), draw))
 
     def sample_posterior(self, X: ArrayLike, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw codes of given rows; `inverse_transform` turns each into a row.
+        """Draw codes of given rows, which `inverse_transform` decodes.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows.
         n_samples : int, default=1
-            Codes a row.
+            Number of codes for each row.
         random_state : int, RandomState instance or None, default=None
-            An int gives the same codes every time.
+            Pass an int for the same codes every time.
 
         Returns
         -------
@@ -230,24 +229,24 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return as_passed(mean + deviation * noise.astype(mean.dtype), X)
 
     def sample_missing(self, X: Any, n_samples: int = 1, random_state: Any = None) -> list[Any]:
-        """Draw what is missing in rows, given what is there.
+        """Draw missing values, given the observed ones.
 
-        Codes are drawn from what the encoder makes of the cells that are there, and one is chosen by its
+        Codes are drawn from the encoder's distribution given the observed cells, and one is chosen by its
         weight, the likelihood of those cells over the encoder's density (sampling importance resampling).
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows with gaps.
+            Rows with missing values.
         n_samples : int, default=1
-            How many tables to draw.
+            Number of tables to draw.
         random_state : int, RandomState instance or None, default=None
-            An int gives the same draws every time.
+            Pass an int for the same draws every time.
 
         Returns
         -------
         tables : list of ndarray or DataFrame of shape (n_rows, n_features)
-            Each is X with its gaps filled; cells that are there stay as they are.
+            Copies of X with missing values filled; observed cells stay as they are.
         """
         check_is_fitted(self, "network_")
         check_count(n_samples, "n_samples")
@@ -279,7 +278,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return tables
 
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
-        """Give a lower bound on the log-likelihood of each row, in nats: higher is more usual.
+        """Return a lower bound on the log-likelihood of each row, in nats: the lower, the more abnormal.
 
         Its noise is the same for all rows and on every call. For columns that are not discrete, the
         likelihood is a density in the units of X.
@@ -289,7 +288,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         X : array-like of shape (n_samples, n_features)
             Rows.
         n_importance : int, default=1
-            Draws of the importance-weighted bound, the tighter the more; 1 gives the evidence
+            Number of draws of the importance-weighted bound, which is tighter with more; 1 is the evidence
             lower bound.
 
         Returns

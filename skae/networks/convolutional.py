@@ -22,17 +22,17 @@ class Convolutional(Specification):
     """Convolutions that halve an image step by step; the decoder mirrors them.
 
     Rows are flattened images, so that they pass through a Pipeline. Arrays of images, (n, channels, height,
-    width) or (n, height, width) for one channel, are taken as well, and come back as they were given.
+    width) or (n, height, width) for one channel, are accepted as well, and returned in the same shape.
 
     Parameters
     ----------
     image_shape : tuple of int, default=None
         ``(height, width)`` or ``(height, width, channels)`` of the images that rows are, flattened in this
-        order; ``(length,)`` for signals, ``(1, length, channels)`` for those of several channels. None takes
-        a row as a signal.
+        order; ``(length,)`` for signals, ``(1, length, channels)`` for those of several channels. With None
+        a row is a signal.
     channels : tuple of int, default=(16, 32)
         Channels of each layer of the encoder, at least one; each layer halves height and width. The
-        decoder has them in reverse order, and gives back odd sizes exactly.
+        decoder has them in reverse order, and restores odd sizes exactly.
     kernel_size : int, default=3
         Side of the kernels, odd; along a side of 1 it is 1.
     hidden_layer_sizes : tuple of int, default=()
@@ -43,7 +43,7 @@ class Convolutional(Specification):
     dropout : float in [0, 1), default=0.0
         Share of the units, after each layer, that is set to zero in each training step.
     batch_norm : bool, default=False
-        Normalise each channel by batch statistics before its activation.
+        Whether to normalise each channel by batch statistics before its activation.
 
     Examples
     --------

@@ -12,8 +12,8 @@ from skae._parameters import Specification
 class Custom(Specification):
     """The user's own encoder and decoder.
 
-    The modules are deep-copied when a fit begins; those given stay as they are. They
-    see centred rows, divided by one overall scale.
+    The modules are deep-copied when a fit begins; the originals are not changed. They
+    get centred rows, divided by one overall scale.
 
     Parameters
     ----------

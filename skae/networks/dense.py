@@ -25,7 +25,7 @@ class Dense(Specification):
     ----------
     hidden_layer_sizes : tuple of int, default=(128, 64)
         Number of units of each hidden layer of the encoder, from the input towards
-        the code. The decoder has them in reverse order. ``()`` gives one affine map
+        the code. The decoder has them in reverse order. ``()`` is one affine map
         each.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
 "leaky_relu"}, default="relu"
@@ -35,11 +35,11 @@ class Dense(Specification):
     dropout : float in [0, 1), default=0.0
         Share of the hidden units that is set to zero in each training step.
     batch_norm : bool, default=False
-        Normalise each hidden layer by batch statistics (Ioffe and Szegedy 2015) before
+        Whether to normalise each hidden layer by batch statistics (Ioffe and Szegedy 2015) before
         its activation. In use, the statistics are constants, so that no row depends
         on another.
     tied_weights : bool, default=False
-        The decoder uses the transposed weights of the encoder, with biases of its own.
+        Whether the decoder uses the transposed weights of the encoder, with biases of its own.
 
     Examples
     --------

@@ -14,10 +14,10 @@ _START_ROWS = 2048
 
 
 class Dictionary(Specification):
-    """Layers that choose codes, and one linear layer that adds atoms of norm one.
+    """An encoder of any depth, and a linear decoder whose atoms have norm one.
 
-    Encoder and decoder start tied (Gao et al. 2024): the encoder's last layer reads along the
-    atoms that the decoder writes.
+    Encoder and decoder start tied (Gao et al. 2024): the last layer of the encoder is the transpose of the
+    dictionary.
 
     Parameters
     ----------

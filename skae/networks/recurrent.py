@@ -18,16 +18,16 @@ _CELLS: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(SequenceSpecification):
-    """A recurrent network reads a sequence into a code; another one writes it from the code alone.
+    """Recurrent networks: one encodes a sequence, another one decodes it from the code alone.
 
     Rows are sequences flattened step by step, so that they pass through a Pipeline. Arrays (n, n_timesteps,
-    values of a step) are taken as well, and come back as they were given. Sequences may be shorter:
-    steps that are all NaN at the end of a row do not exist, for the encoder and for the loss.
+    values of a step) are accepted as well, and returned in the same shape. Sequences may be shorter:
+    steps that are all NaN at the end of a row are ignored by the encoder and by the loss.
 
     Parameters
     ----------
     n_timesteps : int, default=None
-        Number of steps of the longest sequence. None takes each column as a step.
+        Number of steps of the longest sequence. With None each column is a step.
     cell : {"gru", "lstm"}, default="gru"
         Kind of the recurrent units (Cho et al. 2014; Hochreiter and Schmidhuber 1997).
     hidden_size : int, default=64
@@ -39,9 +39,8 @@ class Recurrent(SequenceSpecification):
 
     Notes
     -----
-    The decoder never sees the sequence it writes, neither in training nor in use ("teacher-free"): each
-    step gets the code, and the state of the step before. What it writes is in no need of its own first
-    errors.
+    The decoder never sees the sequence, neither in training nor in use (no teacher forcing): each
+    step gets the code, and the state of the step before.
 
     Examples
     --------

@@ -12,20 +12,20 @@ from skae.networks.sequences import SequenceSpecification
 
 
 class Recursive(SequenceSpecification):
-    """Neighbours are merged pairwise by one shared layer, and unfolded again by another (Socher et al. 2011).
+    """Recursive networks that merge neighbours pairwise and unfold them again (Socher et al. 2011).
 
     Rows are sequences flattened step by step, so that they pass through a Pipeline. Arrays (n, n_timesteps,
-    values of a step) are taken as well, and come back as they were given.
+    values of a step) are accepted as well, and returned in the same shape.
 
     Parameters
     ----------
     n_timesteps : int, default=None
-        Number of steps of a row. None takes each column as a step.
+        Number of steps of a row. With None each column is a step.
     hidden_size : int, default=64
-        Number of units that stand for a step, or for several that were merged.
+        Number of units for a step, or for several that were merged.
     merging : {"balanced", "greedy"}, default="balanced"
         Which neighbours are merged: all pairs at once, level by level, or one pair at a time, the one
-        that its unfolding gives back best. Greedy trees differ from row to row and take as many levels
+        that is unfolded with the smallest error. Greedy trees differ from row to row and have as many levels
         as there are steps.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
 "leaky_relu"}, default="tanh"

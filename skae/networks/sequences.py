@@ -16,11 +16,11 @@ class SequenceSpecification(Specification):
     Parameters
     ----------
     n_timesteps : int, default=None
-        Number of steps of a row. None takes each column as a step.
+        Number of steps of a row. With None each column is a step.
     dropout : float in [0, 1), default=0.0
         Share of the units, before the last layer each way, that is set to zero in each training step.
     batch_norm : bool, default=False
-        Normalise the same units by batch statistics.
+        Whether to normalise the same units by batch statistics.
     """
 
     n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
