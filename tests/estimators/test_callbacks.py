@@ -93,14 +93,23 @@ def test_scoring_monitor(curve, y):
     assert max(scores) >= fitted.score(curve) - 1e-9
 
 
-def test_progress_bar_alone_in_a_pipeline_and_in_a_search(curve, capsys):
+def test_progress_bar_alone_in_a_pipeline_and_in_a_search(curve, capsys, monkeypatch):
     pytest.importorskip("rich")
-    model().set_callbacks(ProgressBar()).fit(curve)
-    pipe = make_pipeline(StandardScaler(), model()).set_callbacks(ProgressBar())
-    pipe.fit(curve)
-    search = GridSearchCV(model(), {"n_components": [1, 2]}, cv=2).set_callbacks(ProgressBar())
-    search.fit(curve)
-    assert "epoch" in capsys.readouterr().out.lower() or search.best_params_
+    # Wide enough that no name is cut.
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def bars(estimator):
+        estimator.set_callbacks(ProgressBar()).fit(curve)
+        return [
+            line for line in capsys.readouterr().out.splitlines() if "AutoencoderTransformer - fit" in line
+        ]
+
+    (alone,) = bars(model())
+    (in_pipeline,) = bars(make_pipeline(StandardScaler(), model()))
+    # Two candidates in two folds, and the best one again.
+    in_search = bars(GridSearchCV(model(), {"n_components": [1, 2]}, cv=2))
+    assert len(in_search) == 5
+    assert all("100%" in line for line in (alone, in_pipeline, *in_search))
 
 
 def test_monitor_in_a_pipeline_and_in_a_search(curve):

@@ -165,7 +165,9 @@ def test_emphasis_weighs_the_corrupted_cells(curve):
 
 def test_full_emphasis_survives_batches_without_corrupted_cells(curve):
     model = DenoisingAutoencoderTransformer(3, corruption_level=1e-9, emphasis=1.0, **BRIEF).fit(curve)
+    # No cell weighs anything: nothing is learnt, and nothing breaks.
     assert np.isfinite(model.transform(curve)).all()
+    assert max(model.loss_curve_) < 1e-6
 
 
 def test_warm_start_takes_a_new_level(curve):
@@ -175,10 +177,24 @@ def test_warm_start_takes_a_new_level(curve):
 
 
 def test_partial_fit_adds_noise(curve):
-    model = DenoisingAutoencoderTransformer(10, random_state=0)
+    seen = []
+
+    def half(rows, generator):
+        seen.append(rows)
+        return rows / 2
+
+    def same(rows, generator):
+        return rows
+
+    models = [DenoisingAutoencoderTransformer(3, corruption=way, random_state=0) for way in (half, same)]
     for _ in range(3):
-        model.partial_fit(curve)
-    assert model.n_iter_ == 3
+        for model in models:
+            model.partial_fit(curve)
+    # Each row of each call, once.
+    np.testing.assert_allclose(
+        np.sort(np.concatenate(seen), axis=0), np.sort(curve.repeat(3, axis=0), axis=0), atol=1e-5
+    )
+    assert np.abs(models[0].transform(curve) - models[1].transform(curve)).max() > 0.01
 
 
 def test_a_search_over_noise(curve):

@@ -271,9 +271,13 @@ def test_the_knee_of_a_fit():
 
 def test_a_search_chooses_among_shares_and_numbers():
     search = GridSearchCV(
-        skae.AutoencoderTransformer(max_iter=2, random_state=0), {"n_components": [2, 0.3]}, cv=2
+        skae.AutoencoderTransformer(max_iter=2, random_state=0), {"n_components": [2, 0.8, 1]}, cv=2
     ).fit(TRAIN[:300])
-    assert search.best_params_["n_components"] in (2, 0.3)
+    two, share, one = search.cv_results_["mean_test_score"]
+    # A little less of new rows than of those that the number of components was chosen by.
+    assert one < two < 0.75 < share < 0.9
+    assert search.best_params_ == {"n_components": 0.8}
+    assert 2 < search.best_estimator_.n_components_ < 64
 
 
 class Halved(torch.nn.Module):
