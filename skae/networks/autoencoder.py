@@ -257,25 +257,32 @@ class Blueprint:
             Its linear path, if there is one, at zero or random.
         """
         code_in, code_out = self.width, self.n_components
-        flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
-        further: dict[str, Any] = {"row_work": self.row_work(n_features)}
-        if self.is_ordered:
-            told = getattr(self.architecture, "takes_code_flags", False) and not self.by_layer
-            flags |= {"n_code_flags": code_out} if told else {}
-            further |= {"n_components": code_out, "told": told}
         architecture: Any = self.architecture
+        told = self.is_ordered and not self.by_layer and getattr(architecture, "takes_code_flags", False)
+        flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
+        if told:
+            flags["n_code_flags"] = code_out
         encoder, decoder = architecture.build(n_features, code_in, code_out, generator, **flags)
+        path = (None, None)
         if not self.linear_path:
             encoder.start_random(generator)
             decoder.start_random(generator)
-            return Autoencoder(encoder, decoder, self.bottleneck(), gaps=gaps, **further)
-        tied = getattr(self.architecture, "tied_weights", False)
-        path = linear_path(n_features, code_in, code_out, tied)
-        if self.init == "random":
-            nn.init.xavier_normal_(path[0].weight, generator=generator)
-            if isinstance(path[1], nn.Linear):
-                nn.init.xavier_normal_(path[1].weight, generator=generator)
-        return Autoencoder(encoder, decoder, self.bottleneck(), *path, gaps, **further)
+        else:
+            path = linear_path(n_features, code_in, code_out, getattr(architecture, "tied_weights", False))
+            if self.init == "random":
+                for part in path:
+                    if isinstance(part, nn.Linear):
+                        nn.init.xavier_normal_(part.weight, generator=generator)
+        return Autoencoder(
+            encoder,
+            decoder,
+            self.bottleneck(),
+            *path,
+            gaps,
+            n_components=code_out if self.is_ordered else None,
+            told=told,
+            row_work=self.row_work(n_features),
+        )
 
 
 def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Linear, nn.Module]:
