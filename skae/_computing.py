@@ -241,3 +241,12 @@ def find_device(name: str) -> torch.device:
             "Use one of these, or 'auto' to take what there is."
         )
     return found
+
+
+def is_recorded() -> bool:
+    """Whether what is computed is recorded, to be done again with other rows.
+
+    A branch that looks at values would then be taken for ever as it was for the rows at hand.
+    """
+    # Public, and missing in what torch.jit says it exports.
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]

@@ -4,8 +4,7 @@ Knows nothing of scikit-learn, torch or any estimator.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, dataclass_transform
 
 from skae._docstrings import inherit_sections
 
@@ -23,18 +22,6 @@ class Declared:
     An inherited hook does this rather than a decorator, because a decorator that
     is forgotten on a subclass drops its parameters without a word.
     """
-
-    # Parameters of other software that users may bring along, and what to do instead.
-    _parameters_elsewhere: ClassVar[Mapping[str, str]] = {}
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Refuse parameters that other software has, and say what to do instead."""
-        for name, instead in cls._parameters_elsewhere.items():
-            if name in kwargs and name not in cls.__dataclass_fields__:  # type: ignore[attr-defined]
-                raise TypeError(
-                    f"{cls.__name__}.__init__() got an unexpected keyword argument {name!r}: {instead}."
-                )
-        return super().__new__(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,7 +1,8 @@
 """Names that users of scikit-learn's PCA look for and do not find here, and what to use instead."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 _START = "the PCA start chooses its solver itself; leave it out"
 _ORDERED = (
@@ -75,3 +76,12 @@ class PCANames:
     whiten, copy, svd_solver, iterated_power, n_oversamples, power_iteration_normalizer = (
         Elsewhere(instead) for instead in _parameters_elsewhere.values()
     )
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse parameters that PCA has, and say what to do instead."""
+        for name, instead in cls._parameters_elsewhere.items():
+            if name in kwargs and name not in inspect.signature(cls).parameters:
+                raise TypeError(
+                    f"{cls.__name__}.__init__() got an unexpected keyword argument {name!r}: {instead}."
+                )
+        return super().__new__(cls)

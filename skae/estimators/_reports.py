@@ -12,7 +12,7 @@ from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training.fitted import Fitted
-from skae.training.history import History
+from skae.training.loop import History
 
 
 class EpochReports:

@@ -14,7 +14,7 @@ from torch import nn
 
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.dropout import Dropout, use_generator
+from skae.networks.dropout import Dropout
 from skae.objectives.reconstruction import Reconstruction
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
@@ -219,7 +219,7 @@ class Codec:
         if not any(isinstance(module, Dropout) for module in self.network.modules()):
             return self
         network = copy.deepcopy(self._network(dtype))
-        use_generator(network, generator)
+        network.draw_dropout_from(generator)
         for module in network.modules():
             if isinstance(module, Dropout):
                 module.train()

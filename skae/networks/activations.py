@@ -1,6 +1,7 @@
 """Hidden activations by name, and the weight initialisation that belongs to each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,18 +12,13 @@ class Activation(NamedTuple):
     """An activation and how the weights before it start."""
 
     module: Callable[[], nn.Module]
-    initialise: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    initialise: Callable[..., torch.Tensor]  # takes weights and `generator`
 
 
-def _he(weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """He et al. 2015: keeps the variance through units that are zero half of the time."""
-    return nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
-
-
-def _glorot(weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Glorot and Bengio 2010: keeps the variance through units that are linear around zero."""
-    return nn.init.xavier_normal_(weight, generator=generator)
-
+# Keeps the variance through units that are zero half of the time (He et al. 2015).
+_he = partial(nn.init.kaiming_normal_, nonlinearity="relu")
+# Keeps the variance through units that are linear around zero (Glorot and Bengio 2010).
+_glorot = nn.init.xavier_normal_
 
 ACTIVATIONS: dict[str, Activation] = {
     "identity": Activation(nn.Identity, _glorot),

@@ -16,7 +16,9 @@ from skae._computing import settle
 from skae._parameters import Specification
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.dense import Layers, Transposed, empty_linear
+from skae.networks.dropout import Dropout
 from skae.networks.gaps import Gaps
+from skae.networks.principal_axes import PrincipalAxes
 
 
 class Autoencoder(nn.Module):
@@ -159,6 +161,12 @@ class Autoencoder(nn.Module):
             return code
         return torch.cat([code, torch.zeros_like(code) if kept is None else kept - 1], dim=1)
 
+    def draw_dropout_from(self, generator: torch.Generator | None) -> None:
+        """Let every dropout layer draw from a generator."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
+
     def keep(self, n_components: int) -> None:
         """Give users the first components only, from now on."""
         self.n_kept = n_components
@@ -168,6 +176,35 @@ class Autoencoder(nn.Module):
         """Give users all components again."""
         if self.n_kept is not None:
             self.keep(self.n_components or self.n_kept)
+
+    @torch.no_grad()
+    def start_at(self, found: PrincipalAxes, generator: torch.Generator) -> None:
+        """Make the linear path PCA, with codes of unit variance.
+
+        The network then *is* PCA: its nonlinear parts put out zero, and what the linear path gives back is
+        the projection on the components. Those beyond the rank of the data read random directions and
+        write nothing, so that the network still is PCA, and may put them to use in training.
+
+        Parameters
+        ----------
+        found : PrincipalAxes
+            From `principal_axes`.
+        generator : torch.Generator
+            Source of the random directions, on the CPU.
+        """
+        into, out_of = self.linear_encoder, self.linear_decoder
+        if not isinstance(into, nn.Linear) or out_of is None:
+            return
+        rank = min(len(found.deviations), into.out_features)
+        axes, deviations = found.axes[:rank], found.deviations[:rank, None]
+        if isinstance(out_of, Transposed):
+            # One matrix for both halves: the codes keep the deviations of the data.
+            into.weight[:rank] = axes.to(into.weight)
+            return
+        spare = torch.randn(into.out_features - rank, into.in_features, generator=generator)
+        into.weight[:rank] = (axes / deviations).to(into.weight)
+        into.weight[rank:] = (spare / into.in_features**0.5).to(into.weight)
+        out_of.weight[:, :rank] = (axes * deviations).T.to(into.weight)  # type: ignore[union-attr]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""
@@ -286,7 +323,7 @@ class Blueprint:
 
 
 def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tuple[nn.Linear, nn.Module]:
-    """Build the linear path, all zero: `pca_start` gives it its values.
+    """Build the linear path, all zero: `Autoencoder.start_at` gives it its values.
 
     Parameters
     ----------

@@ -282,7 +282,7 @@ def _after(specification: Convolutional, n_units: int, norm: Any) -> list[nn.Mod
 
 
 def _started(layer: Any, specification: Convolutional, generator: torch.Generator) -> Any:
-    ACTIVATIONS[specification.activation].initialise(layer.weight, generator)
+    ACTIVATIONS[specification.activation].initialise(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 

@@ -172,7 +172,9 @@ class Layers(nn.Sequential):
             modules.append(linear)
             last = index == len(sizes) - 2
             if isinstance(linear, nn.Linear):
-                nn.init.zeros_(linear.weight) if last else activation.initialise(linear.weight, generator)
+                nn.init.zeros_(linear.weight) if last else activation.initialise(
+                    linear.weight, generator=generator
+                )
             if not last:
                 if specification.batch_norm:
                     modules.append(nn.BatchNorm1d(n_out))

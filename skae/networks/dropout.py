@@ -31,10 +31,3 @@ class Dropout(nn.Module):
     def __getstate__(self) -> dict:
         # Generators belong to one training run; torch cannot copy those of a GPU.
         return {**self.__dict__, "generator": None}
-
-
-def use_generator(network: nn.Module, generator: torch.Generator | None) -> None:
-    """Let every dropout layer of a network draw from `generator`."""
-    for module in network.modules():
-        if isinstance(module, Dropout):
-            module.generator = generator

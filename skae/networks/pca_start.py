@@ -1,7 +1,6 @@
-"""Set the linear path to the principal components of the training rows.
+"""Starts beyond PCA: turned at random, probabilistic, or with the decoder that is best for another loss.
 
-After this, and before the first step, the network *is* PCA: its nonlinear parts put
-out zero, and what the linear path gives back is the projection on the components.
+All go on from `Autoencoder.start_at`, after which the network *is* PCA.
 """
 
 import contextlib
@@ -20,37 +19,6 @@ _DENSE_SIZE = 512
 _CHUNK_COLUMNS = 1024
 # Rows that the affine start of losses other than the squared error is fitted on.
 _START_ROWS = 10_000
-
-
-@torch.no_grad()
-def set_linear_path(network: Autoencoder, found: PrincipalAxes, generator: torch.Generator) -> None:
-    """Make the linear path PCA, with codes of unit variance.
-
-    Components beyond the rank of the data read random directions and write nothing, so
-    that the network still is PCA, and may put them to use in training.
-
-    Parameters
-    ----------
-    network : Autoencoder
-        A network with a linear path; changed in place.
-    found : PrincipalAxes
-        From `principal_axes`.
-    generator : torch.Generator
-        Source of the random directions, on the CPU.
-    """
-    into, out_of = network.linear_encoder, network.linear_decoder
-    if not isinstance(into, nn.Linear) or out_of is None:
-        return
-    rank = min(len(found.deviations), into.out_features)
-    axes, deviations = found.axes[:rank], found.deviations[:rank, None]
-    if isinstance(out_of, Transposed):
-        # One matrix for both halves: the codes keep the deviations of the data.
-        into.weight[:rank] = axes.to(into.weight)
-        return
-    spare = torch.randn(into.out_features - rank, into.in_features, generator=generator)
-    into.weight[:rank] = (axes / deviations).to(into.weight)
-    into.weight[rank:] = (spare / into.in_features**0.5).to(into.weight)
-    out_of.weight[:, :rank] = (axes * deviations).T.to(into.weight)  # type: ignore[union-attr]
 
 
 @torch.no_grad()

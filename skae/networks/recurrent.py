@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import rnn
 
+from skae._computing import is_recorded
 from skae._counts import MOST_UNITS, check_count
-from skae.networks._graphs import is_recorded
 from skae.networks.dense import empty_linear
 from skae.networks.sequences import SequenceSpecification
 

@@ -105,7 +105,7 @@ class Recursive(SequenceSpecification):
 def _layer(specification: Recursive, n_in: int, n_out: int, generator: torch.Generator) -> nn.Sequential:
     activation = ACTIVATIONS[specification.activation]
     linear = empty_linear(n_in, n_out)
-    activation.initialise(linear.weight, generator)
+    activation.initialise(linear.weight, generator=generator)
     nn.init.zeros_(linear.bias)
     return nn.Sequential(linear, activation.module())
 

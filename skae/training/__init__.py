@@ -2,13 +2,11 @@
 
 from skae.training.batches import Batches, InMemory
 from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares, weights_of
-from skae.training.history import History, Validation
 from skae.training.layerwise import pretrain
-from skae.training.loop import DivergenceError, train
+from skae.training.loop import DivergenceError, History, Validation, train
 from skae.training.recirculation import RecirculationStep
-from skae.training.schedules import SCHEDULES, Schedule
 from skae.training.solvers import SOLVERS, Solver
-from skae.training.steps import GradientStep, LBFGSStep, Step
+from skae.training.steps import SCHEDULES, GradientStep, LBFGSStep, Schedule, Step
 
 __all__ = [
     "SCHEDULES",

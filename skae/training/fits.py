@@ -16,13 +16,11 @@ from skae._computing import global_randomness
 from skae._random import Streams
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.custom import Custom
-from skae.networks.dropout import use_generator
 from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
-from skae.training.history import History
-from skae.training.loop import train
+from skae.training.loop import History, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.start import Begun, Parts, Start, new_step
 
@@ -98,7 +96,7 @@ class Fitting:
             tol=self.plan.tol,
             on_epoch=report,
         )
-        use_generator(network, None)
+        network.draw_dropout_from(None)
         return history
 
     def _by_split(self, on_epoch: OnEpoch) -> Fitted:
@@ -191,7 +189,7 @@ class Fitting:
                 rows.target, self.plan.batch_size, self.plan.shuffles, rows.inputs, rows.weight
             )
             history = train(network, objective, batches, step, n_epochs=1, rows=order)
-            use_generator(network, None)
+            network.draw_dropout_from(None)
             fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
             return fitted, step.state_dict(), order.get_state()
 

@@ -11,7 +11,7 @@ from skae.objectives import Batch
 from skae.objectives.objective import Objective
 from skae.training.batches import CHUNK, Rows
 from skae.training.held_out import Judged, explained, pca_score, total_squares
-from skae.training.history import History
+from skae.training.loop import History
 
 
 class BySize(NamedTuple):

@@ -10,7 +10,7 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors, Objective
 from skae.training.batches import Rows
-from skae.training.history import History, Validation
+from skae.training.loop import History, Validation
 
 _CHUNK = 8192
 # Standard errors by which an epoch must beat the start.

@@ -9,17 +9,14 @@ import torch
 
 from skae._random import Streams
 from skae.networks.autoencoder import Autoencoder, Blueprint
-from skae.networks.dropout import use_generator
 from skae.networks.gaps import Gaps
-from skae.networks.pca_start import set_linear_path
 from skae.networks.principal_axes import PrincipalAxes, principal_axes
 from skae.objectives.objective import Objective
 from skae.training.batches import CHUNK, Rows
 from skae.training.layerwise import pretrain
 from skae.training.plan import Plan
-from skae.training.schedules import SCHEDULES
 from skae.training.solvers import SOLVERS
-from skae.training.steps import Step, StepSettings
+from skae.training.steps import SCHEDULES, Step, StepSettings
 
 
 class Parts(NamedTuple):
@@ -108,7 +105,7 @@ class Start:
         if self.plan.n_pretraining_epochs:
             self._pretrain(network, objective, rows, index)
         if self.plan.init == "pca" and network.linear_encoder is not None:
-            set_linear_path(network, axes, generator)
+            network.start_at(axes, generator)
             seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
             self.parts.after_pca(network, objective, axes, seen)
         objective.start(network, table.target, rows)
@@ -174,7 +171,7 @@ def new_step(plan: Plan, network: Autoencoder, objective: Objective, noise: torc
     -------
     step : Step
     """
-    use_generator(network, noise)
+    network.draw_dropout_from(noise)
     settings = StepSettings(
         SCHEDULES[plan.schedule](), plan.learning_rate, plan.weight_decay, plan.gradient_clip, noise
     )

@@ -2,7 +2,9 @@ import pickle
 
 import torch
 
-from skae.networks.dropout import Dropout, use_generator
+from skae.networks.autoencoder import Autoencoder
+from skae.networks.bottlenecks import Bottleneck
+from skae.networks.dropout import Dropout
 
 
 def test_it_keeps_the_mean_and_zeroes_the_share(generator):
@@ -21,11 +23,11 @@ def test_it_does_nothing_in_use():
 
 def test_it_repeats_with_its_generator_and_leaves_the_global_one():
     before = torch.get_rng_state()
-    network = torch.nn.Sequential(Dropout(0.5), Dropout(0.5))
+    network = Autoencoder(Dropout(0.5), torch.nn.Sequential(Dropout(0.5)), Bottleneck())
     results = []
     for _ in range(2):
-        use_generator(network, torch.Generator().manual_seed(5))
-        results.append(network(torch.ones(100)))
+        network.draw_dropout_from(torch.Generator().manual_seed(5))
+        results.append(network(torch.ones(1, 100)))
     assert torch.equal(*results)
     assert torch.equal(torch.get_rng_state(), before)
 

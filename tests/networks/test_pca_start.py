@@ -10,7 +10,7 @@ from skae.networks import Dense, pca_start
 from skae.networks import principal_axes as axes_module
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.pca_start import fit_affine_decoder, set_linear_path
+from skae.networks.pca_start import fit_affine_decoder
 from skae.networks.principal_axes import principal_axes
 
 
@@ -38,7 +38,7 @@ def test_the_start_is_pca(n_rows, n_columns, n_components, seed, tied):
     rows = rows_of(n_rows, n_columns, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     network = network_of(n_columns, n_components, generator, tied)
-    set_linear_path(network, principal_axes(rows, n_components, generator), generator)
+    network.start_at(principal_axes(rows, n_components, generator), generator)
     pca = PCA(min(n_components, n_rows, n_columns)).fit(rows.numpy())
     expected = pca.inverse_transform(pca.transform(rows.numpy())) - pca.mean_
     np.testing.assert_allclose(network(rows).detach(), expected, atol=1e-4)
@@ -47,7 +47,7 @@ def test_the_start_is_pca(n_rows, n_columns, n_components, seed, tied):
 def test_codes_have_unit_variance_and_the_signs_of_pca(generator):
     rows = rows_of(300, 8)
     network = network_of(8, 3, generator)
-    set_linear_path(network, principal_axes(rows, 3, generator), generator)
+    network.start_at(principal_axes(rows, 3, generator), generator)
     codes = network.encode(rows).detach().numpy()
     np.testing.assert_allclose(codes.var(0), 1, rtol=1e-4)
     expected = PCA(3, whiten=True).fit_transform(rows.numpy())
@@ -70,7 +70,7 @@ def test_no_more_axes_than_rank(generator):
 
 def test_components_beyond_the_rank_read_and_do_not_write(generator):
     network = network_of(10, 8, generator)
-    set_linear_path(network, principal_axes(rows_of(50, 10, rank=3), 8, generator), generator)
+    network.start_at(principal_axes(rows_of(50, 10, rank=3), 8, generator), generator)
     assert network.linear_encoder.weight[3:].abs().min() > 0
     assert not network.linear_decoder.weight[:, 3:].any()
 
@@ -91,7 +91,7 @@ class Likelihood:
 def test_without_a_linear_path_nothing_is_set(generator):
     encoder, decoder = Dense((6,)).build(5, 2, 2, generator)
     network = Autoencoder(encoder, decoder, Bottleneck())
-    set_linear_path(network, principal_axes(rows_of(50, 5), 2, generator), generator)
+    network.start_at(principal_axes(rows_of(50, 5), 2, generator), generator)
     fit_affine_decoder(network, rows_of(50, 5), Likelihood(torch.zeros(50, 5)))
 
 
@@ -99,7 +99,7 @@ def test_the_affine_decoder_is_a_generalised_linear_model(generator):
     rows = rows_of(400, 6)
     target = (rows > 0).float()
     network = network_of(6, 2, generator)
-    set_linear_path(network, principal_axes(rows, 2, generator), generator)
+    network.start_at(principal_axes(rows, 2, generator), generator)
 
     def loss(output):
         return torch.nn.functional.binary_cross_entropy_with_logits(output, target)
@@ -117,7 +117,7 @@ def test_the_affine_decoder_is_a_generalised_linear_model(generator):
 def test_an_affine_decoder_that_overflows_is_put_back(generator):
     rows = rows_of(50, 4)
     network = network_of(4, 2, generator)
-    set_linear_path(network, principal_axes(rows, 2, generator), generator)
+    network.start_at(principal_axes(rows, 2, generator), generator)
     before = network.linear_decoder.weight.detach().clone()
     fit_affine_decoder(network, rows, Likelihood(torch.full((50, 4), torch.nan)))
     assert torch.equal(network.linear_decoder.weight, before)

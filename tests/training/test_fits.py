@@ -6,7 +6,7 @@ import torch
 
 from skae.training.batches import Rows
 from skae.training.fits import chosen_epoch, folds
-from skae.training.history import History, Validation
+from skae.training.loop import History, Validation
 
 
 def rows_of(n_rows):

@@ -8,7 +8,7 @@ from torch import nn
 
 from skae.objectives import Batch
 from skae.training import DivergenceError, Schedule, Validation, train
-from skae.training.schedules import ReduceOnPlateau
+from skae.training.steps import ReduceOnPlateau
 
 
 class Number(nn.Module):

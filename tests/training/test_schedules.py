@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skae.training.schedules import SCHEDULES, OneCycle, ReduceOnPlateau
+from skae.training.steps import SCHEDULES, OneCycle, ReduceOnPlateau
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
