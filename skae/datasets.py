@@ -123,7 +123,7 @@ def fetch_weather_aus(
     if columns not in ("numeric", "all"):
         raise ValueError(f"columns must be 'numeric' or 'all'; got {columns!r}.")
     if columns == "all" and not as_frame:
-        raise ValueError("columns='all' holds texts beside numbers, so it needs as_frame=True.")
+        raise ValueError("columns='all' includes text, so it needs as_frame=True.")
     table = _read(_find(get_data_home(data_home), download_if_missing))
     names = [name for name in _COLUMNS if columns == "all" or name not in _TEXT]
     features = {name: table[name] for name in names}

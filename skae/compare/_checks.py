@@ -141,7 +141,7 @@ def checked_target(y: Any, n: int) -> np.ndarray:
         target = target[:, 0]
     if target.ndim != 1:
         raise ValueError(
-            f"y must have one value a row; got shape {target.shape}. Compare one target at a time."
+            f"y must have one value for each row; got shape {target.shape}. Compare one target at a time."
         )
     if len(target) != n:
         raise ValueError(f"y must have a value for each of the {n} rows of X; got {len(target)}.")
@@ -151,7 +151,9 @@ def checked_target(y: Any, n: int) -> np.ndarray:
     else:
         gaps = np.not_equal(target, target)
     if np.any(gaps):
-        raise ValueError(f"y must have no gaps; got {int(np.sum(gaps))}. Leave out the rows without a value.")
+        raise ValueError(
+            f"y must have no missing values; got {int(np.sum(gaps))}. Leave out the rows without a value."
+        )
     return target
 
 

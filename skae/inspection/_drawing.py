@@ -74,9 +74,9 @@ def several_axes(
     Parameters
     ----------
     ax : Axes, array of Axes or None
-        One is hidden, and its place parted.
+        One is hidden, and its area divided.
     display : str
-        Who asks, for the messages.
+        Name of the display, for messages.
     shape : tuple of int
         Rows and columns.
     size : tuple of float
@@ -96,7 +96,7 @@ def several_axes(
         if given.size != shape[0] * shape[1]:
             raise ValueError(
                 f"{display} draws {shape[0] * shape[1]} panels here, but ax holds {given.size} axes. Pass "
-                "one, whose place is parted, or as many as there are panels."
+                "one, whose area is divided, or as many as there are panels."
             )
         return given.reshape(shape)
     ax = one_axes(ax, display)

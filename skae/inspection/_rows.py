@@ -353,7 +353,7 @@ def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarr
     else:
         shape = image_shape if image_shape is not None else _known_shape(model)
         if shape is None:
-            raise ValueError("Rows are flat, so that pictures need image_shape=(height, width).")
+            raise ValueError("Rows are flat, so that images need image_shape=(height, width).")
         shape = tuple(int(side) for side in shape)
         if len(shape) not in (2, 3) or math.prod(shape) != rows.shape[1]:
             raise ValueError(

@@ -105,7 +105,7 @@ class ExplainedVarianceDisplay(Display):
             ratio = getattr(model, "explained_variance_ratio_", None)
             if ratio is None:
                 raise TypeError(
-                    f"{cls.__name__} needs components in an order, by what they explain; "
+                    f"{cls.__name__} needs ordered components; "
                     f"{type(model).__name__} has no explained_variance_ratio_. Fit it with ordered=True, or "
                     "pass a PCA."
                 )

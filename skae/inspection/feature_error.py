@@ -261,7 +261,7 @@ class FeatureErrorDisplay(Display):
             raise ValueError(f"row_errors must hold {n_features} errors; got {len(row)}.")
         n_varying = int((~np.isnan(errors)).sum())
         if n_varying == 0:
-            raise ValueError("No column of X varies, so that none has an error to show.")
+            raise ValueError("All columns of X are constant, so that there is no error to show.")
         # Chosen by the row, if there is one, and sorted by all rows.
         key = np.where(np.isnan(errors), -np.inf, errors if row is None else np.nan_to_num(row))
         most = min(check_count(self.max_features, "max_features"), n_varying)

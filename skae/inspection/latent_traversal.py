@@ -314,7 +314,7 @@ def _values(found: np.ndarray, component: int, n_steps: int) -> np.ndarray:
         return np.linspace(values[0], values[-1], n_steps)
     if found.max() == found.min():
         raise ValueError(
-            f"component {component} has the code {found[0]:.3g} for every row of X, so that there is nowhere "
-            "to go. Choose another one, or pass rows that differ."
+            f"component {component} has the code {found[0]:.3g} for every row of X, so that it cannot be "
+            "varied. Choose another one, or pass rows that differ."
         )
     return np.linspace(found.min(), found.max(), n_steps)

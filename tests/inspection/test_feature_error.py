@@ -68,7 +68,7 @@ def test_constant_columns_are_left_out(few_digits, on_digits):
     display = from_estimator(on_digits, few_digits, max_features=64)
     assert len(display.features_) == 64 - n_constant
     assert f"{n_constant} without variance left out" in display.ax_.get_title()
-    with pytest.raises(ValueError, match="No column of X varies"):
+    with pytest.raises(ValueError, match="All columns of X are constant"):
         FeatureErrorDisplay.from_predictions(np.ones((3, 2)), np.ones((3, 2)))
 
 

@@ -88,7 +88,7 @@ def test_mistakes_are_told(on_iris, iris):
         from_estimator(on_iris, iris.data, component=5)
     with pytest.raises(ValueError, match="n_steps must be a whole number of at least 2; got 1"):
         from_estimator(on_iris, iris.data, n_steps=1)
-    with pytest.raises(ValueError, match="nowhere to go"):
+    with pytest.raises(ValueError, match="cannot be varied"):
         from_estimator(on_iris, iris.data.iloc[[0, 0, 0]])
     with pytest.raises(ValueError, match="a row for each of 3 codes; got 2"):
         LatentTraversalDisplay([1, 2, 3], np.eye(2)).plot()

@@ -104,7 +104,7 @@ def test_mistakes_are_told(on_iris, iris):
         from_estimator(on_iris, iris.data, image_shape=(8, 8))
     with pytest.raises(ValueError, match="kind must be 'auto', 'images', 'table' or 'sequences'; got 'line'"):
         from_estimator(on_iris, iris.data, kind="line")
-    with pytest.raises(ValueError, match="pictures need image_shape"):
+    with pytest.raises(ValueError, match="images need image_shape"):
         from_estimator(on_iris, iris.data, kind="images")
     for rows, message in ((0, "at least 1"), ([200], "0 to 149; got 200"), ([], "list of positions")):
         with pytest.raises(ValueError, match=message):

@@ -101,7 +101,7 @@ def report(
     found = check_path(path)
     max_points = check_points(max_points)
     if title is not None and not isinstance(title, str):
-        raise ValueError(f"title must be a text or None; got {title!r}.")
+        raise ValueError(f"title must be a str or None; got {title!r}.")
     random = check_random_state(random_state)
     plotly = import_extra("plotly.offline", "report", "report")
     rows = read_rows(estimator, X, y, random)

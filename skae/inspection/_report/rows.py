@@ -80,7 +80,7 @@ def check_path(path: Any) -> Path:
             "a file, e.g. 'report.html'."
         )
     if found.is_symlink() and not found.exists():
-        raise ValueError(f"path={str(found)!r} is a link that leads nowhere. Remove it, or name a file.")
+        raise ValueError(f"path={str(found)!r} is a broken link. Remove it, or name a file.")
     return found
 
 
