@@ -244,7 +244,7 @@ def find_device(name: str) -> torch.device:
 
 
 def is_recorded() -> bool:
-    """Whether what is computed is recorded, to be done again with other rows.
+    """Return whether what is computed is recorded, to be done again with other rows.
 
     A branch that looks at values would then be taken for ever as it was for the rows at hand.
     """

@@ -81,58 +81,6 @@ class Specification(Declared):
             setattr(self, name, value)
         return self
 
-    def n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the weights of the network that `build` would make, after a check of its sizes.
-
-        Parameters
-        ----------
-        n_features : int
-            Number of columns.
-        code_in, code_out : int
-            Number of outputs of the encoder and of inputs of the decoder.
-
-        Returns
-        -------
-        n_weights : int
-            About how many; 0 where modules exist already.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid, as by `build`.
-        """
-        return self._n_weights(n_features, code_in, code_out)
-
-    def _n_weights(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Check the parameters, and count the same for the architecture at hand."""
-        return 0
-
-    def row_work(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the multiply-adds of the largest operation on one row, which decides how many threads pay.
-
-        Parameters
-        ----------
-        n_features : int
-            Number of columns.
-        code_in, code_out : int
-            Number of outputs of the encoder and of inputs of the decoder.
-
-        Returns
-        -------
-        work : int
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid, as by `build`.
-        """
-        # The linear path is there whatever the architecture is.
-        return max(n_features * max(code_in, code_out), self._row_work(n_features, code_in, code_out))
-
-    def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the same of the architecture's own operations."""
-        return 0
-
     def __repr__(self) -> str:
         changed = ", ".join(
             f"{field.name}={getattr(self, field.name)!r}"

@@ -2,8 +2,8 @@
 
 import difflib
 
-# `judges_`, `judge` and `warmup` are this close to `judges` and `warm_up`; `until` is like nothing.
-_CLOSE = 0.8
+# As `judges_`, `judge` and `warmup` are to `judges` and `warm_up`, but not `activation` to `has_activations`.
+_CLOSE = 0.85
 
 
 def refuse_misspelt(cls: type, base: type) -> None:

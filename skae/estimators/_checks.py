@@ -27,7 +27,6 @@ from sklearn.utils.validation import (
 
 from skae._containers import readable
 from skae._counts import check_count, check_draws, check_moderate, check_weights_fit, is_integer, moderate
-from skae.networks import Dense
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 from skae.tables.reading import check_has_columns
 from skae.training import SOLVERS
@@ -212,18 +211,14 @@ def check_training(estimator: Any, objective: Any) -> None:
         If it does not.
     """
     specification = estimator._specification()
-    if estimator.pretrain is not None and not getattr(specification, "has_parts", False):
+    if estimator.pretrain is not None and not specification.has_parts:
         raise ValueError(
             "pretrain='layerwise' needs layers that can be trained one by one, those of Dense or "
             f"Convolutional; network is {type(specification).__name__}. Use pretrain=None."
         )
     if SOLVERS[estimator.solver].follows_gradient:
         return
-    is_one_layer = (
-        isinstance(specification, Dense)
-        and not specification.hidden_layer_sizes
-        and not specification.tied_weights
-    )
+    is_one_layer = specification.n_plain_layers == 0 and not specification.is_tied
     if not is_one_layer or estimator.loss != "squared_error" or not objective.reconstruction.is_centred:
         raise ValueError(
             f"solver={estimator.solver!r} needs one layer each way and the squared error: "

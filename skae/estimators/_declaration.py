@@ -9,10 +9,12 @@ import numpy as np
 from torch import nn
 
 from skae._counts import check_sizes
-from skae._parameters import Declared, Specification
+from skae._parameters import Declared
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
-from skae.networks import Custom, Dense
+from skae.networks import Dense
 from skae.networks.activations import ACTIVATIONS
+from skae.networks.architecture import Architecture
+from skae.networks.custom import as_architecture
 from skae.objectives import LINKS, LOSSES
 from skae.tables.mixed import SCALINGS
 from skae.training import SCHEDULES, SOLVERS
@@ -42,7 +44,7 @@ class AutoencoderParameters(Declared):
 "leaky_relu"}, default="relu"
         Activation of the hidden layers. Their weights start as in Glorot and Bengio
         (2010) for "identity", "logistic" and "tanh", as in He et al. (2015) for the others.
-    network : Specification or pair of torch.nn.Module, default=None
+    network : Architecture or pair of torch.nn.Module, default=None
         The architecture: a specification from `skae.networks`, or the user's own
         `(encoder, decoder)`, which is deep-copied at `fit`. It wins over
         `hidden_layer_sizes`, `activation`, `tied_weights`, `dropout` and `batch_norm`, which
@@ -145,7 +147,7 @@ default="one_cycle"
     ordered: bool = False
     hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
-    network: Specification | tuple[nn.Module, nn.Module] | None = None
+    network: Architecture | tuple[nn.Module, nn.Module] | None = None
     loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
         "squared_error"
     )
@@ -186,7 +188,7 @@ default="one_cycle"
         "ordered": ["boolean"],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "network": [Specification, tuple, list, None],
+        "network": [Architecture, tuple, list, None],
         "loss": [StrOptions(set(LOSSES))],
         "output_activation": [StrOptions({"auto", *LINKS})],
         "linear_path": ["boolean"],
@@ -216,7 +218,7 @@ default="one_cycle"
         "verbose": ["verbose"],
     }
 
-    def _specification(self) -> Specification:
+    def _specification(self) -> Architecture:
         """Give the architecture."""
         if self.network is None:
             return Dense(
@@ -226,14 +228,7 @@ default="one_cycle"
                 batch_norm=self.batch_norm,
                 tied_weights=self.tied_weights,
             )
-        if isinstance(self.network, Specification):
-            return self.network
-        if len(self.network) != 2:
-            raise ValueError(
-                "network must be a specification or a pair (encoder, decoder); "
-                f"got {len(self.network)} items."
-            )
-        return Custom(*self.network)
+        return as_architecture(self.network)
 
     def _layer_sizes(self) -> tuple[int, ...]:
         """Return the sizes of the hidden layers; one may stand alone."""

@@ -162,10 +162,9 @@ class Learning(OrderedComponents, CallbackSupportMixin):
 
     def _options(self) -> Options:
         n_components: Any = self.n_components if _checks.is_integer(self.n_components) else 1
-        architecture: Any = self._specification()
-        if not hasattr(architecture, "to_rows"):
-            architecture = None
-        return Options(self.column_types, self.scaling, self.handle_unknown, n_components, architecture)
+        architecture = self._specification()
+        arranged = architecture if architecture.takes_arrays else None
+        return Options(self.column_types, self.scaling, self.handle_unknown, n_components, arranged)
 
     def _n_columns(self) -> int:
         """Return the number of columns inside."""
@@ -188,7 +187,7 @@ class Learning(OrderedComponents, CallbackSupportMixin):
         blueprint = self._blueprint()
         _checks.check_weights_fit(blueprint.n_weights(n_features))
         _computing.find_device(self.device)
-        if getattr(blueprint.architecture, "batch_norm", False) and 1 in (self.batch_size, len(X)):
+        if blueprint.architecture.mixes_rows and 1 in (self.batch_size, len(X)):
             what = "batch_size=1" if self.batch_size == 1 else "a single row"
             raise ValueError(f"batch_norm=True needs batches of at least 2 rows; got {what}.")
         if self._is_mixed():

@@ -132,8 +132,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
                 f"Input X contains NaN, and solver={self.solver!r} takes no missing values. Use "
                 "solver='adam', or fill them first."
             )
-        if hasattr(self.network, "check_gaps"):
-            cast(Any, self.network).check_gaps(rows)
+        self._specification().check_gaps(rows)
 
     def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
         """Return weights of rows; None where all weigh alike."""

@@ -17,6 +17,7 @@ from skae.estimators._learning import Learning
 from skae.estimators._notebook import NotebookFigures
 from skae.estimators._pca_names import PCANames
 from skae.estimators._state import AutoencoderState
+from skae.networks.architecture import architecture_in
 from skae.objectives import LOSSES
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
@@ -293,7 +294,9 @@ class BaseAutoencoder(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
-        has_own_way = getattr(self.network, "takes_gaps", False)
+        # The default has none, and is asked for most often.
+        architecture = None if self.network is None else architecture_in(self.network)
+        has_own_way = architecture is not None and architecture.takes_gaps
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

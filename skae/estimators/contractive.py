@@ -113,14 +113,12 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         return objective
 
     def _has_closed_form(self) -> bool:
-        specification = self._specification()
-        n_hidden = len(getattr(specification, "hidden_layer_sizes", (0, 0)))
-        is_plain = not (getattr(specification, "dropout", 0) or getattr(specification, "batch_norm", False))
-        return is_plain and (n_hidden == 0 or (n_hidden == 1 and self.code_activation == "identity"))
+        n_hidden = self._specification().n_plain_layers
+        return n_hidden == 0 or (n_hidden == 1 and self.code_activation == "identity")
 
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
-        if getattr(self._specification(), "batch_norm", False) and self.alpha:
+        if self._specification().mixes_rows and self.alpha:
             raise ValueError(
                 "batch_norm=True makes the code of a row depend on its neighbours in training, so that its "
                 "Jacobian is not of that row alone; use batch_norm=False, or alpha=0."

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from sklearn.callback import with_callbacks
 from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_function
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
-from skae.networks.dense import Dense, Layers
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.corruption import CORRUPTIONS, Corruption, UserCorruption
 from skae.tables.positions import group_numbers, per_column
@@ -203,7 +202,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
         check_code_activation(self.code_activation, self.linear_path)
-        if self.features == "all" and not isinstance(self._specification(), Dense):
+        if self.features == "all" and not self._specification().has_activations:
             raise ValueError(
                 f"features='all' needs layers that are known, those of Dense; got network={self.network!r}. "
                 "Use features='code'."
@@ -217,13 +216,11 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         if self.features == "all":
-            first = self._n_hidden_units()
+            first = self.network_.encoder.n_hidden_units
             Z = Z[:, first : first + self.n_components_]
         return super()._decode(Z)
 
-    def _n_hidden_units(self) -> int:
-        return sum(layer.out_features for layer in cast(Layers, self.network_.encoder).linear_layers()[:-1])
-
     @property
     def _n_features_out(self) -> int:
-        return self.n_components_ + (2 * self._n_hidden_units() if self.features == "all" else 0)
+        n_hidden = self.network_.encoder.n_hidden_units if self.features == "all" else 0
+        return self.n_components_ + 2 * n_hidden

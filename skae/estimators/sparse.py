@@ -13,12 +13,12 @@ from sklearn.decomposition import sparse_encode
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 
-from skae._parameters import Specification
 from skae._quiet import collected
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._pca_names import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
+from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import BatchTopK, Bottleneck, Gated, JumpReLU, Logistic, Rectified, TopK
 from skae.networks.dictionary import Atoms, Dictionary
@@ -248,14 +248,14 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 objective.add_penalty("auxiliary", AuxK(self._size, n_auxiliary))
         return objective
 
-    def _specification(self) -> Specification:
+    def _specification(self) -> Architecture:
         if self.network is not None:
             return super()._specification()
         return Dictionary(self._layer_sizes(), activation=self.activation)
 
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
-        if not isinstance(self._specification(), Dictionary):
+        if not self._specification().has_atoms:
             raise ValueError("network must be None or a Dictionary: its decoder holds the atoms.")
         for name, value in (("linear_path", False), ("tied_weights", False), ("batch_norm", False)):
             if getattr(self, name) != value:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from numbers import Number
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._containers import as_passed, as_rows, dense_columns, is_foreign, names_of, readable, take_column
 from skae._containers import take_rows as take
 from skae._counts import check_count, is_integer
-from skae.networks import Convolutional, Recurrent, Recursive
+from skae.networks.architecture import Architecture, architecture_in
 from skae.tables.cells import as_numbers, is_missing, is_number, values_of
 
 # All draws of rows for pictures are the same ones every time.
@@ -314,11 +314,13 @@ def check_component(component: Any, n_components: int) -> int:
 
 def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:
     """Return what rows are: "images", "sequences" or "table"."""
-    network = getattr(model, "network", None)
-    if isinstance(network, (Recurrent, Recursive)):
-        return "sequences"
-    is_image = isinstance(network, Convolutional) and len(network.image_shape or ()) >= 2
-    return "images" if image_shape is not None or is_image or len(X.shape) > 2 else "table"
+    kind = _architecture(model).row_kind
+    return "images" if kind == "table" and (image_shape is not None or len(X.shape) > 2) else kind
+
+
+def _architecture(model: Any) -> Architecture:
+    """Return the architecture of a model, which may be of any kind; one that says nothing if it has none."""
+    return architecture_in(getattr(model, "network", None)) or Architecture()
 
 
 def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarray:
@@ -351,7 +353,7 @@ def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarr
     elif rows.ndim == 3:
         pictures = rows
     else:
-        shape = image_shape if image_shape is not None else _known_shape(model)
+        shape = image_shape if image_shape is not None else _known_shape(model, rows.shape[1])
         if shape is None:
             raise ValueError("Rows are flat, so that images need image_shape=(height, width).")
         shape = tuple(int(side) for side in shape)
@@ -370,10 +372,9 @@ def _channels_last(rows: np.ndarray) -> np.ndarray:
     return np.moveaxis(rows, 1, -1)
 
 
-def _known_shape(model: Any) -> tuple[int, ...] | None:
-    network = getattr(model, "network", None)
-    shape = getattr(network, "image_shape", None)
-    return tuple(shape) if shape is not None and len(shape) >= 2 else None
+def _known_shape(model: Any, n_columns: int) -> tuple[int, ...] | None:
+    architecture = _architecture(model)
+    return architecture.row_shape(n_columns) if architecture.row_kind == "images" else None
 
 
 def sequences(rows: Any, model: Any) -> np.ndarray:
@@ -381,5 +382,6 @@ def sequences(rows: Any, model: Any) -> np.ndarray:
     rows = np.asarray(readable(rows), dtype=np.float64)
     if rows.ndim > 2:
         return rows
-    n_steps = getattr(getattr(model, "network", None), "n_timesteps", None) or rows.shape[1]
-    return rows.reshape(len(rows), cast(int, n_steps), -1)
+    architecture, n_columns = _architecture(model), rows.shape[1]
+    n_steps = architecture.row_shape(n_columns)[0] if architecture.row_kind == "sequences" else n_columns
+    return rows.reshape(len(rows), n_steps, -1)

@@ -6,16 +6,17 @@ Knows no loss, no training and no units of the data: rows come in centred and sc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from skae._computing import settle
-from skae._parameters import Specification
+from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.dense import Layers, Transposed, empty_linear
+from skae.networks.coder import Coder
+from skae.networks.dense import Transposed, empty_linear, zeroed
 from skae.networks.dropout import Dropout
 from skae.networks.gaps import Gaps
 from skae.networks.principal_axes import PrincipalAxes
@@ -26,7 +27,7 @@ class Autoencoder(nn.Module):
 
     Parameters
     ----------
-    encoder, decoder : torch.nn.Module
+    encoder, decoder : Coder
         The nonlinear parts `f` and `g`.
     bottleneck : Bottleneck
         What happens to the code between them.
@@ -40,7 +41,7 @@ class Autoencoder(nn.Module):
         Whether the decoder has further inputs, after those of the code, that say which components are
         cut: 0 for one that is there, -1 for one that is not.
     row_work : int, default=0
-        Multiply-adds of the largest operation on one row, see `Specification.row_work`.
+        Multiply-adds of the largest operation on one row, see `Architecture.row_work`.
 
     Attributes
     ----------
@@ -50,8 +51,8 @@ class Autoencoder(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
-        decoder: nn.Module,
+        encoder: Coder,
+        decoder: Coder,
         bottleneck: Bottleneck,
         linear_encoder: nn.Module | None = None,
         linear_decoder: nn.Module | None = None,
@@ -110,18 +111,18 @@ class Autoencoder(nn.Module):
     @property
     def takes_gaps(self) -> bool:
         """Whether the encoder has a way of its own with NaN."""
-        return getattr(self.encoder, "takes_gaps", False)
+        return self.encoder.takes_gaps
 
     def activations(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to all hidden layers: of the encoder, the code, of the decoder.
 
-        Needs layers that list their activations, as those of `Dense` do.
+        Needs an architecture whose layers list them, as those of `Dense` do.
         """
-        encoder, decoder = cast(Layers, self.encoder), cast(Layers, self.decoder)
         filled, there = self.filled(x)
         code = self.bottleneck.read(self.pre_code_of(filled, there))[:, : self.n_kept]
-        hidden = encoder.activations(self.seen(filled, there))
-        return torch.cat([*hidden, code, *decoder.activations(self._shown(*self._padded(code, None)))], dim=1)
+        hidden = self.encoder.activations(self.seen(filled, there))
+        shown = self._shown(*self._padded(code, None))
+        return torch.cat([*hidden, code, *self.decoder.activations(shown)], dim=1)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""
@@ -217,7 +218,7 @@ class Blueprint:
 
     Parameters
     ----------
-    architecture : Specification
+    architecture : Architecture
         Builds the nonlinear parts.
     bottleneck : callable
         Returns a new bottleneck.
@@ -234,7 +235,7 @@ class Blueprint:
         components are there.
     """
 
-    architecture: Specification
+    architecture: Architecture
     bottleneck: Callable[[], Bottleneck]
     n_components: int
     is_ordered: bool = False
@@ -253,7 +254,7 @@ class Blueprint:
         return n_weights + (n_features * (self.width + self.n_components) if self.linear_path else 0)
 
     def row_work(self, n_features: int) -> int:
-        """Count the multiply-adds of the largest operation on one row; see `Specification.row_work`."""
+        """Count the multiply-adds of the largest operation on one row; see `Architecture.row_work`."""
         return self.architecture.row_work(n_features, self.width, self.n_components)
 
     def gaps(self, n_features: int, always: bool) -> Gaps | None:
@@ -271,9 +272,9 @@ class Blueprint:
         gaps : Gaps or None
             Not fitted yet.
         """
-        if getattr(self.architecture, "takes_gaps", False):
+        if self.architecture.takes_gaps:
             return None
-        flags = always and getattr(self.architecture, "takes_flags", False) and not self.by_layer
+        flags = always and self.architecture.takes_flags and not self.by_layer
         return Gaps(n_features, self.n_components, flags, always)
 
     def build(self, n_features: int, generator: torch.Generator, gaps: Gaps | None) -> Autoencoder:
@@ -294,22 +295,21 @@ class Blueprint:
             Its linear path, if there is one, at zero or random.
         """
         code_in, code_out = self.width, self.n_components
-        architecture: Any = self.architecture
-        told = self.is_ordered and not self.by_layer and getattr(architecture, "takes_code_flags", False)
+        told = self.is_ordered and not self.by_layer and self.architecture.takes_code_flags
         flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
         if told:
             flags["n_code_flags"] = code_out
-        encoder, decoder = architecture.build(n_features, code_in, code_out, generator, **flags)
+        # Flags are parameters of those alone that declare them.
+        make: Callable[..., tuple[Coder, Coder]] = self.architecture.build
+        encoder, decoder = make(n_features, code_in, code_out, generator, **flags)
         path = (None, None)
         if not self.linear_path:
             encoder.start_random(generator)
             decoder.start_random(generator)
         else:
-            path = linear_path(n_features, code_in, code_out, getattr(architecture, "tied_weights", False))
+            path = linear_path(n_features, code_in, code_out, self.architecture.is_tied)
             if self.init == "random":
-                for part in path:
-                    if isinstance(part, nn.Linear):
-                        nn.init.xavier_normal_(part.weight, generator=generator)
+                draw_linear_path(*path, generator)
         return Autoencoder(
             encoder,
             decoder,
@@ -336,14 +336,14 @@ def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tup
     -------
     linear_encoder, linear_decoder : torch.nn.Module
     """
-    linear_encoder = _zero_linear(n_features, code_in, bias=False)
+    linear_encoder = zeroed(empty_linear(n_features, code_in, bias=False))
     if tied:
         return linear_encoder, Transposed(linear_encoder)
-    return linear_encoder, _zero_linear(code_out, n_features, bias=True)
+    return linear_encoder, zeroed(empty_linear(code_out, n_features))
 
 
-def _zero_linear(n_in: int, n_out: int, bias: bool) -> nn.Linear:
-    linear = empty_linear(n_in, n_out, bias)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    return linear
+def draw_linear_path(into: nn.Linear, out_of: nn.Module, generator: torch.Generator) -> None:
+    """Give a linear path random weights, in place."""
+    nn.init.xavier_normal_(into.weight, generator=generator)
+    if isinstance(out_of, nn.Linear):
+        nn.init.xavier_normal_(out_of.weight, generator=generator)

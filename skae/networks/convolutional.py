@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from skae._counts import check_count, check_sizes, is_integer
-from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
-from skae.networks.dense import empty_linear, n_between
+from skae.networks.architecture import Architecture
+from skae.networks.coder import Chain, Coder
+from skae.networks.dense import empty_linear, n_between, zeroed
 from skae.networks.dropout import Dropout
 
 
-class Convolutional(Specification):
+class Convolutional(Architecture):
     """Convolutions that halve an image step by step; the decoder mirrors them.
 
     Rows are flattened images, so that they pass through a Pipeline. Arrays of images, (n, channels, height,
@@ -64,12 +65,36 @@ class Convolutional(Specification):
     dropout: float = 0.0
     batch_norm: bool = False
 
-    # Encoder and decoder have `parts`, which can be trained one by one.
-    has_parts = True
+    has_parts: ClassVar[bool] = True
+    takes_arrays: ClassVar[bool] = True
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the code of a row depends, in training, on the other rows of its batch."""
+        return self.batch_norm
+
+    @property
+    def row_kind(self) -> Literal["table", "images"]:
+        """What rows are, for who shows them: signals are shown like tables."""
+        return "images" if self.image_shape is not None and len(self.image_shape) >= 2 else "table"
+
+    def row_shape(self, n_features: int) -> tuple[int, ...]:
+        """Return height, width and, where they are given, channels.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns.
+
+        Returns
+        -------
+        shape : tuple of int
+        """
+        return (n_features,) if self.image_shape is None else tuple(self.image_shape)
 
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
         Parameters
@@ -231,7 +256,7 @@ class _Plan:
         return (self.channels[index], *self.sizes[index])
 
 
-class _OnRows(nn.Module):
+class _OnRows(Coder):
     """A stage of convolutions whose images come and go as rows.
 
     Parameters
@@ -266,10 +291,10 @@ class _OnRows(nn.Module):
         return (images.permute(0, 2, 3, 1) if self.channels_last_out else images).flatten(1)
 
 
-def _by_weights(layers: nn.Sequential) -> list[nn.Module]:
+def _by_weights(layers: nn.Sequential) -> list[Coder]:
     """Cut layers into one part for each linear one, with all that follows it."""
     first = [index for index, module in enumerate(layers) if isinstance(module, nn.Linear)]
-    return [nn.Sequential(*list(layers)[a:b]) for a, b in itertools.pairwise([*first, len(layers)])]
+    return [Chain(*list(layers)[a:b]) for a, b in itertools.pairwise([*first, len(layers)])]
 
 
 def _after(specification: Convolutional, n_units: int, norm: Any) -> list[nn.Module]:
@@ -287,13 +312,7 @@ def _started(layer: Any, specification: Convolutional, generator: torch.Generato
     return layer
 
 
-def _zero(layer: Any) -> Any:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-class ConvolutionalEncoder(nn.Module):
+class ConvolutionalEncoder(Coder):
     """Convolutions with a stride of two, then fully connected layers; the last one starts at zero.
 
     Parameters
@@ -334,29 +353,29 @@ class ConvolutionalEncoder(nn.Module):
             layer = _started(empty_linear(n_in, n_out), specification, generator)
             hidden += [layer, *_after(specification, n_out, nn.BatchNorm1d)]
         self.hidden = nn.Sequential(*hidden)
-        self.last = _zero(empty_linear(plan.hidden[-1], n_outputs))
+        self.last = zeroed(empty_linear(plan.hidden[-1], n_outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, height * width * channels) to (n, n_outputs)."""
         images = x.reshape(x.shape[0], *self.shape).permute(0, 3, 1, 2)
         return self.last(self.hidden(self.convolutions(images).flatten(1)))
 
-    def parts(self) -> list[nn.Module]:
+    def parts(self) -> list[Coder]:
         """Cut into one part for each layer of weights, each from rows to rows."""
         height, width, channels = self.shape
-        found: list[nn.Module] = []
+        found: list[Coder] = []
         shape = (channels, height, width)
         for index, stage in enumerate(self.convolutions):
             found.append(_OnRows(stage, shape, channels_last_in=index == 0))
             shape = self.plan.image(index + 1)
-        return [*found, *_by_weights(self.hidden), self.last]
+        return [*found, *_by_weights(self.hidden), Chain(self.last)]
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(self.last.weight, generator=generator)
+    def last_layer(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.last
 
 
-class ConvolutionalDecoder(nn.Module):
+class ConvolutionalDecoder(Coder):
     """Fully connected layers, then transposed convolutions back to the sizes that the encoder went through.
 
     Parameters
@@ -390,7 +409,7 @@ class ConvolutionalDecoder(nn.Module):
         for index in reversed(range(len(plan.kernels))):
             layer = self._layer(plan, index)
             if index == 0:
-                stages.append(nn.Sequential(_zero(layer)))
+                stages.append(nn.Sequential(zeroed(layer)))
                 break
             _started(layer, specification, generator)
             # An output sums over the kernel's cells that the stride does not skip.
@@ -432,7 +451,7 @@ class ConvolutionalDecoder(nn.Module):
         images = self.convolutions(self.hidden(code).reshape(code.shape[0], *self.first_shape))
         return images.permute(0, 2, 3, 1).flatten(1)
 
-    def parts(self) -> list[nn.Module]:
+    def parts(self) -> list[Coder]:
         """Cut into one part for each layer of weights, each from rows to rows."""
         n_stages = len(self.convolutions)
         found = [
@@ -441,10 +460,6 @@ class ConvolutionalDecoder(nn.Module):
         ]
         return [*_by_weights(self.hidden), *found]
 
-    def start_at_zero(self) -> None:
-        """Let the outputs be zero, whatever the layers before the last one are."""
-        _zero(cast(Any, self.convolutions[-1])[0])
-
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(cast(Any, self.convolutions[-1])[0].weight, generator=generator)
+    def last_layer(self) -> nn.ConvTranspose2d:
+        """Return the last layer."""
+        return cast(Any, self.convolutions[-1])[0]

@@ -2,14 +2,17 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from skae._parameters import Specification
+from skae.networks.architecture import Architecture
+from skae.networks.coder import Coder
 
 
-class Custom(Specification):
+class Custom(Architecture):
     """The user's own encoder and decoder.
 
     The modules are deep-copied when a fit begins; the originals are not changed. They
@@ -34,9 +37,11 @@ class Custom(Specification):
     encoder: nn.Module = dataclasses.field(kw_only=False)
     decoder: nn.Module = dataclasses.field(kw_only=False)
 
+    draws_globally: ClassVar[bool] = True
+
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Copy the modules and check that their shapes fit.
 
         Parameters
@@ -72,6 +77,31 @@ class Custom(Specification):
         return max((p.numel() for module in modules for p in module.parameters()), default=0)
 
 
+def as_architecture(network: Architecture | Sequence[nn.Module]) -> Architecture:
+    """Return an architecture as it is, and a pair of modules as `Custom`.
+
+    Parameters
+    ----------
+    network : Architecture or pair of torch.nn.Module
+
+    Returns
+    -------
+    architecture : Architecture
+
+    Raises
+    ------
+    ValueError
+        If there are not two modules.
+    """
+    if isinstance(network, Architecture):
+        return network
+    if len(network) != 2:
+        raise ValueError(
+            f"network must be a specification or a pair (encoder, decoder); got {len(network)} items."
+        )
+    return Custom(*network)
+
+
 def _checked(module: nn.Module, role: str, n_in: int, n_out: int) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise TypeError(f"network must hold two torch modules; the {role} is a {type(module).__name__}.")
@@ -94,7 +124,7 @@ def _checked(module: nn.Module, role: str, n_in: int, n_out: int) -> nn.Module:
     return module.train(was_training)
 
 
-class Faded(nn.Module):
+class Faded(Coder):
     """A module whose outputs are weighed by gains that start at zero and are learnt.
 
     Any module starts as nothing beside the linear path this way, whatever its last layer

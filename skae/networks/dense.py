@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Literal, cast
+from typing import ClassVar, Literal, TypeVar, cast
 
 import torch
 from torch import nn
@@ -11,14 +11,17 @@ from torch.nn import functional
 from torch.nn.utils import skip_init
 
 from skae._counts import check_sizes
-from skae._parameters import Specification
 from skae.networks.activations import ACTIVATIONS
+from skae.networks.architecture import Architecture
+from skae.networks.coder import Chain, Coder
 from skae.networks.dropout import Dropout
+
+LayerT = TypeVar("LayerT", bound=nn.Module)
 
 _ACTIVATION_MODULES = tuple({type(activation.module()) for activation in ACTIVATIONS.values()})
 
 
-class Dense(Specification):
+class Dense(Architecture):
     """Fully connected layers; the decoder mirrors the encoder.
 
     Parameters
@@ -54,15 +57,30 @@ class Dense(Specification):
     batch_norm: bool = False
     tied_weights: bool = False
 
-    # Encoder and decoder have `parts`, which can be trained one by one.
-    has_parts = True
-    # The encoder can be told which cells are there.
-    takes_flags = True
+    has_parts: ClassVar[bool] = True
+    has_activations: ClassVar[bool] = True
+    takes_flags: ClassVar[bool] = True
 
     @property
     def takes_code_flags(self) -> bool:
         """Whether the decoder can be told which components are there."""
         return not self.tied_weights
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the decoder uses the transposed weights of the encoder."""
+        return self.tied_weights
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the code of a row depends, in training, on the other rows of its batch."""
+        return self.batch_norm
+
+    @property
+    def n_plain_layers(self) -> int | None:
+        """Number of hidden layers, None where there is more than linear layers and activations."""
+        n_hidden = len(self.hidden_layer_sizes)
+        return None if n_hidden and (self.dropout or self.batch_norm) else n_hidden
 
     def build(
         self,
@@ -72,7 +90,7 @@ class Dense(Specification):
         generator: torch.Generator,
         n_flags: int = 0,
         n_code_flags: int = 0,
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
         Parameters
@@ -138,11 +156,18 @@ def n_between(sizes: Iterable[int]) -> int:
 
 
 def empty_linear(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
-    """Give a linear layer with no values yet: its constructor would draw from the global generator."""
+    """Return a linear layer with no values yet: its constructor would draw from the global generator."""
     return cast(nn.Linear, skip_init(nn.Linear, n_in, n_out, bias=bias))
 
 
-class Layers(nn.Sequential):
+def zeroed(layer: LayerT) -> LayerT:
+    """Set the weights and the bias of a layer to zero, in place; return it."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class Layers(Coder, nn.Sequential):
     """Linear layers with activations between them; the last one starts at zero.
 
     Parameters
@@ -198,25 +223,26 @@ class Layers(nn.Sequential):
         """List the layers that have weights of their own."""
         return [module for module in self if isinstance(module, nn.Linear)]
 
-    def parts(self) -> list[nn.Module]:
+    def parts(self) -> list[Coder]:
         """Cut into one part for each layer of weights, with all that follows it."""
         first = [index for index, module in enumerate(self) if isinstance(module, (nn.Linear, Transposed))]
-        return [nn.Sequential(*list(self)[a:b]) for a, b in pairwise([*first, len(self)])]
+        return [Chain(*list(self)[a:b]) for a, b in pairwise([*first, len(self)])]
 
     def start_at_zero(self) -> None:
         """Let the outputs be zero, whatever the layers before the last one are."""
-        last = self[-1]
-        if isinstance(last, nn.Linear):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-        else:
+        if self.last_layer() is None:
             self._centre_output()
+        super().start_at_zero()
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        layers = self.linear_layers()
-        if layers:
-            nn.init.xavier_normal_(layers[-1].weight, generator=generator)
+    def last_layer(self) -> nn.Linear | None:
+        """Return the last layer, None where its weights are another one's."""
+        last = self[-1]
+        return last if isinstance(last, nn.Linear) else None
+
+    @property
+    def n_hidden_units(self) -> int:
+        """Number of units of all hidden layers."""
+        return sum(module.out_features for module in self.linear_layers()[:-1])
 
     @torch.no_grad()
     def _centre_output(self) -> None:

@@ -1,19 +1,21 @@
 """A dictionary: an encoder that may be deep, and a decoder that adds up unit-norm atoms."""
 
 import dataclasses
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from skae._parameters import Specification
+from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
+from skae.networks.coder import Coder
 from skae.networks.dense import Dense, Layers, n_between
 
 _START_ROWS = 2048
 
 
-class Dictionary(Specification):
+class Dictionary(Architecture):
     """An encoder of any depth, and a linear decoder whose atoms have norm one.
 
     Encoder and decoder start tied (Gao et al. 2024): the last layer of the encoder is the transpose of the
@@ -37,9 +39,11 @@ class Dictionary(Specification):
     hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(), kw_only=False)
     activation: str = "relu"
 
+    has_atoms: ClassVar[bool] = True
+
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Build an encoder and a decoder.
 
         Parameters
@@ -78,7 +82,7 @@ class Dictionary(Specification):
         return Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]
 
 
-class Atoms(nn.Module):
+class Atoms(Coder):
     """The decoder: codes weigh atoms, and an offset is added.
 
     Atoms have norm one by construction: their direction is the parameter, so that its gradient
@@ -101,7 +105,7 @@ class Atoms(nn.Module):
         return functional.normalize(self.directions, dim=0)
 
     @torch.no_grad()
-    def start_at(self, rows: torch.Tensor, generator: torch.Generator) -> None:
+    def place(self, rows: torch.Tensor, generator: torch.Generator) -> None:
         """Start the offset at the geometric median of rows (n, n_features), and atoms at rows about it."""
         median = rows.mean(0)
         for _ in range(10):
@@ -123,11 +127,8 @@ class Atoms(nn.Module):
         """Map codes (n, n_components) to rows (n, n_features)."""
         return self.add(code) + self.offset
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Stay as built: atoms start at random."""
 
-
-class Readers(nn.Module):
+class Readers(Coder):
     """The encoder: layers that see rows less the decoder's offset, and start by reading along its atoms.
 
     Atoms start at rows, and are read so weakly that the sum of the active ones fits rows best. From
@@ -142,6 +143,8 @@ class Readers(nn.Module):
         The decoder.
     """
 
+    starts_at_rows = True
+
     def __init__(self, layers: Layers, atoms: Atoms) -> None:
         super().__init__()
         self.layers = layers
@@ -151,9 +154,9 @@ class Readers(nn.Module):
         """Map rows (n, n_features) to what enters the bottleneck."""
         return self.layers(x - self.atoms.offset)
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Draw the layers at random; `start_at` ties them."""
-        self.layers.start_random(generator)
+    def last_layer(self) -> nn.Linear | None:
+        """Return the last layer, which `start_at` ties to the atoms."""
+        return self.layers.last_layer()
 
     @torch.no_grad()
     def start_at(self, rows: torch.Tensor, bottleneck: Bottleneck, generator: torch.Generator) -> None:
@@ -168,7 +171,7 @@ class Readers(nn.Module):
         generator : torch.Generator
             Chooses the rows.
         """
-        self.atoms.start_at(rows, generator)
+        self.atoms.place(rows, generator)
         last = self.layers.linear_layers()[-1]
         if len(self.layers) == 1:
             last.weight.copy_(self.atoms.weight.T)

@@ -1,7 +1,7 @@
 """Recurrent encoders and decoders for sequences."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch.nn.utils import rnn
 
 from skae._computing import is_recorded
 from skae._counts import MOST_UNITS, check_count
-from skae.networks.dense import empty_linear
+from skae.networks.coder import Coder
+from skae.networks.dense import empty_linear, zeroed
 from skae.networks.sequences import SequenceSpecification
 
 _CELLS: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -61,11 +62,11 @@ class Recurrent(SequenceSpecification):
 
     # Rows may end early: trailing steps that are NaN. Estimators do not declare `allow_nan`, which promises
     # scikit-learn that NaN may stand anywhere.
-    takes_gaps = True
+    takes_gaps: ClassVar[bool] = True
 
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
         Parameters
@@ -236,7 +237,7 @@ _STEPS: dict[type, Callable[..., tuple[torch.Tensor, torch.Tensor]]] = {
 }
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(Coder):
     """Read a sequence; what the last states of all layers say is the code. The last layer starts at zero.
 
     Parameters
@@ -265,9 +266,7 @@ class RecurrentEncoder(nn.Module):
         self.reader = _layers(specification, n_values, specification.bidirectional, generator)
         n_states = specification.n_layers * (2 if specification.bidirectional else 1)
         self.before_last = specification._before_last(n_states * specification.hidden_size)
-        self.last = empty_linear(n_states * specification.hidden_size, n_outputs)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
+        self.last = zeroed(empty_linear(n_states * specification.hidden_size, n_outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_timesteps * n_values), NaN after their end, to (n, n_outputs)."""
@@ -285,12 +284,12 @@ class RecurrentEncoder(nn.Module):
             states = states[0] if isinstance(states, tuple) else states
         return self.last(self.before_last(states.transpose(0, 1).flatten(1)))
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(self.last.weight, generator=generator)
+    def last_layer(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.last
 
 
-class RecurrentDecoder(nn.Module):
+class RecurrentDecoder(Coder):
     """Write a sequence from its code alone. The last layer starts at zero.
 
     Parameters
@@ -319,9 +318,7 @@ class RecurrentDecoder(nn.Module):
         nn.init.zeros_(self.first.bias)
         self.writer = _layers(specification, n_inputs, False, generator)
         self.before_last = specification._before_last(specification.hidden_size)
-        self.last = empty_linear(specification.hidden_size, n_values)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
+        self.last = zeroed(empty_linear(specification.hidden_size, n_values))
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_inputs) to rows (n, n_timesteps * n_values)."""
@@ -333,6 +330,6 @@ class RecurrentDecoder(nn.Module):
         written = self.before_last(writer(steps, start)[0].flatten(0, 1))
         return self.last(written).reshape(code.shape[0], -1)
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(self.last.weight, generator=generator)
+    def last_layer(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.last

@@ -7,7 +7,8 @@ from torch import nn
 
 from skae._counts import MOST_UNITS, check_count
 from skae.networks.activations import ACTIVATIONS
-from skae.networks.dense import empty_linear
+from skae.networks.coder import Coder
+from skae.networks.dense import empty_linear, zeroed
 from skae.networks.sequences import SequenceSpecification
 
 
@@ -53,7 +54,7 @@ class Recursive(SequenceSpecification):
 
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[Coder, Coder]:
         """Build an encoder and a decoder whose outputs start at exactly zero.
 
         Parameters
@@ -110,13 +111,6 @@ def _layer(specification: Recursive, n_in: int, n_out: int, generator: torch.Gen
     return nn.Sequential(linear, activation.module())
 
 
-def _zero(n_in: int, n_out: int) -> nn.Linear:
-    linear = empty_linear(n_in, n_out)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    return linear
-
-
 def merge_level(merge: nn.Module, nodes: torch.Tensor) -> torch.Tensor:
     """Merge neighbours (n, m, h) pairwise to (n, ceil(m / 2), h); an odd last one stays as it is."""
     n_pairs = nodes.shape[1] // 2
@@ -144,7 +138,7 @@ def merge_best(merge: nn.Module, split: nn.Module, nodes: torch.Tensor) -> torch
     return torch.where((places == best)[:, :, None], merged, nodes.gather(1, left))
 
 
-class RecursiveEncoder(nn.Module):
+class RecursiveEncoder(Coder):
     """Merge steps until one is left; what it says is the code. The last layer starts at zero.
 
     Parameters
@@ -176,7 +170,7 @@ class RecursiveEncoder(nn.Module):
         self.merge = _layer(specification, 2 * size, size, generator)
         self.split = split if specification.merging == "greedy" else None
         self.before_last = specification._before_last(size)
-        self.last = _zero(size, n_outputs)
+        self.last = zeroed(empty_linear(size, n_outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_timesteps * n_values) to (n, n_outputs)."""
@@ -188,12 +182,12 @@ class RecursiveEncoder(nn.Module):
                 nodes = merge_best(self.merge, self.split, nodes)
         return self.last(self.before_last(nodes[:, 0]))
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(self.last.weight, generator=generator)
+    def last_layer(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.last
 
 
-class RecursiveDecoder(nn.Module):
+class RecursiveDecoder(Coder):
     """Unfold a code along the balanced tree. The last layer starts at zero.
 
     Parameters
@@ -222,7 +216,7 @@ class RecursiveDecoder(nn.Module):
         self.first = _layer(specification, n_inputs, specification.hidden_size, generator)
         self.split = split
         self.before_last = specification._before_last(specification.hidden_size)
-        self.last = _zero(specification.hidden_size, n_values)
+        self.last = zeroed(empty_linear(specification.hidden_size, n_values))
         self.widths = [n_timesteps]
         while self.widths[-1] > 1:
             self.widths.append(-(-self.widths[-1] // 2))
@@ -234,6 +228,6 @@ class RecursiveDecoder(nn.Module):
             nodes = split_level(self.split, nodes, n_wanted)
         return self.last(self.before_last(nodes.flatten(0, 1))).reshape(code.shape[0], -1)
 
-    def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
-        nn.init.xavier_normal_(self.last.weight, generator=generator)
+    def last_layer(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.last

@@ -1,16 +1,17 @@
 """What architectures for sequences share: rows that are steps, one after the other."""
 
 import dataclasses
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import nn
 
 from skae._counts import is_integer
-from skae._parameters import Specification
+from skae.networks.architecture import Architecture
 from skae.networks.dropout import Dropout
 
 
-class SequenceSpecification(Specification):
+class SequenceSpecification(Architecture):
     """Base of architectures whose rows are sequences, flattened step by step.
 
     Parameters
@@ -26,6 +27,32 @@ class SequenceSpecification(Specification):
     n_timesteps: int | None = dataclasses.field(default=None, kw_only=False)
     dropout: float = 0.0
     batch_norm: bool = False
+
+    takes_arrays: ClassVar[bool] = True
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the code of a row depends, in training, on the other rows of its batch."""
+        return self.batch_norm
+
+    @property
+    def row_kind(self) -> Literal["sequences"]:
+        """What rows are, for who shows them."""
+        return "sequences"
+
+    def row_shape(self, n_features: int) -> tuple[int, ...]:
+        """Return steps and values of a step.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns.
+
+        Returns
+        -------
+        shape : tuple of int
+        """
+        return self._shape(n_features)
 
     def to_rows(self, X: np.ndarray) -> np.ndarray:
         """Flatten sequences to rows.
@@ -51,22 +78,6 @@ class SequenceSpecification(Specification):
                 "arrays of shape (n, n_timesteps, values of a step)."
             )
         return X.reshape(len(X), -1)
-
-    def from_rows(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Undo `to_rows`.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, n_timesteps * n_values)
-            Rows.
-        shape : tuple of int
-            Steps and values.
-
-        Returns
-        -------
-        X : ndarray of shape (n, ...)
-        """
-        return rows.reshape(len(rows), *shape)
 
     def _before_last(self, n_units: int) -> nn.Sequential:
         """Give what units (n, n_units) pass before the last layer."""

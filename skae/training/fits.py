@@ -15,7 +15,6 @@ from sklearn.model_selection import KFold
 from skae._computing import global_randomness
 from skae._random import Streams
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.custom import Custom
 from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
@@ -202,7 +201,7 @@ class Fitting:
 
     def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
         """Give the user's own modules a global state of their own: their dropout draws from it."""
-        if isinstance(self.architecture, Custom):
+        if self.architecture.draws_globally:
             return global_randomness(self.streams.seed("modules"), self.rows.target.device)
         return contextlib.nullcontext()
 

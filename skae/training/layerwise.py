@@ -1,7 +1,6 @@
 """Greedy pretraining: each layer learns, by the same loop, to give back what the one before puts out."""
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import torch
 
@@ -51,7 +50,7 @@ def pretrain(
     make_order : callable
         Takes the number of the layer; gives the stream that orders rows.
     """
-    encoder, decoder = cast(Any, network.encoder), cast(Any, network.decoder)
+    encoder, decoder = network.encoder, network.decoder
     stages = list(zip(encoder.parts(), reversed(decoder.parts()), strict=True))
     last = len(stages) - 1
     if network.linear_encoder is not None:

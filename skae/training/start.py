@@ -100,8 +100,8 @@ class Start:
         if gaps is not None and not self.has_gaps:
             gaps.set_to(axes, weighted)
         network = self.parts.blueprint.build(table.target.shape[1], generator, gaps).to(rows).eval()
-        if hasattr(network.encoder, "start_at"):
-            network.encoder.start_at(drawn(), network.bottleneck, generator)  # type: ignore[operator]
+        if network.encoder.starts_at_rows:
+            network.encoder.start_at(drawn(), network.bottleneck, generator)
         if self.plan.n_pretraining_epochs:
             self._pretrain(network, objective, rows, index)
         if self.plan.init == "pca" and network.linear_encoder is not None:

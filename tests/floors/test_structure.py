@@ -9,17 +9,17 @@ import pytest
 # What each count may be at most. A change that lowers a count lowers its number here, too.
 AT_MOST = {
     "files of estimators/": 19,
-    "lines of the largest file of estimators/": 507,
+    "lines of the largest file of estimators/": 506,
     "files that a fit passes through": 29,
-    "changes of file in a fit": 216,
+    "changes of file in a fit": 215,
     "files that a fit without held-out rows passes through": 28,
-    "changes of file in a fit without held-out rows": 177,
-    "probes of parts": 31,
+    "changes of file in a fit without held-out rows": 176,
+    "probes of parts": 4,
     "circles of imports": 0,
     "imports that run up": 0,
-    "Any in annotations": 787,
-    "casts": 52,
-    'docstrings that begin with "Give" or "Tell"': 134,
+    "Any in annotations": 784,
+    "casts": 44,
+    'docstrings that begin with "Give" or "Tell"': 126,
 }
 
 

@@ -3,10 +3,13 @@ from torch import nn
 
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
+from skae.networks.coder import Chain
 
 
 def test_the_parts_add_up():
-    network = Autoencoder(nn.Linear(3, 2), nn.Linear(2, 3), Bottleneck(), *linear_path(3, 2, 2, tied=False))
+    network = Autoencoder(
+        Chain(nn.Linear(3, 2)), Chain(nn.Linear(2, 3)), Bottleneck(), *linear_path(3, 2, 2, tied=False)
+    )
     with torch.no_grad():
         network.linear_encoder.weight += 1
         network.linear_decoder.bias += 2

@@ -81,7 +81,7 @@ def test_the_offset_starts_at_the_geometric_median(parts, generator):
     # Four rows at zero and one far away: the mean is at 20, the geometric median stays.
     rows = torch.zeros(5, 5)
     rows[0] = 100.0
-    decoder.start_at(rows, generator)
+    decoder.place(rows, generator)
     assert decoder.offset.abs().max() < 2
     # The encoder sees rows less the offset.
     assert encoder(decoder.offset[None].detach()).abs().max() < 1e-5

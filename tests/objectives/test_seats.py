@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from skae.networks import Dense
+from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
+from skae.networks.coder import Coder
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties import Adversary, Contraction, Penalty, Revival
@@ -95,7 +97,7 @@ def test_what_is_no_penalty_is_refused():
         objective(codes=torch.nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize("base", [Penalty, Corruption, Revival])
+@pytest.mark.parametrize("base", [Penalty, Corruption, Revival, Coder, Architecture])
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -107,6 +109,9 @@ def test_what_is_no_penalty_is_refused():
         ("make_gaps", "makes_gaps"),
         ("measures", "measure"),
         ("renews", "renew"),
+        ("take_gaps", "takes_gaps"),
+        ("has_part", "has_parts"),
+        ("start_randomly", "start_random"),
     ],
 )
 def test_misspelt_names_are_refused_and_others_are_free(base, name, meant):

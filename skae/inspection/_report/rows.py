@@ -14,6 +14,7 @@ from skae._counts import is_integer
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
 from skae.inspection._rows import take
+from skae.networks.architecture import architecture_in
 
 __all__ = ["Rows", "check_path", "check_points", "cut", "names_of", "read_rows"]
 
@@ -283,12 +284,13 @@ def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
     """Return images and sequences as rows, by way of the architecture that takes them."""
     if table.ndim == 2:
         return table
-    if not hasattr(model.network, "to_rows"):
+    architecture = architecture_in(model.network)
+    if architecture is None or not architecture.takes_arrays:
         raise ValueError(
             f"X has shape {table.shape}, but this {type(model).__name__} was fitted on rows of "
             f"{model.n_features_in_} columns. Flatten it: X.reshape(len(X), -1)."
         )
-    return model.network.to_rows(table)
+    return architecture.to_rows(table)
 
 
 def _names_after(steps: list[Any], names: list[str] | None) -> list[str] | None:

@@ -1,0 +1,66 @@
+"""What encoders and decoders can do: the base class of all of them."""
+
+import torch
+from torch import nn
+
+from skae._spelling import refuse_misspelt
+from skae.networks.bottlenecks import Bottleneck
+
+
+class Coder(nn.Module):
+    """An encoder or a decoder: a module that maps rows, and what else may be asked of it.
+
+    An architecture builds it with outputs of zero, see `last_layer`, so that the network starts as what lies
+    beside it, the linear path.
+
+    Attributes
+    ----------
+    takes_gaps : bool
+        Whether an encoder has a way of its own with rows that hold NaN.
+    starts_at_rows : bool
+        Whether `start_at` takes anything of training rows.
+    """
+
+    takes_gaps: bool = False
+    starts_at_rows: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        refuse_misspelt(cls, Coder)
+
+    def last_layer(self) -> nn.Linear | nn.ConvTranspose2d | None:
+        """Return the layer whose outputs are the module's, and start at zero; None where there is none."""
+        return None
+
+    def start_random(self, generator: torch.Generator) -> None:
+        """Give the last layer random weights too, for networks without a linear path."""
+        last = self.last_layer()
+        if last is not None:
+            nn.init.xavier_normal_(last.weight, generator=generator)
+
+    def start_at_zero(self) -> None:
+        """Let the outputs be zero, whatever the layers before the last one are."""
+        last = self.last_layer()
+        if last is not None:
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def start_at(self, rows: torch.Tensor, bottleneck: Bottleneck, generator: torch.Generator) -> None:
+        """Start an encoder at training rows (n, n_features), and a bottleneck at what is made of them."""
+
+    def parts(self) -> list["Coder"]:
+        """Cut into one part for each layer of weights, from rows to rows; none where it cannot be cut."""
+        return []
+
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return what each hidden layer puts out, (n, units) each, for rows (n, n_in); none if not known."""
+        return []
+
+    @property
+    def n_hidden_units(self) -> int:
+        """Number of columns of all `activations` together."""
+        return 0
+
+
+class Chain(Coder, nn.Sequential):
+    """Modules one after the other, as a part of an encoder or a decoder."""
