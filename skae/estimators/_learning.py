@@ -317,13 +317,14 @@ class Learning(OrderedComponents, CallbackSupportMixin):
         """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
         network.requires_grad_(False)
+        scaling = _tensors.scaling_module(self._columns.scaling)
         history = fitted.history
         scores = [validation.score for validation in history.validations]
         return {
             "network_": network,
             "objective_": objective,
-            "encoder_": _tensors.Encoder(network, frame).eval(),
-            "decoder_": _tensors.Decoder(network, objective.reconstruction, frame).eval(),
+            "encoder_": _tensors.Encoder(network, frame, scaling).eval(),
+            "decoder_": _tensors.Decoder(network, objective.reconstruction, frame, scaling).eval(),
             "_codec": _tensors.Codec(network, objective.reconstruction, frame),
             "n_components_": self._size,
             "mean_": self._columns.mean(frame.centre),

@@ -76,7 +76,10 @@ _CLASSES: dict[str, tuple[type, ...]] = {
         *(corruption.Swap, corruption.UserCorruption),
     ),
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
-    "estimators": (*(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),),
+    "estimators": (
+        *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
+        *(_tensors.Scaling, _tensors.QuantileScaling),
+    ),
     "tables": (
         *(tables.Columns, tables.MixedColumns, tables.Directions, tables.Arrangement),
         *(FrameLayout, mixed.Header, kinds.Numbers, kinds.Categories),

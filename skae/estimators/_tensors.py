@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae import tables
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.dropout import Dropout
@@ -271,6 +272,90 @@ def _finite(result: np.ndarray, X: np.ndarray) -> np.ndarray:
     return result
 
 
+class Scaling(nn.Module):
+    """Scale numbers as the estimator does on their way inside, and undo it, in float64.
+
+    Parameters
+    ----------
+    scaling : skae.tables.Scaling
+        What is done to each column inside.
+    """
+
+    shift: torch.Tensor
+    factor: torch.Tensor
+
+    def __init__(self, scaling: tables.Scaling) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.from_numpy(scaling.shift.copy()))
+        self.register_buffer("factor", torch.from_numpy(scaling.factor.copy()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) in the units of X to scaled ones."""
+        return (x - self.shift) / self.factor
+
+    def undo(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map scaled rows (n, n_features) to the units of X."""
+        return rows * self.factor + self.shift
+
+
+class QuantileScaling(Scaling):
+    """The same for a map of quantiles to a normal distribution, as scikit-learn's `QuantileTransformer`."""
+
+    columns: torch.Tensor
+    quantiles: torch.Tensor
+    shares: torch.Tensor
+
+    # Shares nearer to 0 or 1 are taken for these, so that nothing is infinite.
+    _nearest = 1e-7
+
+    def __init__(self, scaling: tables.Scaling) -> None:
+        super().__init__(scaling)
+        for name in ("columns", "quantiles", "shares"):
+            values = torch.from_numpy(np.array(getattr(scaling, name)))
+            # By column, as torch looks values up.
+            self.register_buffer(name, values.T.contiguous() if name == "quantiles" else values)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) in the units of X to scaled ones."""
+        values = x[:, self.columns].to(self.quantiles).T.contiguous()
+        shares = self.shares.expand_as(self.quantiles).contiguous()
+        # From both ends: where several quantiles are equal, the share is in the middle of theirs.
+        up = _interpolated(values, self.quantiles, shares)
+        down = _interpolated(-values, -self.quantiles.flip(1), -shares.flip(1))
+        share = (up - down) / 2
+        share = torch.where(values - self._nearest < self.quantiles[:, :1], 0.0, share)
+        share = torch.where(values + self._nearest > self.quantiles[:, -1:], 1.0, share)
+        most = torch.special.ndtri(torch.tensor(self._nearest - np.spacing(1), dtype=torch.float64)).abs()
+        return self._with(x, torch.special.ndtri(share).clamp(-most, most))
+
+    def undo(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map scaled rows (n, n_features) to the units of X."""
+        share = torch.special.ndtr(rows[:, self.columns].to(self.quantiles)).T.contiguous()
+        shares = self.shares.expand_as(self.quantiles).contiguous()
+        return self._with(rows, _interpolated(share, shares, self.quantiles))
+
+    def _with(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Return rows with other values (n_numeric, n) in the columns of numbers."""
+        return rows.double().index_copy(1, self.columns, values.T)
+
+
+def _interpolated(x: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Interpolate linearly as `numpy.interp`, row by row: x (k, n), at and values (k, m), NaN stays."""
+    place = (torch.searchsorted(at, x, right=True) - 1).clamp(0, at.shape[1] - 2)
+    left, right = at.gather(1, place), at.gather(1, place + 1)
+    below, above = values.gather(1, place), values.gather(1, place + 1)
+    width = right - left
+    share = torch.where(width > 0, ((x - left) / width).clamp(0, 1), (x >= right).to(x))
+    return below + share * (above - below)
+
+
+def scaling_module(scaling: tables.Scaling | None) -> Scaling | None:
+    """Return the module for what is done to numbers, None where nothing is."""
+    if scaling is None:
+        return None
+    return Scaling(scaling) if scaling.quantiles is None else QuantileScaling(scaling)
+
+
 class Encoder(nn.Module):
     """The encoder as a torch module: data in its own units in, codes out.
 
@@ -280,19 +365,24 @@ class Encoder(nn.Module):
         Shared with the estimator.
     frame : Frame
         Where the data lie.
+    scaling : Scaling, optional
+        What is done to numbers before.
     """
 
     centre: torch.Tensor
 
-    def __init__(self, network: Autoencoder, frame: Frame) -> None:
+    def __init__(self, network: Autoencoder, frame: Frame, scaling: Scaling | None = None) -> None:
         super().__init__()
         self.network = network
+        self.scaling = scaling
         self.register_buffer("centre", torch.from_numpy(frame.centre.copy()))
         self.scale = frame.scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to codes (n, n_components)."""
         weight = next(self.network.parameters())
+        if self.scaling is not None:
+            x = self.scaling(x)
         # In the float64 of the centre first: the difference of two large numbers is what counts.
         rows = ((x - self.centre) / self.scale).to(weight.dtype)
         if self.network.gaps is not None and not self.network.gaps.always:
@@ -311,22 +401,35 @@ class Decoder(nn.Module):
         Its link.
     frame : Frame
         Where the data lie.
+    scaling : Scaling, optional
+        What was done to numbers before.
     """
 
     centre: torch.Tensor
 
-    def __init__(self, network: Autoencoder, reconstruction: Reconstruction, frame: Frame) -> None:
+    def __init__(
+        self,
+        network: Autoencoder,
+        reconstruction: Reconstruction,
+        frame: Frame,
+        scaling: Scaling | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.scaling = scaling
         self.reconstruction = reconstruction
         self.register_buffer("centre", torch.from_numpy(frame.centre.copy()))
         self.scale = frame.scale
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_components) to rows (n, n_features)."""
+        code = code.to(next(self.network.parameters()).dtype)
         mean = self.reconstruction.mean(self.network.decode(code))
         centred = self.reconstruction.centred
-        if centred is False:
-            return mean
-        back = mean * self.scale + self.centre
-        return (back if centred is True else torch.where(centred, back, mean)).to(mean.dtype)
+        back = mean
+        if centred is not False:
+            moved = mean * self.scale + self.centre
+            back = moved if centred is True else torch.where(centred, moved, mean)
+        if self.scaling is not None:
+            back = self.scaling.undo(back)
+        return back.to(mean.dtype)

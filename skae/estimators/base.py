@@ -37,9 +37,12 @@ class BaseAutoencoder(
     Attributes
     ----------
     encoder_ : torch.nn.Module
-        Maps data, in its own units, to codes; shares its weights with `network_`.
+        Maps rows (n, n_features), in the units of X whatever the `scaling`, to codes; shares its weights with
+        `network_`. With columns of several kinds, rows have a column of zeros and ones a category, and counts
+        as log(1 + count).
     decoder_ : torch.nn.Module
-        Maps codes to data in its own units; shares its weights with `network_`.
+        Maps codes to such rows; shares its weights with `network_`. Both take any floating dtype and compute
+        in that of their weights.
     network_ : Autoencoder
         The trained network, between centred and scaled rows.
     objective_ : Objective

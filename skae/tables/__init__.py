@@ -1,6 +1,6 @@
 """Tables as users have them, and the numeric rows inside that networks see. Knows no estimator."""
 
-from skae.tables.columns import Arrangement, Columns
+from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.directions import Directions
 from skae.tables.mixed import MixedColumns
 from skae.tables.reading import Options, Validation, read, read_target, read_training
@@ -11,6 +11,7 @@ __all__ = [
     "Directions",
     "MixedColumns",
     "Options",
+    "Scaling",
     "Validation",
     "read",
     "read_target",

@@ -60,6 +60,17 @@ class Arrangement(NamedTuple):
         return rows if self.shape is None else self.architecture.from_rows(rows, self.shape)
 
 
+class Scaling(NamedTuple):
+    """What is done to numbers on their way inside, column by column, as plain arrays."""
+
+    shift: np.ndarray  # (n_inside,) subtracted first; zero where nothing is
+    factor: np.ndarray  # (n_inside,) what it is divided by; one where it is by nothing
+    # Of a map of quantiles to a normal distribution, which then takes the place of both:
+    columns: np.ndarray | None = None  # (n_numeric,) positions inside
+    quantiles: np.ndarray | None = None  # (n_quantiles, n_numeric)
+    shares: np.ndarray | None = None  # (n_quantiles,) of rows below them
+
+
 class Columns:
     """Columns of plain numbers, which lie inside as they are; the base of all others.
 
@@ -136,6 +147,11 @@ class Columns:
     def is_scaled(self) -> bool:
         """Whether numbers inside are in other units than those of X."""
         return False
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """How numbers are scaled on their way inside; None where they are not."""
+        return None
 
     def holds_categories(self, j: int) -> bool:
         """Return whether one of the user's columns holds categories, two or more."""

@@ -14,7 +14,7 @@ from skae._containers import take_column
 from skae._counts import check_moderate
 from skae.metrics import squared_errors, variance_explained_score
 from skae.tables.cells import is_number
-from skae.tables.columns import Arrangement, Columns
+from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.dtypes import cast_back
 from skae.tables.kinds import Categories, Numbers, make_column
 from skae.tables.positions import positions
@@ -180,6 +180,21 @@ class MixedColumns(Columns):
     def is_scaled(self) -> bool:
         """Whether numbers inside are in other units than those of X."""
         return self.scaler is not None
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """How numbers are scaled on their way inside; None where they are not."""
+        if self.scaler is None:
+            return None
+        shift, factor = np.zeros(self.n_inside), np.ones(self.n_inside)
+        if isinstance(self.scaler, QuantileTransformer):
+            places = np.flatnonzero(self._is_numeric)
+            quantiles, shares = np.asarray(self.scaler.quantiles_), np.asarray(self.scaler.references_)
+            return Scaling(shift, factor, places, quantiles, shares)
+        is_standard = isinstance(self.scaler, StandardScaler)
+        shift[self._is_numeric] = self.scaler.mean_ if is_standard else self.scaler.center_
+        factor[self._is_numeric] = self.scaler.scale_
+        return Scaling(shift, factor)
 
     def encode(self, X: Any) -> np.ndarray:
         """Give numeric columns (n_samples, n_inside), NaN where missing."""

@@ -315,6 +315,44 @@ def test_encoder_and_decoder_work_alone(curve):
     np.testing.assert_allclose(back, model.reconstruct(X), atol=1e-3)
 
 
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_encoder_and_decoder_hold_the_scaling(wine, scaling):
+    X = wine[:100]
+    model = AutoencoderTransformer(2, scaling=scaling, **BRIEF).fit(X)
+    # Beyond what training has seen, too, and what lies exactly on a quantile.
+    rows = np.vstack([X, 1.5 * X - 1, X.min(axis=0) - 1])
+    with torch.no_grad():
+        codes = model.encoder_(torch.from_numpy(rows))
+        back = model.decoder_(codes)
+    np.testing.assert_allclose(codes, model.transform(rows), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(back, model.reconstruct(rows), rtol=1e-5, atol=1e-6)
+    again = pickle.loads(pickle.dumps(model))
+    with torch.no_grad():
+        np.testing.assert_array_equal(again.encoder_(torch.from_numpy(rows)), codes)
+
+
+def test_encoder_and_decoder_cast_to_the_dtype_of_their_weights(wine):
+    """Tables as small as this one are trained in float64."""
+    X = wine[:100]
+    model = AutoencoderTransformer(2, **BRIEF).fit(X)
+    with torch.no_grad():
+        codes = model.encoder_(torch.from_numpy(X.astype(np.float32)))
+        back = model.decoder_(codes.float())
+    np.testing.assert_allclose(back, model.reconstruct(X), rtol=1e-4)
+
+
+def test_encoder_takes_numbers_of_mixed_tables_in_their_own_units():
+    random = np.random.RandomState(0)
+    frame = pd.DataFrame({"size": random.normal(50, 10, 100), "colour": random.choice(["red", "blue"], 100)})
+    model = AutoencoderTransformer(2, **BRIEF).fit(frame)
+    inside = np.column_stack([frame["size"], frame["colour"] == "red"])
+    with torch.no_grad():
+        codes = model.encoder_(torch.from_numpy(inside))
+        back = model.decoder_(codes)
+    np.testing.assert_allclose(codes, model.transform(frame), atol=1e-6)
+    np.testing.assert_allclose(back[:, 0], model.reconstruct(frame)["size"], atol=1e-4)
+
+
 def test_unfitted_says_so(curve):
     for method in ("transform", "score", "reconstruct", "reconstruction_error", "inverse_transform"):
         with pytest.raises(NotFittedError):
