@@ -94,6 +94,8 @@ class Columns:
         Whether each column inside belongs to one of the user's.
     reads_sparse : bool
         Whether sparse rows are read as they are, and never made dense.
+    is_mixed : bool
+        Whether there is anything but numbers.
     """
 
     is_plain: ClassVar[bool] = True
@@ -106,6 +108,7 @@ class Columns:
         self.n_features = n_features
         self.names = names
         self.arrangement = arrangement
+        self.is_mixed = False
         # What a DataFrame of another library looked like, for rows on their way back.
         self.layout: FrameLayout | None = None
         # Whether parameters say that columns are more than numbers as they are, or what kinds they are of.
@@ -137,11 +140,6 @@ class Columns:
     def loss_weights(self) -> np.ndarray:
         """What the loss of each column inside is multiplied by, (n_inside,)."""
         return np.ones(self.n_inside)
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether there is anything but numbers."""
-        return False
 
     @property
     def is_scaled(self) -> bool:

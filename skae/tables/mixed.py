@@ -13,7 +13,6 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 from skae._containers import take_column
 from skae._counts import check_moderate
 from skae.metrics import squared_errors, variance_explained_score
-from skae.tables.cells import is_number
 from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.dtypes import cast_back
 from skae.tables.kinds import Categories, Numbers, make_column
@@ -88,6 +87,7 @@ class MixedColumns(Columns):
         self.starts = np.cumsum([0, *widths])
         self._kinds = [column.kind for column in self.columns for _ in range(column.width)]
         self._is_numeric = np.array([kind == "numeric" for kind in self._kinds])
+        self.is_mixed = not self._is_numeric.all()
         self.scaler: Any = None
         self.is_empty: np.ndarray | None = None
         # (n_features,) in the units of X; columns of several kinds have no such mean.
@@ -170,11 +170,6 @@ class MixedColumns(Columns):
     def is_numeric(self) -> np.ndarray:
         """Whether a column inside holds numbers as such, (n_inside,)."""
         return self._is_numeric
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether there is anything but numbers."""
-        return not self._is_numeric.all()
 
     @property
     def is_scaled(self) -> bool:
@@ -326,37 +321,6 @@ def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarra
         return float(np.average(2 * (counts * logs - (counts - mean)), weights=weight))
     shares = np.append(means, 1 - means) if kind == "binary" else means
     return float(-sum(share * np.log(share) for share in shares if share > 0))
-
-
-def declares_more(column_types: Any, scaling: str) -> bool:
-    """Whether parameters say that columns are more than numbers to be taken as they are."""
-    return scaling not in ("auto", "none") or declares_kinds(column_types)
-
-
-def is_more(X: Any) -> bool:
-    """Whether rows hold more than numbers."""
-    kind = getattr(getattr(X, "dtype", None), "kind", None)
-    if kind in ("M", "m"):
-        raise TypeError(
-            f"X holds dates or times, {X.dtype}; a table argument must be a string, a number or a category. "
-            "Drop them, or turn them into numbers such as the day of the year."
-        )
-    if hasattr(X, "iloc"):
-        return any(not is_number(dtype) for dtype in X.dtypes)
-    return kind is not None and kind in "OUST" and holds_text(X)
-
-
-def declares_kinds(column_types: Any) -> bool:
-    """Whether the user has named columns that are no numbers."""
-    return isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values())
-
-
-def holds_text(X: Any) -> bool:
-    """Whether an array holds any text, or dates, for which numpy has numbers."""
-    if X.dtype.kind in "UST":
-        return True
-    kinds = set(map(type, X.ravel().tolist()))
-    return X.ndim == 2 and any(issubclass(kind, (str, np.datetime64, np.timedelta64)) for kind in kinds)
 
 
 def column_names(X: Any) -> Any:

@@ -17,9 +17,10 @@ from skae._containers import (
     to_pandas,
 )
 from skae._counts import check_moderate
+from skae.tables.cells import is_number
 from skae.tables.columns import Arrangement, Columns, Shaped
 from skae.tables.directions import MOST_DENSE_COLUMNS, Directions
-from skae.tables.mixed import MixedColumns, declares_kinds, declares_more, is_more
+from skae.tables.mixed import MixedColumns
 
 # The first is what everything else becomes.
 _FLOATS: Any = [np.float64, np.float32]
@@ -85,8 +86,9 @@ def read_training(
     """
     given = X
     X, arrangement = _arranged(X, options.architecture)
-    X = _table(X, declares_kinds(options.column_types))
-    is_declared = declares_more(options.column_types, options.scaling)
+    has_kinds = declares_kinds(options.column_types)
+    X = _table(X, has_kinds)
+    is_declared = has_kinds or options.scaling not in ("auto", "none")
     if issparse(X) or is_sparse_frame(X):
         if X.shape[1] > MOST_DENSE_COLUMNS:
             return _read_directions(X, options, is_declared, validate, min_samples)
@@ -101,7 +103,7 @@ def read_training(
         columns = Columns(rows.shape[1], validate.names(), arrangement)
         if is_table:
             columns, rows = _read_mixed(rows, options, validate, arrangement)
-    columns.is_declared, columns.declares_kinds = is_declared, declares_kinds(options.column_types)
+    columns.is_declared, columns.declares_kinds = is_declared, has_kinds
     if np.isnan(rows).all():
         raise ValueError("X holds no value at all: every cell is missing.")
     return columns, rows
@@ -257,6 +259,32 @@ def check_has_columns(X: Any) -> None:
     """Refuse a row or a column by itself, in the words of scikit-learn."""
     if len(getattr(X, "shape", (0, 0))) < 2:
         check_array(X, accept_sparse=True, dtype=_ANY, ensure_all_finite=False)
+
+
+def is_more(X: Any) -> bool:
+    """Whether rows hold more than numbers."""
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    if kind in ("M", "m"):
+        raise TypeError(
+            f"X holds dates or times, {X.dtype}; a table argument must be a string, a number or a category. "
+            "Drop them, or turn them into numbers such as the day of the year."
+        )
+    if hasattr(X, "iloc"):
+        return any(not is_number(dtype) for dtype in X.dtypes)
+    return kind is not None and kind in "OUST" and holds_text(X)
+
+
+def declares_kinds(column_types: Any) -> bool:
+    """Whether the user has named columns that are no numbers."""
+    return isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values())
+
+
+def holds_text(X: Any) -> bool:
+    """Whether an array holds any text, or dates, for which numpy has numbers."""
+    if X.dtype.kind in "UST":
+        return True
+    kinds = set(map(type, X.ravel().tolist()))
+    return X.ndim == 2 and any(issubclass(kind, (str, np.datetime64, np.timedelta64)) for kind in kinds)
 
 
 def _table(X: Any, declares_kinds: bool) -> Any:

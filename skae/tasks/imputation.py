@@ -27,7 +27,7 @@ from skae.estimators._checks import (
 )
 from skae.estimators._state import PlainState
 from skae.tables.cells import fill, is_missing, joined, missing_cells, with_gaps
-from skae.tables.mixed import holds_text
+from skae.tables.reading import holds_text
 from skae.tasks._rows import (
     check_row_weights,
     check_rows,
