@@ -93,7 +93,7 @@ default="one_cycle"
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
         shrink by this times the learning rate in each step, with other solvers it is an L2 penalty.
         The linear path and biases do not decay. "auto" is 0.1 for "adam", 0.03 for
-        "recirculation", 1e-4 for the others.
+        "recirculation", 0.002 for "lbfgs", and 1e-4 for "sgd" and "rmsprop".
     l1_weights : float, default=0.0
         Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
     gradient_clip : float or None, default=1.0

@@ -50,6 +50,6 @@ SOLVERS: dict[str, Solver] = {
     "adam": Solver(0.02, 0.1, partial(GradientStep, optimizer=adam), decouples_decay=True),
     "sgd": Solver(0.1, 1e-4, partial(GradientStep, optimizer=sgd)),
     "rmsprop": Solver(0.003, 1e-4, partial(GradientStep, optimizer=rmsprop)),
-    "lbfgs": Solver(1.0, 1e-4, LBFGSStep, all_rows=True, n_epochs=300),
+    "lbfgs": Solver(1.0, 2e-3, LBFGSStep, all_rows=True, n_epochs=300),
     "recirculation": Solver(0.1, 0.03, RecirculationStep, takes_gaps=False, follows_gradient=False),
 }

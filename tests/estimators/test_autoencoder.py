@@ -14,6 +14,7 @@ import pytest
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -390,6 +391,15 @@ def test_settings_learn_the_curve(curve, settings):
     model = AutoencoderTransformer(2, max_iter=60, validation_fraction=0.2, random_state=0, **settings)
     with_start = model.fit(curve)
     assert with_start.validation_score_ > with_start.pca_score_ + 0.02
+
+
+@pytest.mark.slow
+def test_lbfgs_leaves_pca_on_a_small_table():
+    X = StandardScaler().fit_transform(load_diabetes().data)
+    train, test = train_test_split(X, random_state=0)
+    model = AutoencoderTransformer(4, solver="lbfgs", max_iter=110, random_state=0).fit(train)
+    assert model.best_iter_ > 0
+    assert model.score(test) > variance_explained(PCA(4).fit(train), test) + 0.02
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
