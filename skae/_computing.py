@@ -63,14 +63,14 @@ def _after_fork() -> None:
     _n_forks += 1
     _dtype.reset()
     if _has_computed:
-        settle()
+        use_one_thread_after_fork()
 
 
-def settle() -> None:
+def use_one_thread_after_fork() -> None:
     """Compute with one thread from now on if this process was forked from one with skae in it.
 
     The threads that OpenMP keeps do not survive a fork, but it waits for them: the first parallel loop in the
-    child would hang for ever. Children of a process that has trained or loaded a network are settled when
+    child would hang for ever. Children of a process that has trained or loaded a network do so when
     they are born, whatever they do with it; others when they train or load their first one, so that
     children that do not use skae keep their threads.
     """
@@ -99,7 +99,7 @@ class threads:
         self.before = self.mkl_before = 0
 
     def __enter__(self) -> None:
-        settle()
+        use_one_thread_after_fork()
         n_threads = torch.get_num_threads()
         if n_threads == 1 or self.work >= ONE_THREAD_BELOW:
             return
@@ -191,7 +191,7 @@ def defaults() -> Iterator[None]:
 @contextlib.contextmanager
 def learning() -> Iterator[None]:
     """Let gradients be computed, by torch's own defaults, wherever the caller has turned them off."""
-    settle()
+    use_one_thread_after_fork()
     with torch.inference_mode(False), torch.enable_grad(), defaults():
         yield
 

@@ -57,7 +57,7 @@ def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
     return copy, time.perf_counter() - start
 
 
-def measure(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> Measured:
+def evaluate(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> Measured:
     """Fit a reducer on the training rows of a split, and measure it on the held-out rows.
 
     Parameters

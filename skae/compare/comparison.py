@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skae._extras import import_extra
 from skae.compare import _checks
-from skae.compare._fold import Fold, Task, fitted, measure
+from skae.compare._fold import Fold, Task, evaluate, fitted
 from skae.compare._measures import MEASURES
 from skae.inspection._rows import n_rows, take
 
@@ -130,7 +130,7 @@ def compare_reducers(
     _check_preprocessing(preprocessing)
     folds = _folds(splits, X, target, preprocessing, random)
     found: Any = Parallel(n_jobs=n_jobs)(
-        delayed(measure)(name, reducer, fold, X, target, task) for name, reducer in named for fold in folds
+        delayed(evaluate)(name, reducer, fold, X, target, task) for name, reducer in named for fold in folds
     )
     by_reducer = np.array([list(one.measures.values()) for one in found]).reshape(len(named), len(folds), -1)
     table = _summary(pandas, [name for name, _ in named], by_reducer)

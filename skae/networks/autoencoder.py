@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from skae._computing import settle
+from skae._computing import use_one_thread_after_fork
 from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.coder import Coder
@@ -63,7 +63,7 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         # Also a network that is only loaded may be used in a forked child.
-        settle()
+        use_one_thread_after_fork()
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
@@ -77,7 +77,7 @@ class Autoencoder(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        settle()
+        use_one_thread_after_fork()
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""

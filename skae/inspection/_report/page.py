@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from skae._extras import import_extra
 from skae.inspection._report import figures, sections
 from skae.inspection._report.rows import check_path, check_points, read_rows
-from skae.inspection._report.statistics import measure
+from skae.inspection._report.statistics import compute_statistics
 
 __all__ = ["report"]
 
@@ -105,7 +105,7 @@ def report(
     random = check_random_state(random_state)
     plotly = import_extra("plotly.offline", "report", "report")
     rows = read_rows(estimator, X, y, random)
-    statistics = measure(rows)
+    statistics = compute_statistics(rows)
     points = figures.choose_points(len(statistics.errors), statistics.worst, max_points, random)
     columns = figures.choose_columns(statistics, len(points))
     drawn = figures.as_json(figures.drawings(rows, statistics, points, columns))

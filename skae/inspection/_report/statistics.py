@@ -9,7 +9,7 @@ from skae.inspection._report.rows import Rows
 from skae.inspection._rows import take
 from skae.tables.columns import Columns, row_means
 
-__all__ = ["Statistics", "measure"]
+__all__ = ["Statistics", "compute_statistics"]
 
 N_WORST = 20
 
@@ -29,7 +29,7 @@ class Statistics(NamedTuple):
     in_own_units: bool  # whether both are in the units of X
 
 
-def measure(rows: Rows) -> Statistics:
+def compute_statistics(rows: Rows) -> Statistics:
     """Reconstruct the rows, and measure their errors.
 
     Parameters
