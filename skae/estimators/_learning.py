@@ -2,28 +2,27 @@
 
 import copy
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from skae import _computing
 from skae._random import Streams
 from skae.estimators import _checks, _tensors
 from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, warn
-from skae.networks.autoencoder import Autoencoder, Blueprint
-from skae.objectives import Objective
+from skae.networks.architecture import architecture_in
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives import LOSSES, Objective
 from skae.tables import Options, read, read_target, read_training
-from skae.training import SOLVERS
-from skae.training import plan as rules
 from skae.training.batches import Rows
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
-from skae.training.plan import Layout, Plan, lay_out
-from skae.training.start import Parts
+from skae.training.plan import Layout, lay_out
 
 # What users read after some fits only.
 _AT_TIMES = (
@@ -36,15 +35,87 @@ _AT_TIMES = (
 )
 
 
-class Learning(OrderedComponents, CallbackSupportMixin):
-    """Fit a network to rows, by the parameters and the seats of an estimator."""
+class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Estimators that fit a network to rows."""
 
-    # Steps that max_iter="auto" stands for.
-    _n_steps: ClassVar[int] = 3400
-    # The same where five folds choose the epoch, each of which takes as many; None: as otherwise.
-    _n_fold_steps: ClassVar[int | None] = None
-    # What weight_decay="auto" stands for by solver, where it differs from the solver's own (`SOLVERS`).
-    _weight_decays: ClassVar[dict[str, float]] = {}
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
+            DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
+            columns are read through their 256 leading directions, and never made dense.
+        y : Ignored
+            Present for the conventions of Pipeline.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; nothing is changed then.
+        FloatingPointError
+            If training does not stay finite, as `skae.DivergenceError`.
+        """
+        return self._fit(X, y, sample_weight=sample_weight)
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Go once over further rows, from the weights and the optimiser's state as they are.
+
+        The first call measures the centring and starts at the PCA of its rows: pass it a
+        few hundred rows or more. Nothing is held out, so nothing is compared with PCA, and a share of the
+        variance for `n_components` gives as many as the first call trains, and cuts none. What an earlier
+        `fit` measured is dropped, as it is no longer true: `validation_score_` and `pca_score_` are None;
+        `fit_time_`, `explained_variance_` and the other attributes that only `ordered` has are gone. The
+        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what it is in `fit`, as no
+        schedule ends at a low rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn; at least 2 in the first call, which should hold every category there is.
+        y : Ignored
+            Present for the conventions of Pipeline.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows, at least 0. None weighs all alike.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; nothing is changed then.
+        FloatingPointError
+            If training does not stay finite, as `skae.DivergenceError`.
+        """
+        return self._partial_fit(X, sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
+        # The default has none, and is asked for most often.
+        architecture = None if self.network is None else architecture_in(self.network)
+        has_own_way = architecture is not None and architecture.takes_gaps
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # Tags are asked for before parameters are checked: the loss may be anything.
+        chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        tags.input_tags.positive_only = chosen is not None and chosen.lowest >= 0
+        return tags
+
+    # ------------------------------------------------------------------ the way of a fit
 
     def _fit(
         self, X: ArrayLike, y: Any, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -166,10 +237,6 @@ class Learning(OrderedComponents, CallbackSupportMixin):
         arranged = architecture if architecture.takes_arrays else None
         return Options(self.column_types, self.scaling, self.handle_unknown, n_components, arranged)
 
-    def _n_columns(self) -> int:
-        """Return the number of columns inside."""
-        return self._columns.n_inside
-
     def _most_components(self, X: np.ndarray) -> int:
         """Return how many components are trained at most, before any number is looked for in the rows.
 
@@ -196,97 +263,6 @@ class Learning(OrderedComponents, CallbackSupportMixin):
         objective = self._new_objective(link, _tensors.Frame(np.zeros(n_features), 1.0))
         _checks.check_training(self, objective)
         return link
-
-    def _blueprint(self) -> Blueprint:
-        """Return what the network is built from."""
-        return Blueprint(
-            self._specification(),
-            self._bottleneck,
-            self._size,
-            self._is_ordered(),
-            self.linear_path,
-            self.init,
-            by_layer=self.pretrain is not None,
-        )
-
-    def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
-        objective = self._objective(self._reconstruction(link, frame))
-        if is_clean:
-            # The rows came with clean targets: they are the corrupted ones.
-            objective.corruption = None
-        return objective
-
-    def _parts(
-        self,
-        link: str,
-        frame: _tensors.Frame,
-        rows: torch.Tensor,
-        previous: tuple[Autoencoder, Objective] | None,
-        is_clean: bool = False,
-    ) -> Parts:
-        """Return what is trained on rows (n_rows, n_features)."""
-        return Parts(
-            self._blueprint(),
-            lambda: self._new_objective(link, frame, is_clean).to(rows),
-            self._start,
-            previous,
-        )
-
-    def _plan(self, n_rows: int, layout: Layout) -> Plan:
-        """Return how the network is trained on so many rows, with nothing left to "auto"."""
-        solver = SOLVERS[self.solver]
-        batch_size = rules.batch_size(n_rows, self.batch_size, solver)
-        n_epochs = self.max_iter
-        if isinstance(n_epochs, str):
-            n_epochs = solver.n_epochs or rules.n_epochs(n_rows, batch_size, self._n_steps_of(layout))
-        rate, starts_at_pca = self._learning_rate_init(), self._starts_as_pca()
-        return Plan(
-            n_pca_components=self._n_pca_components(),
-            init=self.init,
-            starts_at_pca=starts_at_pca,
-            stays_at_start=starts_at_pca and self.early_stopping and n_rows < rules.NOTHING_BELOW,
-            held_out="none" if layout.kind == "folds" and self._is_warm() else layout.kind,
-            n_training=layout.n_training,
-            solver=self.solver,
-            batch_size=batch_size,
-            n_epochs=n_epochs,
-            n_pretraining_epochs=0 if self.pretrain is None else max(1, round(rules.PRETRAINING * n_epochs)),
-            schedule=self.learning_rate,
-            learning_rate=rate,
-            constant_rate=rules.CONSTANT * rate if self.learning_rate_init == "auto" else rate,
-            weight_decay=self._weight_decay(n_rows),
-            gradient_clip=self.gradient_clip,
-            patience=self.n_iter_no_change,
-            tol=self.tol,
-        )
-
-    def _n_steps_of(self, layout: Layout) -> int:
-        """Return about how many steps are made."""
-        n_steps = self._n_steps
-        if layout.kind == "folds" and self._n_fold_steps is not None:
-            n_steps = self._n_fold_steps
-        return round(rules.ORDERED_STEPS * n_steps) if self._is_ordered() else n_steps
-
-    def _learning_rate_init(self) -> float:
-        if self.learning_rate_init != "auto":
-            return self.learning_rate_init
-        return self._learning_rates().get(self.solver, SOLVERS[self.solver].rate)
-
-    def _learning_rates(self) -> dict[str, float]:
-        """Return what learning_rate_init="auto" stands for by solver, where it is not the solver's own."""
-        return {}
-
-    def _weight_decay(self, n_rows: int) -> float:
-        if not isinstance(self.weight_decay, str):
-            return self.weight_decay
-        solver = SOLVERS[self.solver]
-        is_more = self._is_ordered() and solver.decouples_decay
-        more = rules.ordered_decay(self._size, n_rows) if is_more else 1.0
-        return more * self._weight_decays.get(self.solver, solver.weight_decay)
-
-    def _n_pca_components(self) -> int:
-        """Return the components of the PCA that `pca_score_` belongs to."""
-        return self._size
 
     def _warm_start(self) -> tuple[Autoencoder, Objective]:
         """Return what a fit goes on from."""

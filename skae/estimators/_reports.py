@@ -1,6 +1,7 @@
-"""What is told after each epoch: a printed line, and scikit-learn's callbacks."""
+"""What a fit reports: a line an epoch, scikit-learn's callbacks, warnings, and figures in notebooks."""
 
 import copy
+import html
 import warnings
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
+from skae.estimators._seats import Seats
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
@@ -81,7 +83,7 @@ class EpochReports:
             self.current.call_on_fit_task_end(estimator=self.estimator)
 
 
-def _unseen(estimator: Any) -> list[Any]:
+def _unseen(estimator: Seats) -> list[Any]:
     """List the columns of which training has seen nothing."""
     gaps = estimator.network_.gaps
     if gaps is None or bool(gaps.known.all()):
@@ -90,7 +92,7 @@ def _unseen(estimator: Any) -> list[Any]:
     return estimator._columns.names_of(np.unique(estimator._columns.owners[unseen]))
 
 
-def warn(estimator: Any, fitted: Fitted) -> None:
+def warn(estimator: Seats, fitted: Fitted) -> None:
     """Warn of a fit that was interrupted, and of one that ended below what it should reach."""
     # Frames up to the user's line: this function, `_fit`, `fit`, the one that minds callbacks.
     level = 5
@@ -107,7 +109,7 @@ def warn(estimator: Any, fitted: Fitted) -> None:
         warnings.warn(message, ConvergenceWarning, stacklevel=level)
 
 
-def _too_few(estimator: Any, fitted: Fitted) -> list[str]:
+def _too_few(estimator: Seats, fitted: Fitted) -> list[str]:
     """Say if no number of components explained the share that was asked for."""
     wanted = estimator.n_components
     if not isinstance(wanted, float) or fitted.by_size is None:
@@ -121,7 +123,7 @@ def _too_few(estimator: Any, fitted: Fitted) -> list[str]:
     ]
 
 
-def _below_pca(estimator: Any, fitted: Fitted) -> list[str]:
+def _below_pca(estimator: Seats, fitted: Fitted) -> list[str]:
     """Say if PCA explains more, for fits that are meant to beat it."""
     score, pca = fitted.validation_score, fitted.pca_score
     if (
@@ -155,3 +157,40 @@ def _sizes_below_pca(by_size: np.ndarray, pca: np.ndarray) -> list[str]:
         f"rows, those of PCA {pca[worst]:.4f}. Train fewer components, for longer (max_iter), or with "
         "ordered=False."
     ]
+
+
+# ---------------------------------------------------------------------- notebooks
+
+# scikit-learn has no public way into its table of fitted attributes. Its private one is overridden here and
+# nowhere else; a version that does not call it shows its own table alone.
+_ROW = '<tr class="default"><td class="param">{}</td><td class="value">{}</td></tr>'
+_TABLE = '<div class="estimator-table"><table class="parameters-table"><tbody>{}</tbody></table></div>'
+
+
+class NotebookFigures(Seats):
+    """Put figures above the fitted attributes in the HTML representation, also within a Pipeline."""
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        attributes = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
+        plain = attributes._html_repr
+        attributes._html_repr = lambda: as_table(figures(self)) + plain()
+        return attributes
+
+
+def figures(estimator: Seats) -> dict[str, str]:
+    """Give the figures of a fitted estimator as texts, by what they are."""
+    found = {}
+    if estimator.validation_score_ is not None:
+        found["Variance explained, held-out rows"] = f"{estimator.validation_score_:.4f}"
+        found["PCA with as many components"] = f"{estimator.pca_score_:.4f}"
+    order = ", ordered" if estimator.network_.n_components is not None else ""
+    found["Components"] = f"{estimator.n_components_}{order}"
+    found["Epochs"] = f"{estimator.n_iter_}, the weights of epoch {estimator.best_iter_} kept"
+    if hasattr(estimator, "fit_time_"):
+        found["Time"] = f"{estimator.fit_time_:.2g} s"
+    return found
+
+
+def as_table(rows: dict[str, str]) -> str:
+    """Give rows as a table of HTML, in the classes of scikit-learn's style sheet."""
+    return _TABLE.format("".join(_ROW.format(html.escape(name), html.escape(rows[name])) for name in rows))

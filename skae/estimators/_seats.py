@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
-from skae.networks.autoencoder import Autoencoder
+from skae.networks.autoencoder import Autoencoder, Blueprint
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.pca_start import fit_affine_decoder
 from skae.networks.principal_axes import PrincipalAxes
@@ -20,7 +20,10 @@ from skae.objectives.nested import Nested
 from skae.objectives.penalties import Penalty, WeightL1
 from skae.tables import Columns, read
 from skae.training import SOLVERS
+from skae.training import plan as rules
 from skae.training.batches import Rows
+from skae.training.plan import Layout, Plan
+from skae.training.start import Parts
 
 
 class FittedAttributes:
@@ -38,6 +41,7 @@ class FittedAttributes:
     validation_scores_: list[float] | None
     validation_score_: float | None
     pca_score_: float | None
+    fit_time_: float
     explained_variance_: np.ndarray
     explained_variance_ratio_: np.ndarray
     cumulative_explained_variance_: np.ndarray
@@ -50,10 +54,16 @@ class FittedAttributes:
 
 
 class Seats(AutoencoderParameters, FittedAttributes):
-    """What is trained, by the parameters of an estimator."""
+    """What is trained and how, by the parameters of an estimator."""
 
     # Whether a fit that explains less than PCA deserves a warning.
     _rivals_pca: ClassVar[bool] = True
+    # Steps that max_iter="auto" stands for.
+    _n_steps: ClassVar[int] = 3400
+    # The same where five folds choose the epoch, each of which takes as many; None: as otherwise.
+    _n_fold_steps: ClassVar[int | None] = None
+    # What weight_decay="auto" stands for by solver, where it differs from the solver's own (`SOLVERS`).
+    _weight_decays: ClassVar[dict[str, float]] = {}
 
     def _bottleneck(self) -> Bottleneck:
         """Give what happens to the code."""
@@ -94,6 +104,99 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     def _keep(self, n_components: int) -> None:
         """Forget what further attributes say of all but the first components."""
+
+    # ------------------------------------------------------------------ by the parameters
+
+    def _blueprint(self) -> Blueprint:
+        """Return what the network is built from."""
+        return Blueprint(
+            self._specification(),
+            self._bottleneck,
+            self._size,
+            self._is_ordered(),
+            self.linear_path,
+            self.init,
+            by_layer=self.pretrain is not None,
+        )
+
+    def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
+        objective = self._objective(self._reconstruction(link, frame))
+        if is_clean:
+            # The rows came with clean targets: they are the corrupted ones.
+            objective.corruption = None
+        return objective
+
+    def _parts(
+        self,
+        link: str,
+        frame: _tensors.Frame,
+        rows: torch.Tensor,
+        previous: tuple[Autoencoder, Objective] | None,
+        is_clean: bool = False,
+    ) -> Parts:
+        """Return what is trained on rows (n_rows, n_features)."""
+        return Parts(
+            self._blueprint(),
+            lambda: self._new_objective(link, frame, is_clean).to(rows),
+            self._start,
+            previous,
+        )
+
+    def _plan(self, n_rows: int, layout: Layout) -> Plan:
+        """Return how the network is trained on so many rows, with nothing left to "auto"."""
+        solver = SOLVERS[self.solver]
+        batch_size = rules.batch_size(n_rows, self.batch_size, solver)
+        n_epochs = self.max_iter
+        if isinstance(n_epochs, str):
+            n_epochs = solver.n_epochs or rules.n_epochs(n_rows, batch_size, self._n_steps_of(layout))
+        rate, starts_at_pca = self._learning_rate_init(), self._starts_as_pca()
+        return Plan(
+            n_pca_components=self._n_pca_components(),
+            init=self.init,
+            starts_at_pca=starts_at_pca,
+            stays_at_start=starts_at_pca and self.early_stopping and n_rows < rules.NOTHING_BELOW,
+            held_out="none" if layout.kind == "folds" and self._is_warm() else layout.kind,
+            n_training=layout.n_training,
+            solver=self.solver,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            n_pretraining_epochs=0 if self.pretrain is None else max(1, round(rules.PRETRAINING * n_epochs)),
+            schedule=self.learning_rate,
+            learning_rate=rate,
+            constant_rate=rules.CONSTANT * rate if self.learning_rate_init == "auto" else rate,
+            weight_decay=self._weight_decay(n_rows),
+            gradient_clip=self.gradient_clip,
+            patience=self.n_iter_no_change,
+            tol=self.tol,
+        )
+
+    def _n_steps_of(self, layout: Layout) -> int:
+        """Return about how many steps are made."""
+        n_steps = self._n_steps
+        if layout.kind == "folds" and self._n_fold_steps is not None:
+            n_steps = self._n_fold_steps
+        return round(rules.ORDERED_STEPS * n_steps) if self._is_ordered() else n_steps
+
+    def _learning_rate_init(self) -> float:
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return self._learning_rates().get(self.solver, SOLVERS[self.solver].rate)
+
+    def _learning_rates(self) -> dict[str, float]:
+        """Return what learning_rate_init="auto" stands for by solver, where it is not the solver's own."""
+        return {}
+
+    def _weight_decay(self, n_rows: int) -> float:
+        if not isinstance(self.weight_decay, str):
+            return self.weight_decay
+        solver = SOLVERS[self.solver]
+        is_more = self._is_ordered() and solver.decouples_decay
+        more = rules.ordered_decay(self._size, n_rows) if is_more else 1.0
+        return more * self._weight_decays.get(self.solver, solver.weight_decay)
+
+    def _n_pca_components(self) -> int:
+        """Return the components of the PCA that `pca_score_` belongs to."""
+        return self._size
 
     # ------------------------------------------------------------------ read-outs
 
@@ -139,6 +242,10 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return _checks.check_weights(sample_weight, X, np.float64)
 
     # ------------------------------------------------------------------ what seats ask
+
+    def _n_columns(self) -> int:
+        """Return the number of columns inside."""
+        return self._columns.n_inside
 
     @property
     def _size(self) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from skae._random import Streams, normal
 from skae.estimators._checks import Interval, StrOptions, check_draws, check_function, check_is_fitted
-from skae.estimators._pca_names import Elsewhere
+from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction

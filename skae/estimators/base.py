@@ -1,24 +1,21 @@
-"""What every estimator shares: scikit-learn's methods around a network, an objective and the loop.
+"""What every estimator shares: scikit-learn's methods around a trained network.
 
 Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of its own; it never overrides
 `fit`, `transform` or `inverse_transform`.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import with_callbacks
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from skae._containers import as_passed
 from skae.estimators import _checks
+from skae.estimators._declaration import PCANames
 from skae.estimators._learning import Learning
-from skae.estimators._notebook import NotebookFigures
-from skae.estimators._pca_names import PCANames
+from skae.estimators._reports import NotebookFigures
 from skae.estimators._state import AutoencoderState
-from skae.networks.architecture import architecture_in
-from skae.objectives import LOSSES
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
 
@@ -26,11 +23,9 @@ from skae.tables.reading import flat
 class BaseAutoencoder(
     PCANames,
     AutoencoderState,
-    Learning,
     NotebookFigures,
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
+    Learning,
 ):
     """Base class of all autoencoders.
 
@@ -87,71 +82,6 @@ class BaseAutoencoder(
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
         The same for PCA, on the same rows.
     """
-
-    # ------------------------------------------------------- scikit-learn's methods
-
-    @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the autoencoder.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
-            DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
-            columns are read through their 256 leading directions, and never made dense.
-        y : Ignored
-            Present for the conventions of Pipeline.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data cannot be used; nothing is changed then.
-        FloatingPointError
-            If training does not stay finite, as `skae.DivergenceError`.
-        """
-        return self._fit(X, y, sample_weight=sample_weight)
-
-    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Go once over further rows, from the weights and the optimiser's state as they are.
-
-        The first call measures the centring and starts at the PCA of its rows: pass it a
-        few hundred rows or more. Nothing is held out, so nothing is compared with PCA, and a share of the
-        variance for `n_components` gives as many as the first call trains, and cuts none. What an earlier
-        `fit` measured is dropped, as it is no longer true: `validation_score_` and `pca_score_` are None;
-        `fit_time_`, `explained_variance_` and the other attributes that only `ordered` has are gone. The
-        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what it is in `fit`, as no
-        schedule ends at a low rate.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to learn; at least 2 in the first call, which should hold every category there is.
-        y : Ignored
-            Present for the conventions of Pipeline.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0. None weighs all alike.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data cannot be used; nothing is changed then.
-        FloatingPointError
-            If training does not stay finite, as `skae.DivergenceError`.
-        """
-        return self._partial_fit(X, sample_weight)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes.
@@ -293,17 +223,3 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
-        # The default has none, and is asked for most often.
-        architecture = None if self.network is None else architecture_in(self.network)
-        has_own_way = architecture is not None and architecture.takes_gaps
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        # Tags are asked for before parameters are checked: the loss may be anything.
-        chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
-        tags.input_tags.positive_only = chosen is not None and chosen.lowest >= 0
-        return tags

@@ -15,7 +15,7 @@ from sklearn.linear_model import Lasso
 
 from skae._quiet import collected
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
-from skae.estimators._pca_names import Elsewhere
+from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.architecture import Architecture

@@ -12,7 +12,7 @@ from sklearn.utils import metadata_routing
 from skae._containers import as_passed
 from skae._random import Streams, normal
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
-from skae.estimators._pca_names import Elsewhere
+from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
@@ -20,21 +20,19 @@ from skae.networks.bottlenecks import Bottleneck, Gaussian
 from skae.networks.pca_start import fit_affine_decoder, set_probabilistic_path
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import Objective, Reconstruction
-from skae.objectives.importance import ImportanceWeighted, log_losses, log_mean_exp, log_weights
-from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood
+from skae.objectives.importance import ImportanceWeighted, codes_given, evidence_bound, weighted_bound
+from skae.objectives.likelihood import KINDS, LIKELIHOODS, Likelihood, check_cells
 from skae.objectives.penalties import Divergence
 from skae.tables.cells import as_dense, fill
-from skae.tables.positions import group_numbers, positions
+from skae.tables.positions import group_numbers, text_per_column
 from skae.tables.reading import flat
 from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
 
 # Variance of the posterior means above which a component is active (Burda et al. 2016).
 _ACTIVE_ABOVE = 0.01
-# Draws over which the evidence lower bound averages, as many again with opposite sign.
-# Codes of which one is chosen.
-_N_CANDIDATES = 20
-_N_PAIRS = 8
+# Draws that the evidence lower bound averages, beside as many of opposite sign, and candidates for a code.
+_N_PAIRS, _N_CANDIDATES = 8, 20
 
 
 class VariationalAutoencoderTransformer(BaseAutoencoder):
@@ -259,15 +257,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         generator = Streams(random_state).torch("noise")
 
         def codes(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            pre, target = network.pre_code(rows), reconstruction.target(rows)
-            noise = normal((_N_CANDIDATES * len(pre), self.n_components_), generator).to(pre)
-            # Rows so far out that no candidate has a likelihood take any of them.
-            lowest = torch.finfo(pre.dtype).min
-            logs = log_weights(network, reconstruction, pre, target, noise)
-            weights = logs.nan_to_num(nan=lowest, neginf=lowest).softmax(0)
-            chosen = torch.multinomial(weights.T, 1, generator=generator)[:, 0]
-            drawn = network.bottleneck(pre, noise).reshape(_N_CANDIDATES, len(pre), -1)
-            return drawn[chosen, torch.arange(len(pre), device=pre.device)]
+            noise = normal((_N_CANDIDATES * len(rows), self.n_components_), generator)
+            return codes_given(network, reconstruction, rows, noise, generator)
 
         tables = []
         for _ in range(n_samples):
@@ -298,23 +289,13 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_draws(n_importance, "n_importance", self.n_components_)
+        likelihood, bound = self._likelihood(), weighted_bound
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
         draws = normal((n_draws, self.n_components_), torch.Generator().manual_seed(0))
         if n_importance == 1:
-            draws = torch.cat([draws, -draws])
-        likelihood = self._likelihood()
-
-        def bound(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            pre, target = network.pre_code(rows), likelihood.target(rows)
-            if n_importance == 1:
-                return _evidence(network, likelihood, pre, target, draws)
-            weights = [
-                log_weights(network, likelihood, pre, target, draw.to(pre).expand(len(pre), -1))
-                for draw in draws
-            ]
-            return log_mean_exp(torch.cat(weights))
-
-        bounds = self._codec.measure(self._validated(X), bound)
+            draws, bound = torch.cat([draws, -draws]), evidence_bound
+        rows = self._validated(X)
+        bounds = self._codec.measure(rows, lambda network, part: bound(network, likelihood, part, draws))
         return as_passed(bounds.astype(np.float64) - likelihood.log_volume(), X)
 
     # ------------------------------------------------------------------ seats
@@ -324,14 +305,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
     def _reconstruction(self, link: str, frame: Frame) -> Reconstruction:
         fixed = None if isinstance(self.variance, str) else self.variance / frame.scale**2
-        return Likelihood(
-            *self._kinds(),
-            link,
-            fixed,
-            self.variance == "per_feature",
-            torch.tensor(frame.centre),
-            frame.scale,
-        )
+        is_free, centre = self.variance == "per_feature", torch.tensor(frame.centre)
+        return Likelihood(*self._kinds(), link, fixed, is_free, centre, frame.scale)
 
     def _objective(self, reconstruction: Reconstruction) -> Objective:
         objective = super()._objective(reconstruction)
@@ -342,11 +317,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
     def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
         likelihood = cast(Likelihood, objective.reconstruction)
-        explained = (axes.deviations[:, None] * axes.axes).square().sum(0).to(rows.target)
-        # Of as many dimensions as components, the noise was taken for signal.
-        n_features = rows.target.shape[1]
-        share = n_features / max(1, n_features - self._size)
-        unexplained = share * (Rows(rows.seen.square(), weight=rows.weight).mean() - explained).clamp_min(0)
+        unexplained = axes.unexplained(Rows(rows.seen.square(), weight=rows.weight).mean(), self._size)
         likelihood.start(unexplained)
         # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
         noise = likelihood.noise().detach() if self._starts_as_pca() else unexplained
@@ -360,62 +331,25 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
     def _kinds(self) -> tuple[list[str], list[int]]:
         """Give the kind and the number of the group of each column."""
         if self._is_mixed():
-            return self._kinds_of_table()
-        names = getattr(self, "feature_names_in_", None)
-        n_features = self._n_columns()
-        kinds = ["gaussian"] * n_features
-        if isinstance(self.likelihood, str):
-            kinds = [self.likelihood] * n_features
-        elif isinstance(self.likelihood, Mapping):
-            found = positions(list(self.likelihood), names, n_features, "likelihood")
-            for column, kind in zip(found, self.likelihood.values(), strict=True):
-                kinds[column] = kind
-        elif len(self.likelihood) == n_features:
-            kinds = [str(kind) for kind in self.likelihood]
-        else:
-            raise ValueError(
-                f"likelihood has {len(self.likelihood)} entries; give one for all columns, one for "
-                f"each of the {n_features} columns of X, or a dict by column."
-            )
-        unknown = sorted(set(kinds) - set(KINDS))
-        if unknown:
-            raise ValueError(f"likelihood must be one of {sorted(KINDS)}; got {unknown[0]!r}.")
-        return kinds, group_numbers(self.column_groups, names, n_features, "column_groups").tolist()
-
-    def _kinds_of_table(self) -> tuple[list[str], list[int]]:
-        """Give the kinds that belong to the types of columns."""
-        if self.likelihood != "gaussian" or self.column_groups is not None:
+            if self.likelihood == "gaussian" and self.column_groups is None:
+                return [LIKELIHOODS[kind] for kind in self._columns.kinds], self._columns.owners.tolist()
             raise ValueError(
                 "Columns of several kinds have likelihoods by column_types; leave column_groups=None and "
                 "likelihood='gaussian', which is that of numeric columns. "
                 f"Got likelihood={self.likelihood!r} and column_groups={self.column_groups!r}."
             )
-        return [LIKELIHOODS[kind] for kind in self._columns.kinds], self._columns.owners.tolist()
+        names, n_features = getattr(self, "feature_names_in_", None), self._n_columns()
+        kinds = text_per_column(self.likelihood, names, n_features, "likelihood", KINDS, "gaussian")
+        return kinds, group_numbers(self.column_groups, names, n_features, "column_groups").tolist()
 
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
-        kinds, groups = self._kinds()
-        for kind in sorted(set(kinds)):
-            part = X[:, [column for column, name in enumerate(kinds) if name == kind]]
-            low, high = KINDS[kind].lowest, KINDS[kind].highest
-            if np.isnan(part).all():
-                continue
-            if np.nanmin(part) < low or np.nanmax(part) > high:
-                negative = "Negative values in data passed to fit: " if np.nanmin(part) < low == 0 else ""
-                raise ValueError(
-                    f"{negative}likelihood={kind!r} needs values in [{low:g}, {high:g}], but its columns "
-                    f"lie in [{np.nanmin(part):g}, {np.nanmax(part):g}]. Scale them, or use 'gaussian'."
-                )
-        _check_groups(X, kinds, groups)
-        if self.objective == "iwae" and self._is_ordered():
+        check_cells(X, *self._kinds())
+        if self.objective == "iwae" and (self._is_ordered() or self.beta != 1 or self.free_bits):
             raise ValueError(
-                "objective='iwae' weighs codes as a whole, and ordered components are cut: use "
-                "objective='elbo', or ordered=False with an int for n_components."
-            )
-        if self.objective == "iwae" and (self.beta != 1 or self.free_bits):
-            raise ValueError(
-                "objective='iwae' needs beta=1 and free_bits=0: its bound has no divergence of its own to "
-                f"weigh; got beta={self.beta} and free_bits={self.free_bits}."
+                "objective='iwae' needs beta=1 and free_bits=0, as its bound has no divergence of its own to "
+                "weigh, and ordered=False with an int for n_components; use those, or objective='elbo'. Got "
+                f"beta={self.beta}, free_bits={self.free_bits} and ordered={self._is_ordered()}."
             )
         return link
 
@@ -432,14 +366,9 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             noise = likelihood.noise().double().numpy() * frame.scale**2
         attributes["noise_variance_"] = np.where(is_gaussian, noise, np.nan)
         if fitted.rows is not None:
-
-            def read(part: torch.Tensor) -> torch.Tensor:
-                posterior = network.bottleneck.posterior(network.pre_code(part))
-                return torch.cat(
-                    [posterior.divergence(), posterior.mean, posterior.mean.double().square()], 1
-                )
-
-            divergences, means, squares = average(fitted.rows, read).chunk(3)
+            posterior, pre_code = network.bottleneck.posterior, network.pre_code
+            moments = average(fitted.rows, lambda part: posterior(pre_code(part)).moments())
+            divergences, means, squares = moments.chunk(3)
             attributes["kl_per_component_"] = divergences.numpy()
             spread = (squares - means.square()).numpy()
             attributes["active_components_"] = np.flatnonzero(spread > _ACTIVE_ABOVE)
@@ -469,38 +398,3 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 def _deviations(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
     bottleneck = cast(Gaussian, network.bottleneck)
     return (bottleneck.posterior(network.pre_code(rows)).log_variance / 2).exp()
-
-
-def _evidence(
-    network: Autoencoder, likelihood: Likelihood, pre: torch.Tensor, target: torch.Tensor, draws: torch.Tensor
-) -> torch.Tensor:
-    """Give the evidence lower bound of rows (n,), its expectation as a mean over given draws."""
-    divergence = cast(Gaussian, network.bottleneck).posterior(pre).divergence().sum(1)
-    total = torch.zeros_like(divergence)
-    for draw in draws:
-        code = network.bottleneck(pre, draw.to(pre).expand(len(pre), -1))
-        total = total - log_losses(likelihood, network.decode(code), target)
-    return total / len(draws) - divergence
-
-
-def _check_groups(X: np.ndarray, kinds: list[str], groups: list[int]) -> None:
-    """Check that each group is of one kind, and that categorical ones hold one 1 a row."""
-    columns: dict[int, list[int]] = {}
-    for column, group in enumerate(groups):
-        columns.setdefault(group, []).append(column)
-    for members in columns.values():
-        found = {kinds[column] for column in members}
-        if len(members) > 1 and found != {"categorical"}:
-            raise ValueError(
-                f"column_groups joins columns {members} of kind {sorted(found)}; only 'categorical' "
-                "columns form groups."
-            )
-        if found == {"categorical"}:
-            part = X[:, members]
-            # Not only whole ones: a row may say how likely each category is.
-            sums = part.sum(axis=1)
-            if not np.allclose(sums[~np.isnan(sums)], 1, atol=1e-4):
-                raise ValueError(
-                    f"The 'categorical' columns {members} must add up to 1 in each row, as OneHotEncoder "
-                    "gives them without drop=; name the columns that belong together in column_groups."
-                )

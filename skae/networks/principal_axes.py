@@ -26,6 +26,20 @@ class PrincipalAxes(NamedTuple):
         axes = self.axes.to(rows)
         return rows @ axes.T @ axes
 
+    def unexplained(self, squares: torch.Tensor, n_components: int) -> torch.Tensor:
+        """Return the variance of each column that so many components leave as noise, (n_features,).
+
+        Parameters
+        ----------
+        squares : tensor of shape (n_features,)
+            Mean square of each centred column.
+        n_components : int
+            How many; of as many dimensions, the noise was taken for signal.
+        """
+        explained = (self.deviations[:, None] * self.axes).square().sum(0).to(squares)
+        share = len(squares) / max(1, len(squares) - n_components)
+        return share * (squares - explained).clamp_min(0)
+
     def first(self, n_components: int) -> "PrincipalAxes":
         """Give the leading ones."""
         return PrincipalAxes(self.axes[:n_components], self.deviations[:n_components])

@@ -7,12 +7,13 @@ import torch
 
 from skae.objectives.batch import Batch, Pass, n_cells
 from skae.objectives.objective import Objective, weighted_mean
+from skae.objectives.reconstruction import Reconstruction
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 
 
 def log_weights(
-    network: Any, reconstruction: Any, pre: torch.Tensor, target: torch.Tensor, noise: torch.Tensor
+    network: Any, reconstruction: Reconstruction, pre: torch.Tensor, target: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
     """Give ``log p(x, z) - log q(z | x)`` of codes drawn for each row, in nats of the target's units.
 
@@ -42,7 +43,7 @@ def log_weights(
     return (log_likelihood + log_prior - log_posterior).reshape(times, len(pre))
 
 
-def log_losses(reconstruction: Any, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def log_losses(reconstruction: Reconstruction, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Sum the negative log-likelihood over the cells of each row that are there, (n,)."""
     there = ~target.isnan()
     return (reconstruction.cells(output, target.nan_to_num()) * there).sum(1)
@@ -51,6 +52,83 @@ def log_losses(reconstruction: Any, output: torch.Tensor, target: torch.Tensor) 
 def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
     """Give the logarithm of the mean of exponentials over the first axis."""
     return values.logsumexp(0) - math.log(len(values))
+
+
+def evidence_bound(
+    network: Any, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
+) -> torch.Tensor:
+    """Return the evidence lower bound of each row, (n_rows,), in nats of the target's units.
+
+    Parameters
+    ----------
+    network : Autoencoder
+        With a Gaussian bottleneck.
+    reconstruction : Likelihood
+        Likelihood of cells given the code.
+    rows : tensor of shape (n_rows, n_features)
+        Cells that are NaN count as not observed.
+    draws : tensor of shape (n_draws, n_components)
+        Standard normal, the same for all rows; the expectation is the mean over them.
+
+    Returns
+    -------
+    bound : tensor of shape (n_rows,)
+    """
+    pre, target = network.pre_code(rows), reconstruction.target(rows)
+    divergence = network.bottleneck.posterior(pre).divergence().sum(1)
+    total = torch.zeros_like(divergence)
+    for draw in draws:
+        code = network.bottleneck(pre, draw.to(pre).expand(len(pre), -1))
+        total = total - log_losses(reconstruction, network.decode(code), target)
+    return total / len(draws) - divergence
+
+
+def weighted_bound(
+    network: Any, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
+) -> torch.Tensor:
+    """Return the importance-weighted bound of each row, (n_rows,); takes what `evidence_bound` does."""
+    pre, target = network.pre_code(rows), reconstruction.target(rows)
+    weights = [
+        log_weights(network, reconstruction, pre, target, draw.to(pre).expand(len(pre), -1)) for draw in draws
+    ]
+    return log_mean_exp(torch.cat(weights))
+
+
+def codes_given(
+    network: Any,
+    reconstruction: Reconstruction,
+    rows: torch.Tensor,
+    noise: torch.Tensor,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Choose a code for each row, given its observed cells, by its weight (sampling importance resampling).
+
+    Parameters
+    ----------
+    network : Autoencoder
+        With a Gaussian bottleneck.
+    reconstruction : Likelihood
+        Likelihood of cells given the code.
+    rows : tensor of shape (n_rows, n_features)
+        Cells that are NaN are not observed.
+    noise : tensor of shape (n_candidates * n_rows, n_components)
+        Standard normal: each candidate of all rows, one after the other.
+    generator : torch.Generator
+        Source of the choice, on the CPU.
+
+    Returns
+    -------
+    codes : tensor of shape (n_rows, n_components)
+    """
+    pre, target = network.pre_code(rows), reconstruction.target(rows)
+    noise = noise.to(pre)
+    # Rows so far out that no candidate has a likelihood take any of them.
+    lowest = torch.finfo(pre.dtype).min
+    logs = log_weights(network, reconstruction, pre, target, noise)
+    weights = logs.nan_to_num(nan=lowest, neginf=lowest).softmax(0)
+    chosen = torch.multinomial(weights.T, 1, generator=generator)[:, 0]
+    drawn = network.bottleneck(pre, noise).reshape(len(weights), len(pre), -1)
+    return drawn[chosen, torch.arange(len(pre), device=pre.device)]
 
 
 class ImportanceWeighted(Objective):

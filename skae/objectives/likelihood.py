@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -146,3 +147,57 @@ KINDS: dict[str, Kind] = {
 }
 # What columns of a table are, in terms of likelihoods.
 LIKELIHOODS = {"numeric": "gaussian", "binary": "bernoulli", "categorical": "categorical", "count": "count"}
+
+
+def check_cells(X: np.ndarray, kinds: Sequence[str], groups: Sequence[int]) -> None:
+    """Check that cells have a likelihood.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Cells that are NaN are not looked at.
+    kinds : sequence of str
+        A key of `KINDS` for each column.
+    groups : sequence of int
+        Number of the group of each column.
+
+    Raises
+    ------
+    ValueError
+        If values are outside of what their kind can take, or groups are not those of categories.
+    """
+    for kind in sorted(set(kinds)):
+        part = X[:, [column for column, name in enumerate(kinds) if name == kind]]
+        low, high = KINDS[kind].lowest, KINDS[kind].highest
+        if np.isnan(part).all():
+            continue
+        if np.nanmin(part) < low or np.nanmax(part) > high:
+            negative = "Negative values in data passed to fit: " if np.nanmin(part) < low == 0 else ""
+            raise ValueError(
+                f"{negative}likelihood={kind!r} needs values in [{low:g}, {high:g}], but its columns "
+                f"lie in [{np.nanmin(part):g}, {np.nanmax(part):g}]. Scale them, or use 'gaussian'."
+            )
+    _check_groups(X, kinds, groups)
+
+
+def _check_groups(X: np.ndarray, kinds: Sequence[str], groups: Sequence[int]) -> None:
+    """Check that each group is of one kind, and that categorical ones hold one 1 a row."""
+    columns: dict[int, list[int]] = {}
+    for column, group in enumerate(groups):
+        columns.setdefault(group, []).append(column)
+    for members in columns.values():
+        found = {kinds[column] for column in members}
+        if len(members) > 1 and found != {"categorical"}:
+            raise ValueError(
+                f"column_groups joins columns {members} of kind {sorted(found)}; only 'categorical' "
+                "columns form groups."
+            )
+        if found == {"categorical"}:
+            part = X[:, members]
+            # Not only whole ones: a row may say how likely each category is.
+            sums = part.sum(axis=1)
+            if not np.allclose(sums[~np.isnan(sums)], 1, atol=1e-4):
+                raise ValueError(
+                    f"The 'categorical' columns {members} must add up to 1 in each row, as OneHotEncoder "
+                    "gives them without drop=; name the columns that belong together in column_groups."
+                )

@@ -104,6 +104,59 @@ def per_column(
     return values
 
 
+def text_per_column(
+    value: str | Sequence[str] | Mapping[str | int, str],
+    names: Sequence[str] | None,
+    n_features: int,
+    what: str,
+    allowed: Iterable[str],
+    default: str,
+) -> list[str]:
+    """Spread one of several texts, a sequence of them, or a dict by column over all columns.
+
+    Parameters
+    ----------
+    value : str, sequence of str of length n_features, or dict
+        What the user passed.
+    names : sequence of str, optional
+        The names of the columns.
+    n_features : int
+        Number of columns.
+    what : str
+        The parameter, for messages.
+    allowed : iterable of str
+        What each may be.
+    default : str
+        That of columns that a dict does not name.
+
+    Returns
+    -------
+    values : list of str
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, or a text is not allowed.
+    """
+    if isinstance(value, str):
+        values = [value] * n_features
+    elif isinstance(value, Mapping):
+        values = [default] * n_features
+        for column, text in zip(positions(list(value), names, n_features, what), value.values(), strict=True):
+            values[column] = text
+    elif len(value) == n_features:
+        values = [str(text) for text in value]
+    else:
+        raise ValueError(
+            f"{what} has {len(value)} entries; give one for all columns, one for "
+            f"each of the {n_features} columns of X, or a dict by column."
+        )
+    unknown = sorted(set(values) - set(allowed))
+    if unknown:
+        raise ValueError(f"{what} must be one of {sorted(allowed)}; got {unknown[0]!r}.")
+    return values
+
+
 def _groups(groups: Any, what: str) -> list[list[Any]]:
     """Return groups of columns as lists, checked."""
     if groups is None:

@@ -8,18 +8,18 @@ import pytest
 
 # What each count may be at most. A change that lowers a count lowers its number here, too.
 AT_MOST = {
-    "files of estimators/": 19,
-    "lines of the largest file of estimators/": 506,
-    "files that a fit passes through": 29,
-    "changes of file in a fit": 215,
-    "files that a fit without held-out rows passes through": 28,
-    "changes of file in a fit without held-out rows": 176,
+    "files of estimators/": 17,
+    "lines of the largest file of estimators/": 435,
+    "files that a fit passes through": 27,
+    "changes of file in a fit": 198,
+    "files that a fit without held-out rows passes through": 26,
+    "changes of file in a fit without held-out rows": 159,
     "probes of parts": 4,
     "circles of imports": 0,
     "imports that run up": 0,
-    "Any in annotations": 784,
-    "casts": 44,
-    'docstrings that begin with "Give" or "Tell"': 126,
+    "Any in annotations": 779,
+    "casts": 43,
+    'docstrings that begin with "Give" or "Tell"': 124,
 }
 
 

@@ -166,6 +166,7 @@ def test_the_divergence_spelt_out():
     # Means 0 and 2, log-variances 0 and -1 + 1: KL is 0 and (4 + 1 - 1 - 0) / 2.
     posterior = bottleneck.posterior(torch.tensor([[0.0, 2.0, 0.0, -1.0]]))
     assert posterior.divergence().tolist() == [[0.0, 2.0]]
+    assert posterior.moments().tolist() == [[0.0, 2.0, 0.0, 2.0, 0.0, 4.0]]
 
 
 def test_draws_have_the_posterior_s_moments(generator):

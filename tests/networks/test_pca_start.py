@@ -166,3 +166,14 @@ def test_many_bits_need_no_table_of_all_pairs(monkeypatch):
     model = BinaryAutoencoderTransformer(3000, max_iter=1, early_stopping=False, random_state=0)
     assert model.fit_transform(X).shape == (40, 3000)
     assert max(sizes, default=0) <= 512
+
+
+def test_what_axes_leave_of_each_column_is_more_where_noise_was_taken_for_signal():
+    rows = rows_of(60, 4).double()
+    found = principal_axes(rows, 4, torch.Generator())
+    squares = rows.square().mean(0)
+    torch.testing.assert_close(found.unexplained(squares, 4), torch.zeros(4, dtype=torch.float64))
+    two = found.first(2)
+    left = (rows - two.project(rows)).square().mean(0)
+    # Two of four components explain what two dimensions of noise would have added to them.
+    torch.testing.assert_close(two.unexplained(squares, 2), 2 * left)

@@ -10,7 +10,14 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Gaussian
 from skae.objectives import Batch, Objective
-from skae.objectives.importance import ImportanceWeighted, log_mean_exp, log_weights
+from skae.objectives.importance import (
+    ImportanceWeighted,
+    codes_given,
+    evidence_bound,
+    log_mean_exp,
+    log_weights,
+    weighted_bound,
+)
 from skae.objectives.likelihood import Likelihood
 from skae.objectives.penalties import Divergence, WeightL1
 
@@ -96,3 +103,38 @@ def test_with_gaps_the_loss_is_minus_the_bounds_over_the_cells_that_are_there(pa
         bound = -cells.sum() - network.bottleneck.posterior(pre).divergence().sum()
     terms = objective(network, batch)
     torch.testing.assert_close(sum(terms.values()), -bound / 13)
+
+
+def test_bounds_of_rows_are_means_over_the_same_draws(parts, generator):
+    network, likelihood = parts
+    x, draws = torch.randn(5, 3, generator=generator), torch.randn(400, 1, generator=generator)
+    draws = torch.cat([draws, -draws])
+    posterior = network.bottleneck.posterior(network.pre_code(x))
+    bound = evidence_bound(network, likelihood, x, draws)
+    logs = [
+        distributions.Normal(
+            network.decode(posterior.mean + (posterior.log_variance / 2).exp() * draw), math.sqrt(0.5)
+        )
+        .log_prob(x)
+        .sum(1)
+        for draw in draws
+    ]
+    torch.testing.assert_close(bound, torch.stack(logs).mean(0) - posterior.divergence().sum(1))
+    tighter = weighted_bound(network, likelihood, x, draws)
+    assert (tighter >= bound - 1e-4).all()
+    torch.testing.assert_close(
+        weighted_bound(network, likelihood, x[2:3], draws), tighter[2:3], atol=1e-5, rtol=1e-5
+    )
+
+
+def test_codes_are_chosen_by_how_well_they_explain_the_cells_that_are_there(parts, generator):
+    network, likelihood = parts
+    x = torch.randn(4, 3, generator=generator)
+    noise = torch.randn(500 * 4, 1, generator=generator)
+    chosen = codes_given(network, likelihood, x, noise, generator)
+    candidates = network.bottleneck(network.pre_code(x), noise).reshape(500, 4, 1)
+    assert all(bool((candidates[:, row] == chosen[row]).any()) for row in range(4))
+    drawn = torch.cat([codes_given(network, likelihood, x, noise, generator) for _ in range(300)], 1)
+    weights = log_weights(network, likelihood, network.pre_code(x), x, noise).softmax(0)
+    expected = (weights * candidates[:, :, 0]).sum(0)
+    torch.testing.assert_close(drawn.mean(1), expected, atol=0.15, rtol=0)

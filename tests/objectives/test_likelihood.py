@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import distributions
 
-from skae.objectives.likelihood import KINDS, Likelihood
+from skae.objectives.likelihood import KINDS, Likelihood, check_cells
 
 MIXED = ["gaussian", "poisson", "categorical", "categorical", "bernoulli", "gaussian"]
 GROUPS = [0, 1, 2, 2, 3, 4]
@@ -82,3 +83,23 @@ def test_a_gaussian_behind_a_link_is_in_units_of_the_data():
     # The mean is right; the variance is a quarter of the scale's square, one.
     assert found.cells(output, target)[0].tolist() == pytest.approx([0.5 * math.log(2 * math.pi)] * 2)
     assert found.log_volume() == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds", "groups", "message"),
+    [
+        ([[0.5, 2.0]], ["gaussian", "bernoulli"], [0, 1], r"likelihood='bernoulli' needs values in \[0, 1\]"),
+        ([[-1.0]], ["poisson"], [0], "Negative values in data passed to fit"),
+        ([[0.0, 1.0]], ["gaussian", "categorical"], [0, 0], "joins columns .0, 1. of kind"),
+        ([[0.5, 0.1]], ["categorical", "categorical"], [0, 0], "must add up to 1 in each row"),
+    ],
+)
+def test_cells_without_a_likelihood_are_refused(rows, kinds, groups, message):
+    with pytest.raises(ValueError, match=message):
+        check_cells(np.array(rows), kinds, groups)
+
+
+def test_cells_that_have_one_pass_and_gaps_are_not_looked_at():
+    rows = np.array([[-5.0, 1.0, 0.25, 0.75], [np.nan, np.nan, np.nan, np.nan]])
+    check_cells(rows, ["gaussian", "bernoulli", "categorical", "categorical"], [0, 1, 2, 2])
+    check_cells(np.full((2, 1), np.nan), ["poisson"], [0])

@@ -22,6 +22,10 @@ class Posterior(NamedTuple):
         """Give the Kullback-Leibler divergence from the standard normal, in nats, (n, n_components)."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
 
+    def moments(self) -> torch.Tensor:
+        """Return divergences, means and squared means, for averages over rows, (n, 3 * n_components)."""
+        return torch.cat([self.divergence(), self.mean, self.mean.double().square()], 1)
+
 
 class Gaussian(Bottleneck):
     """Draw codes about their mean; a user gets the mean.
