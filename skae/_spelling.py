@@ -25,12 +25,17 @@ def refuse_misspelt(cls: type, base: type) -> None:
     TypeError
         If a name is misspelt.
     """
-    asked = [name for name in vars(base) if not name.startswith("_")]
+    asked = [name for name in vars(base) if _is_written(name)]
     for name in vars(cls):
-        if name.startswith("_") or hasattr(base, name):
+        if not _is_written(name) or hasattr(base, name):
             continue
         for meant in difflib.get_close_matches(name, asked, n=1, cutoff=_CLOSE):
             raise TypeError(
                 f"{cls.__name__}.{name} is nothing that {base.__name__} asks for; {meant!r} is. Rename it: "
                 f"to {meant!r} if that is meant, else to something less like it."
             )
+
+
+def _is_written(name: str) -> bool:
+    """Whether a name is one that people write: tools keep copies of methods under names in other letters."""
+    return not name.startswith("_") and name.isascii()

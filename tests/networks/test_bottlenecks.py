@@ -142,6 +142,14 @@ def test_jumps_start_where_so_many_codes_are_above_them():
     torch.testing.assert_close(bottleneck.log_threshold.exp(), torch.full((3,), 1e-6))
 
 
+def test_thresholds_learn_from_the_codes_of_their_own_component():
+    bottleneck = jump(2.0, 4.0)
+    pre = torch.tensor([[2.1, 4.1], [2.1, 0.0], [0.0, 4.1]])
+    (bottleneck.active(pre) * torch.tensor([[1.0, 2.0], [4.0, 8.0], [16.0, 32.0]])).sum().backward()
+    expected = torch.tensor([-(1.0 + 4) / 0.5 * 2, -(2.0 + 32) / 1.0 * 4])
+    torch.testing.assert_close(bottleneck.log_threshold.grad, expected)
+
+
 def test_thresholds_learn_from_codes_near_them():
     bottleneck = jump(2.0)
     # A quarter of the threshold wide: from 1.75 to 2.25.
@@ -167,6 +175,9 @@ def test_the_divergence_spelt_out():
     posterior = bottleneck.posterior(torch.tensor([[0.0, 2.0, 0.0, -1.0]]))
     assert posterior.divergence().tolist() == [[0.0, 2.0]]
     assert posterior.moments().tolist() == [[0.0, 2.0, 0.0, 2.0, 0.0, 4.0]]
+    # A variance of e^2 about 0: (e^2 - 1 - 2) / 2.
+    wide = bottleneck.posterior(torch.tensor([[0.0, 0.0, 2.0, -1.0]])).divergence()
+    torch.testing.assert_close(wide, torch.tensor([[(math.e**2 - 3) / 2, 0.0]]))
 
 
 def test_draws_have_the_posterior_s_moments(generator):
@@ -224,7 +235,7 @@ def test_a_row_is_read_from_itself_alone(bottleneck, generator):
 
 
 def test_bits_pass_gradients_as_if_squashed():
-    pre = torch.tensor([[-2.0, 0.0, 3.0]], requires_grad=True)
+    pre = torch.tensor([[-2.0, 0.0, 0.5]], requires_grad=True)
     code = Binary()(pre)
     assert code.tolist() == [[0.0, 0.0, 1.0]]
     code.sum().backward()
