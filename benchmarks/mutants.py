@@ -5,8 +5,8 @@ drawn from every room, and what became of it is counted. Takes about a second a 
 
     pip install -c constraints.txt -e ".[mutation]" && python benchmarks/mutants.py --sample 200
 
-`mutmut show NAME` prints a mutant that survived. Functions with decorators (`@torch.no_grad()`, properties) are
-left alone by mutmut, and so is what stands outside of functions.
+`mutmut show NAME` prints a mutant that survived. mutmut leaves functions with decorators alone
+(`@torch.no_grad()`, properties), and what stands outside of functions.
 """
 
 import argparse

@@ -116,3 +116,15 @@ def test_donors_are_drawn_by_the_weight_of_their_rows(generator):
     weight[:50] = 3.0
     swapped = make("swap", 1.0, rows)(rows, generator, weight)
     assert float((swapped < 50).float().mean()) == pytest.approx(0.75, abs=0.08)
+
+
+def test_what_a_function_gives_may_be_of_any_kind_of_numbers(rows, generator):
+    corruption = UserCorruption(lambda X, random: np.ones(X.shape, dtype=int).tolist(), np.full(5, 7.0), 3.0)
+    torch.testing.assert_close(corruption(rows, generator), torch.full((N, 5), -2.0))
+
+
+def test_columns_that_are_never_hidden_stay(generator):
+    levels = torch.tensor([0.0, 0.5])
+    hidden = CORRUPTIONS["missing"](levels, torch.arange(2))(torch.zeros(500, 2), generator).isnan()
+    assert not hidden[:, 0].any()
+    assert hidden[:, 1].any()

@@ -19,7 +19,7 @@ from skae.objectives.importance import (
     weighted_bound,
 )
 from skae.objectives.likelihood import Likelihood
-from skae.objectives.penalties import Divergence, WeightL1
+from skae.objectives.penalties import Divergence, Penalty, WeightL1
 
 
 @pytest.fixture
@@ -138,3 +138,35 @@ def test_codes_are_chosen_by_how_well_they_explain_the_cells_that_are_there(part
     weights = log_weights(network, likelihood, network.pre_code(x), x, noise).softmax(0)
     expected = (weights * candidates[:, :, 0]).sum(0)
     torch.testing.assert_close(drawn.mean(1), expected, atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+def test_penalties_see_the_codes_that_a_user_gets(parts, generator, penalised):
+    network, likelihood = parts
+    seen = []
+
+    class Watching(Penalty):
+        def forward(self, passed):
+            seen.append(passed)
+            return passed.code.sum(1)
+
+    objective = ImportanceWeighted(likelihood, {"watching": Watching(2.0)} if penalised else {})
+    x = torch.randn(5, 3, generator=generator)
+    batch = objective.prepare(Batch(x, x), network, generator)
+    terms = objective(network, batch)
+    assert list(terms) == ["reconstruction", "watching"] if penalised else ["reconstruction"]
+    if penalised:
+        (passed,) = seen
+        torch.testing.assert_close(passed.pre, network.pre_code(x))
+        torch.testing.assert_close(passed.code, network.encode(x))
+        torch.testing.assert_close(passed.output, network(x))
+        torch.testing.assert_close(terms["watching"], 2 * network.encode(x).sum(1).mean())
+
+
+def test_without_gaps_the_target_is_that_of_the_batch(parts, generator):
+    network, likelihood = parts
+    objective = ImportanceWeighted(likelihood)
+    x, clean = (torch.randn(5, 3, generator=generator) for _ in range(2))
+    batch = objective.prepare(Batch(x, clean), network, generator)
+    weights = log_weights(network, likelihood, network.pre_code(x), clean, batch.draws["code"])
+    torch.testing.assert_close(objective(network, batch)["reconstruction"], -log_mean_exp(weights).mean() / 3)

@@ -103,3 +103,28 @@ def test_cells_that_have_one_pass_and_gaps_are_not_looked_at():
     rows = np.array([[-5.0, 1.0, 0.25, 0.75], [np.nan, np.nan, np.nan, np.nan]])
     check_cells(rows, ["gaussian", "bernoulli", "categorical", "categorical"], [0, 1, 2, 2])
     check_cells(np.full((2, 1), np.nan), ["poisson"], [0])
+
+
+def test_a_variance_behind_a_link_is_that_of_the_scale_squared():
+    found = likelihood(["gaussian"], [0], link="logistic", variance=0.25, scale=3.0)
+    # 0.25 * 9 in units of the data; the mean is a half, the target is off by a half.
+    expected = 0.5 * (0.25 / 2.25 + math.log(2 * math.pi * 2.25))
+    assert found.cells(torch.zeros(1, 1), torch.ones(1, 1)).item() == pytest.approx(expected)
+
+
+def test_counts_lie_in_tables_as_logarithms():
+    found = likelihood(["count"], [0])
+    output = torch.tensor([[math.log(2.0)]])
+    expected = -distributions.Poisson(2.0).log_prob(torch.tensor(3.0))
+    torch.testing.assert_close(found.cells(output, torch.tensor([[math.log(4.0)]]))[0, 0], expected)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "categorical"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_do_not_depend_on_the_way_and_keep_the_dtype(kind, dtype):
+    found = likelihood([kind] * 3, [0, 0, 0] if kind == "categorical" else [0, 1, 2])
+    mean = torch.tensor([[0.2, 0.5, 0.3]], dtype=dtype).repeat(20, 1)
+    drawn = [found.sample(mean, torch.Generator().manual_seed(0)) for _ in range(2)]
+    assert torch.equal(*drawn)
+    assert drawn[0].dtype == dtype
+    assert set(drawn[0].unique().tolist()) == {0.0, 1.0}

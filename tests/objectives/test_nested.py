@@ -99,3 +99,63 @@ def test_the_loss_of_a_step_is_that_of_the_sizes_drawn():
         for i, size in enumerate(sizes)
     ]
     torch.testing.assert_close(objective(network, batch)["reconstruction"], torch.stack(losses).mean())
+
+
+def test_sizes_are_drawn_alike_where_it_is_not_known_which_is_wanted():
+    torch.testing.assert_close(nested(5, alike=True).share, torch.full((5,), 0.2))
+
+
+@pytest.mark.parametrize(("n_components", "part"), [(8, 0.0), (16, 0.0), (32, 0.5), (64, 0.75)])
+def test_beyond_sixteen_components_more_and_more_sizes_are_drawn_alike(n_components, part):
+    own = (torch.arange(n_components) + 1.5).pow(-1.4)
+    own[0] *= 0.18
+    own = own / own.sum()
+    own[-1] += 0.05
+    expected = (1 - part) * own / own.sum() + part / n_components
+    torch.testing.assert_close(nested(n_components).share, expected)
+
+
+def test_what_is_drawn_by_is_no_part_of_the_state():
+    assert list(nested().state_dict()) == ["levels", "reconstruction.centre"]
+
+
+def test_levels_are_the_losses_of_sizes_at_the_start():
+    network, objective = network_of(), nested()
+    rows = torch.randn(6, 5, generator=torch.Generator().manual_seed(2))
+    seen = rows + 1
+    objective.start(network, rows, seen)
+    codes = network.encode(seen)
+    expected = torch.stack([(network.decode(codes[:, :k]) - rows).square().mean() for k in (1, 2, 3)])
+    torch.testing.assert_close(objective.levels, expected)
+
+
+@pytest.mark.parametrize(("n_rows", "most"), [(999, 32), (1000, 8)])
+def test_small_tables_judge_more_sizes(n_rows, most):
+    network, objective = network_of(n_features=5, size=40), nested(40)
+    rows = torch.zeros(n_rows, 5)
+    objective.start(network, rows, rows)
+    assert len(objective.judged_sizes) == most
+
+
+@pytest.mark.parametrize(
+    ("n_components", "most", "expected"),
+    [
+        (3, 8, [1, 2, 3]),
+        (8, 8, list(range(1, 9))),
+        (9, 3, [1, 3, 9]),
+        (100, 3, [1, 10, 100]),
+        (5, 4, [1, 2, 3, 5]),
+    ],
+)
+def test_sizes_are_spread_by_a_ratio(n_components, most, expected):
+    assert spread(n_components, most) == expected
+
+
+def test_weights_of_sizes_keep_the_loss_as_large_as_it_was():
+    objective = nested()
+    objective.levels.copy_(torch.tensor([0.5, 0.1, 0.05]))
+    for objective.progress in (0.0, 0.3, 1.0):
+        level = objective.share * objective.levels
+        torch.testing.assert_close((level * objective.weights()).sum(), level.sum())
+    ratio = objective.weights()[1] / objective.weights()[0]
+    assert float(ratio) == pytest.approx(5**0.7)

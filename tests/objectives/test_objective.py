@@ -124,3 +124,102 @@ def test_errors_of_rows(network, generator):
     errors = objective.evaluate(network, Batch(x, x))
     np.testing.assert_allclose(errors.loss, (network(x) - x).abs().mean(1).detach(), rtol=1e-6)
     np.testing.assert_allclose(errors.squared, (network(x) - x).square().sum(1).detach(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([[2.0], [1.0]])])
+def test_emphasis_weighs_cells_that_the_encoder_does_not_see_as_they_are(network, generator, weight):
+    hidden = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    objective = Objective(
+        reconstruction("squared_error"),
+        corruption=Written(lambda rows: torch.where(hidden > 0, 0.0, rows)),
+        emphasis=0.75,
+    )
+    x = torch.ones(2, 3)
+    batch = objective.prepare(Batch(x, x, weight), network, generator)
+    expected = torch.tensor([[0.75, 0.25, 0.25], [0.25, 0.75, 0.75]])
+    torch.testing.assert_close(batch.weight, expected if weight is None else expected * weight)
+    # Held-out rows are judged in the same manner.
+    cells = (network(batch.inputs) - x).square().detach()
+    errors = objective.evaluate(network, Batch(batch.inputs, x))
+    torch.testing.assert_close(errors.loss, (cells * expected).sum(1) / expected.sum(1))
+    torch.testing.assert_close(errors.squared, cells.sum(1))
+
+
+class Written(Corruption):
+    """A corruption that a test writes down, and what it was handed."""
+
+    def __init__(self, function, makes_gaps=False):
+        super().__init__()
+        self.function, self.makes_gaps, self.seen = function, makes_gaps, []
+
+    def measure(self, rows, zeros):
+        self.seen.append((rows, zeros))
+
+    def forward(self, inputs, generator, weight=None):
+        self.seen.append(weight)
+        return self.function(inputs)
+
+
+def test_a_corruption_is_told_where_the_zeros_of_the_data_lie_and_what_rows_weigh(generator):
+    corruption = Written(lambda rows: rows)
+    objective = Objective(
+        reconstruction("squared_error", centre=torch.tensor([2.0, 4.0]), scale=2.0), corruption=corruption
+    )
+    rows, weight = torch.ones(3, 2), torch.rand(3, 1)
+    objective.measure(rows)
+    objective.corrupt(rows, generator, weight)
+    (measured, zeros), seen = corruption.seen
+    assert measured is rows
+    assert zeros.tolist() == [-1.0, -2.0]
+    assert seen is weight
+
+
+@pytest.mark.parametrize("makes_gaps", [False, True])
+def test_gaps_stay_gaps_whatever_the_noise_does(generator, makes_gaps):
+    rows = torch.tensor([[1.0, torch.nan, 3.0]])
+    noisy = torch.tensor([[torch.nan, 5.0, 7.0]])
+    objective = Objective(
+        reconstruction("squared_error"), corruption=Written(lambda rows: noisy, makes_gaps=makes_gaps)
+    )
+    objective.has_gaps = True
+    found = objective.corrupt(rows, generator)
+    # Noise that hides cells is believed; other noise that has lost a cell to a gap gives it back.
+    expected = noisy if makes_gaps else torch.tensor([[1.0, torch.nan, 7.0]])
+    torch.testing.assert_close(found, expected, equal_nan=True)
+
+
+def test_cells_that_are_not_there_count_nowhere(network, generator):
+    objective = Objective(reconstruction("squared_error"))
+    objective.has_gaps = True
+    target = torch.tensor([[1.0, torch.nan, 2.0], [torch.nan, torch.nan, torch.nan], [1.0, 1.0, 1.0]])
+    inputs = torch.ones(3, 3)
+    cells = (network(inputs) - target).square().detach()
+    errors = objective.evaluate(network, Batch(inputs, target))
+    torch.testing.assert_close(
+        errors.loss, torch.stack([cells[0, [0, 2]].mean(), torch.tensor(0.0), cells[2].mean()])
+    )
+    torch.testing.assert_close(errors.squared, cells.nan_to_num().sum(1))
+    batch = objective.prepare(Batch(inputs, target), network, generator)
+    assert torch.equal(batch.weight, (~target.isnan()).float())
+    terms = objective(network, batch)
+    torch.testing.assert_close(terms["reconstruction"].detach(), cells.nansum() / 5)
+
+
+def test_objectives_without_order_have_no_sizes(network):
+    objective = Objective(reconstruction("squared_error"))
+    assert objective.n_sizes == 0
+    assert objective.missed_by_size(network, Batch(torch.ones(2, 3), torch.ones(2, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "output", "expected"),
+    [
+        ("squared_error", "logistic", 0.0, 0.25),
+        ("squared_error", "exp", 0.0, 0.0),
+        ("squared_error", "relu", -3.0, 1.0),
+        ("binary_crossentropy", "logistic", math.log(3), math.log(4 / 3)),
+    ],
+)
+def test_losses_are_between_the_target_and_what_the_link_makes_of_the_output(name, link, output, expected):
+    loss = reconstruction(name, link).cells(torch.tensor([[output]]), torch.ones(1, 1))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)

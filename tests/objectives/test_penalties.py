@@ -162,3 +162,15 @@ def test_the_dead_start_again_at_what_is_left_of_cells_that_count(parts, gaps):
     torch.testing.assert_close(after[:, 1], torch.tensor([0.0, 1.0, 1.0, 1.0]) / 3**0.5)
     # Nothing starts at a row of which nothing counts.
     torch.testing.assert_close(after[:, [0, 2, 3, 4, 5]], start[:, [0, 2, 3, 4, 5]])
+
+
+@pytest.mark.parametrize(
+    "weight", [torch.tensor([[3.0], [1.0]]), torch.tensor([[3.0, 3, 3, 3], [2, 0, 0, 2]])]
+)
+def test_how_often_codes_are_on_is_weighted(weight):
+    code = torch.tensor([[0.2, 0.6], [0.4, 0.8]])
+    weighted = Pass(None, Batch(X, X, weight), code, code, X)
+    # A row weighs as much as its cells do in the mean: three and one.
+    repeated = code[[0, 0, 0, 1]]
+    expected = ActivityKL(1.0, 0.3)(passed(repeated))
+    torch.testing.assert_close(ActivityKL(1.0, 0.3)(weighted), expected)

@@ -103,3 +103,40 @@ def test_held_out_rows_are_judged_by_the_distance():
     critic = Adversary(1.0, 2, PRIORS["normal"])
     near = torch.from_numpy(np.random.default_rng(0).standard_normal((500, 2))).float()
     assert float(critic(passed(near))) < 0.02 < float(critic(passed(near + 1)))
+
+
+@pytest.mark.parametrize(
+    ("prior", "shape"),
+    [
+        (lambda n, k, generator: np.zeros((n, k + 1)), r"\(4, 3\)"),
+        (lambda n, k, generator: np.full((n, k), np.nan), r"\(4, 2\)"),
+    ],
+    ids=["shape", "finite"],
+)
+def test_what_a_function_gives_must_be_finite_and_of_the_right_shape(prior, shape):
+    with pytest.raises(ValueError, match=rf"finite numbers of shape \(4, 2\); got shape {shape}"):
+        UserPrior(prior)(4, 2, torch.Generator())
+
+
+def test_the_critic_weighs_codes_by_their_rows_and_draws_alike(generator):
+    critic = Adversary(1.0, 2, PRIORS["normal"], penalty=0.0)
+    code = torch.randn(4, 2, generator=generator)
+    drawn = critic.draw(code, generator)
+    weight = torch.tensor([[3.0], [1.0], [0.0], [4.0]])
+    loss = critic(passed(code, weight)._replace(draw=drawn))
+    told, truth = critic.critic(code)[:, 0], critic.critic(drawn)[:, 0]
+    softplus = torch.nn.functional.softplus
+    # Weights of rows have mean one: 3/2, 1/2, 0 and 2.
+    expected = ((weight[:, 0] / 2 * softplus(told)).sum() + softplus(-truth).sum()) / 8
+    torch.testing.assert_close(loss, expected)
+    assert critic.critic(code).shape == (4, 1)
+
+
+def test_the_critic_is_kept_from_growing_steep(generator):
+    free, kept = (Adversary(1.0, 2, PRIORS["normal"], penalty=penalty) for penalty in (0.0, 3.0))
+    code = torch.randn(4, 2, generator=generator)
+    drawn = free.draw(code, generator)
+    points = torch.cat([code, drawn]).requires_grad_()
+    (gradient,) = torch.autograd.grad(kept.critic(points).sum(), points)
+    handed = passed(code)._replace(draw=drawn)
+    torch.testing.assert_close(kept(handed) - free(handed), 3 * gradient.square().sum(1).mean() / 2)

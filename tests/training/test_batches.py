@@ -1,8 +1,10 @@
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skae.training import InMemory
+from skae.training.batches import Rows, average
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.booleans())
@@ -31,3 +33,64 @@ def test_unshuffled_rows_keep_their_order():
     rows = torch.arange(10.0)[:, None]
     parts = [batch.inputs for batch in InMemory(rows, 4, shuffle=False).epoch(torch.Generator())]
     assert torch.equal(torch.cat(parts), rows)
+
+
+WEIGHT = torch.tensor([[1.0], [0.0], [3.0]])
+TARGET = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 8192])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_averages_are_over_rows_by_their_weight_of_what_the_encoder_sees(monkeypatch, chunk, weight):
+    monkeypatch.setattr("skae.training.batches.CHUNK", chunk)
+    found = average(Rows(TARGET, TARGET + 1, weight), lambda rows: 2 * rows)
+    expected = [8.0, 10.0] if weight is None else [(4 + 36) / 4, (6 + 42) / 4]
+    assert found.tolist() == expected
+    assert found.dtype == torch.float64
+
+
+def test_means_are_over_the_cells_that_are_there():
+    gaps = TARGET.clone()
+    gaps[0, 0] = torch.nan
+    assert Rows(gaps).mean().tolist() == [4.0, 4.0]
+    assert Rows(gaps, weight=WEIGHT).mean().tolist() == [5.0, 5.0]
+    assert Rows(torch.full((2, 1), torch.nan)).mean().tolist() == [0.0]
+
+
+def test_a_new_centre_moves_inputs_along():
+    rows = Rows(TARGET, TARGET + 1, WEIGHT).about(torch.tensor([1.0, 2.0]))
+    assert rows.target.tolist() == [[0, 0], [2, 2], [4, 4]]
+    assert torch.equal(rows.inputs, rows.target + 1)
+    assert rows.weight is WEIGHT
+    assert Rows(TARGET).about(torch.ones(2)).inputs is None
+
+
+def test_rows_of_which_single_ones_are_taken_are_drawn_by_weight(generator):
+    assert Rows(TARGET).drawn(generator) is TARGET
+    many = Rows(TARGET.repeat(500, 1), weight=WEIGHT.repeat(500, 1)).drawn(generator)[:, 0]
+    assert float((many == 5).float().mean()) == pytest.approx(0.75, abs=0.05)
+    assert not (many == 3).any()
+
+
+def test_rows_times_roots_of_weights_have_the_mean_square_of_weighted_ones():
+    assert Rows(TARGET).scaled() is TARGET
+    scaled = Rows(TARGET, weight=WEIGHT).scaled()
+    expected = (WEIGHT * TARGET.square()).sum(0) / WEIGHT.sum()
+    torch.testing.assert_close(scaled.square().mean(0), expected)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_take_inputs_and_weights_along(shuffle, generator):
+    batches = InMemory(TARGET, 2, shuffle, TARGET + 1, WEIGHT)
+    parts = list(batches.epoch(generator))
+    assert sum(len(part.target) for part in parts) == 3
+    for part in parts:
+        assert torch.equal(part.inputs, part.target + 1)
+        rows = [(TARGET == row).all(1).nonzero().item() for row in part.target]
+        assert torch.equal(part.weight, WEIGHT[rows])
+
+
+@pytest.mark.parametrize(("inputs", "gaps"), [(None, False), (TARGET * torch.nan, True)])
+def test_gaps_are_looked_for_in_inputs_too(inputs, gaps):
+    assert Rows(TARGET, inputs).has_gaps == gaps
+    assert Rows(TARGET * torch.nan).has_gaps

@@ -171,3 +171,10 @@ def test_a_rate_is_reduced_on_a_plateau():
     run(network, step, n_epochs=6, validate=lambda: Validation(1.0, 0.0))
     # The first loss is the best so far; the five that follow are no better.
     assert step.schedule.factor(0.5) == pytest.approx(0.2)
+
+
+def test_the_start_is_what_patience_is_counted_from():
+    network = Number(0)
+    assert run(network, Toward(network), validate=validation_of(network, 0), patience=1).n_epochs == 1
+    network = Number(0)
+    assert run(network, Toward(network, losses=[3.0, 3.0, 3.0]), patience=1).n_epochs == 2

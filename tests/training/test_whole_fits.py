@@ -1,0 +1,173 @@
+"""Fits of a small network, from rows on a device to what is kept of them."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from skae._random import Streams
+from skae.networks import Dense
+from skae.networks.autoencoder import Blueprint
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.objectives.nested import Nested
+from skae.objectives.penalties import ActivityL2
+from skae.objectives.penalties.revival import Revival
+from skae.training.batches import Rows
+from skae.training.fits import Fitting, folds
+from skae.training.plan import Plan
+from skae.training.start import Parts, Start
+
+ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
+WEIGHT = 1 + torch.arange(40.0, dtype=torch.float64)[:, None] % 4
+WEIGHTS = pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+PLAN = Plan(
+    n_pca_components=2,
+    init="pca",
+    starts_at_pca=True,
+    stays_at_start=False,
+    held_out="none",
+    n_training=40,
+    solver="adam",
+    batch_size=40,
+    n_epochs=3,
+    n_pretraining_epochs=0,
+    schedule="constant",
+    learning_rate=0.01,
+    constant_rate=0.001,
+    weight_decay=0.0,
+    gradient_clip=None,
+    patience=None,
+    tol=0.0,
+)
+
+
+def squared():
+    return Reconstruction(LOSSES["squared_error"].cell, "identity")
+
+
+def plain():
+    return Objective(squared())
+
+
+def ordered():
+    return Nested(squared(), n_components=2)
+
+
+def parts(objective):
+    return Parts(Blueprint(Dense((4,)), Bottleneck, 2), objective, lambda *given: None, None)
+
+
+def fit(rows, on_epoch=lambda *given: False, objective=plain, **changes):
+    return Fitting(dataclasses.replace(PLAN, **changes), parts(objective), rows, Streams(0)).run(on_epoch)
+
+
+def left_by_pca(rows, trained, size):
+    """Return what the first principal components of some rows leave of others."""
+    _, _, directions = torch.linalg.svd(trained, full_matrices=False)
+    return rows - rows @ directions[:size].T @ directions[:size]
+
+
+@WEIGHTS
+@pytest.mark.parametrize(("held_out", "n_training"), [("split", 25), ("folds", 40)])
+def test_epoch_zero_explains_what_pca_does_of_held_out_rows(held_out, n_training, weight):
+    fitted = fit(Rows(ROWS, weight=weight), held_out=held_out, n_training=n_training)
+    assert fitted.history.validations[0].score == pytest.approx(fitted.pca_score)
+    assert len(fitted.history.validations) == 4
+    assert fitted.validation_score == fitted.history.validations[fitted.best_epoch].score
+    assert fitted.seconds > 0
+
+
+@WEIGHTS
+def test_pca_of_folds_is_judged_on_the_rows_that_each_leaves_out(weight):
+    rows = Rows(ROWS, weight=weight)
+    missed = total = 0.0
+    for fold in folds(rows, Streams(0).numpy("split")):
+        held, share = fold.held.target, 1.0 if weight is None else fold.held.weight
+        missed += float((share * left_by_pca(held, fold.rows.scaled(), 2).square()).sum())
+        total += float((share * held.square()).sum())
+    assert fit(rows, held_out="folds").pca_score == pytest.approx(1 - missed / total)
+
+
+def test_a_handful_of_rows_stays_at_pca():
+    fitted = fit(Rows(ROWS), stays_at_start=True)
+    missed = float(left_by_pca(ROWS, ROWS, 2).square().mean())
+    assert fitted.history.losses == [{"reconstruction": pytest.approx(missed, rel=1e-5)}]
+    assert (fitted.best_epoch, fitted.validation_score, fitted.pca_score) == (0, None, None)
+    assert fitted.by_size is None
+    torch.testing.assert_close(fitted.rows.target, ROWS)
+    assert fitted.objective.n_sizes == 0
+
+
+def test_without_held_out_rows_the_last_epoch_is_kept():
+    fitted = fit(Rows(ROWS))
+    assert (fitted.history.n_epochs, fitted.best_epoch) == (3, 3)
+    assert fitted.validation_score is None
+    assert not fitted.history.validations
+
+
+@pytest.mark.parametrize("held_out", ["split", "folds", "none"])
+def test_users_are_told_of_the_epochs_of_the_network_that_is_kept(held_out):
+    told = []
+
+    def on_epoch(epoch, history, network, objective):
+        told.append((epoch, network))
+        return False
+
+    fitted = fit(Rows(ROWS), on_epoch, held_out=held_out, n_training=25, starts_at_pca=False)
+    n_told = fitted.best_epoch if held_out == "folds" else 3
+    assert [epoch for epoch, _ in told] == list(range(1, n_told + 1))
+    assert all(network is fitted.network for _, network in told)
+
+
+def test_users_may_stop():
+    assert fit(Rows(ROWS), lambda epoch, *given: epoch == 2).history.n_epochs == 2
+
+
+@WEIGHTS
+@pytest.mark.parametrize("chunk", [7, 8192])
+@pytest.mark.parametrize("held_out", ["split", "none"])
+def test_what_the_first_components_explain_is_measured_at_the_end(held_out, chunk, weight, monkeypatch):
+    monkeypatch.setattr("skae.training.fitted.CHUNK", chunk)
+    rows = Rows(ROWS, weight=weight)
+    fitted = fit(rows, objective=ordered, held_out=held_out, n_training=25)
+    judged, trained = rows, rows
+    if held_out == "split":
+        judged, trained = rows.take(slice(25, None)), rows.take(slice(25))
+    share = torch.ones(len(judged.target), 1) if weight is None else judged.weight
+    total = float((share * judged.target.square()).sum())
+    codes = fitted.network.encode(judged.target)
+    for size in (1, 2):
+        kept = (torch.arange(2) < size).to(codes).expand_as(codes)
+        left = (fitted.network.decode(codes, kept) - judged.target).detach()
+        explained = 1 - float((share * left.square()).sum()) / total
+        assert fitted.by_size.explained[size - 1] == pytest.approx(explained)
+        left = left_by_pca(judged.target, trained.scaled(), size)
+        explained = 1 - float((share * left.square()).sum()) / total
+        assert fitted.by_size.by_pca[size - 1] == pytest.approx(explained, abs=1e-5)
+
+
+def test_sizes_of_folds_are_those_of_the_epoch_that_they_chose():
+    fitted = fit(Rows(ROWS), objective=ordered, held_out="folds")
+    assert tuple(fitted.by_size.explained) == fitted.history.validations[fitted.best_epoch].by_size
+    assert fitted.by_size.by_pca[-1] == pytest.approx(fitted.pca_score)
+    assert fitted.by_size.by_pca[0] < fitted.by_size.by_pca[-1]
+
+
+def test_one_epoch_weighs_penalties_in_full_and_brings_nothing_back():
+    def objective():
+        found = Objective(squared(), {"codes": ActivityL2(3.0)})
+        found.revival = Revival()
+        return found
+
+    rows = Rows(ROWS)
+    fitted, step, order = Fitting(PLAN, parts(objective), rows, Streams(0)).one_epoch({})
+    codes = Start(PLAN, parts(objective), Streams(0), False)(rows).network.encode(ROWS).detach()
+    assert fitted.history.losses[0]["codes"] == pytest.approx(3 * float(codes.square().sum(1).mean()) / 5)
+    assert fitted.objective.revival is None
+    assert fitted.best_epoch == 1
+    # At the constant rate of the plan, from where the streams and the optimiser stood.
+    assert step["rate"] == PLAN.constant_rate
+    again, _, _ = Fitting(PLAN, parts(objective), rows, Streams(0)).one_epoch({"step": step, "rows": order})
+    assert not torch.equal(again.network(ROWS), fitted.network(ROWS))
