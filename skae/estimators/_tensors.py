@@ -215,8 +215,8 @@ class Codec:
 
         return self._by_chunks(Z, back)
 
-    def loose(self, generator: torch.Generator, dtype: np.dtype) -> "Codec":
-        """Give a copy whose dropout goes on in use, by a generator; itself where there is none."""
+    def with_dropout(self, generator: torch.Generator, dtype: np.dtype) -> "Codec":
+        """Return a copy whose dropout goes on in use, by a generator; itself where there is none."""
         if not any(isinstance(module, Dropout) for module in self.network.modules()):
             return self
         network = copy.deepcopy(self._network(dtype))

@@ -107,8 +107,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         generator = Streams(random_state).torch("noise")
         codes = self._prior()(n_samples, self.n_components_, generator)
         reconstruction = self.objective_.reconstruction
-        draw = (lambda mean: cast(Any, reconstruction).sample(mean, generator)) if self._is_mixed() else None
-        X = self._codec.decode(codes.numpy().astype(np.float64), draw if noise else None)
+        draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
+        X = self._codec.decode(codes.numpy().astype(np.float64), draw)
         if noise and np.any(self._codec.centred):
             drawn = normal(X.shape, generator, torch.float64).numpy()
             X += np.where(self._codec.centred, np.sqrt(cast(Any, self).noise_variance_) * drawn, 0.0)

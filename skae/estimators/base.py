@@ -7,6 +7,7 @@ Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
@@ -211,6 +212,11 @@ class BaseAutoencoder(
 
     # ------------------------------------------------------------------ inside
 
+    @property
+    def _inside(self) -> "Inside":
+        """What tasks and reports use of a fitted estimator beside its public methods."""
+        return Inside(self)
+
     def _given_back(self, rows: np.ndarray, X: Any) -> Any:
         """Return rows that X gave: arrays in the library of X, DataFrames in that of `fit`."""
         back = self._columns.as_given(rows)
@@ -223,3 +229,67 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+
+class Inside:
+    """Rows as a fitted autoencoder sees them inside, their codes, and rows back.
+
+    The only private part of an estimator that tasks and reports use: it lets them hide cells, cut values off
+    and measure errors in the columns inside.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Fitted.
+
+    Attributes
+    ----------
+    columns : skae.tables.Columns
+        Which columns inside belong to which of the user's, and how well rows come back.
+    centre : ndarray of shape (n_inside,)
+        Mean of the training rows inside.
+    """
+
+    def __init__(self, estimator: BaseAutoencoder) -> None:
+        self._estimator = estimator
+        self.columns = estimator._columns
+        self.centre = estimator._codec.frame.centre
+
+    @property
+    def n_pca_components(self) -> int:
+        """Number of components of the PCA that `pca_score_` belongs to."""
+        return self._estimator._n_pca_components()
+
+    def rows(self, X: ArrayLike) -> np.ndarray:
+        """Return validated rows inside, (n_samples, n_inside), NaN where a cell is missing."""
+        return self._estimator._validated(X)
+
+    def codes(self, rows: np.ndarray) -> np.ndarray:
+        """Return the codes (n_samples, n_components) of rows inside."""
+        return self._estimator._codes(rows)
+
+    def back(self, codes: np.ndarray) -> np.ndarray:
+        """Return rows inside (n_samples, n_inside) of codes."""
+        return self._estimator._codec.decode(codes)
+
+    def draw(self, rows: np.ndarray, generator: torch.Generator) -> np.ndarray:
+        """Return rows inside by a network whose dropout goes on, with drawn categories and counts.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_inside)
+            May have gaps.
+        generator : torch.Generator
+            What is drawn from.
+
+        Returns
+        -------
+        back : ndarray of shape (n_samples, n_inside)
+        """
+        codec = self._estimator._codec.with_dropout(generator, rows.dtype)
+        reconstruction = self._estimator.objective_.reconstruction
+
+        def drawn(mean: torch.Tensor) -> torch.Tensor:
+            return reconstruction.sample(mean, generator) if self.columns.is_mixed else mean
+
+        return codec.decode(codec.encode(rows), drawn)

@@ -102,6 +102,10 @@ class Reconstruction(nn.Module):
         """Give the loss of each cell, (n, n_features)."""
         return self.cell(output if self.from_output else self.mean(output), target)
 
+    def sample(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw cells about their means; the means themselves, where the loss belongs to no distribution."""
+        return mean
+
     def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Give the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
         squared = (self.mean(output) - target).square()

@@ -73,7 +73,7 @@ class Member(NamedTuple):
     def inside(self, X: Any) -> np.ndarray:
         """Return the numeric columns inside; infinite where a number is too large to be scaled."""
         with np.errstate(over="ignore"):
-            return self.model._validated(X)
+            return self.model._inside.rows(X)
 
     def seen(self, inside: np.ndarray) -> np.ndarray:
         """Return rows inside for the network: values that are too far off are clipped."""
@@ -81,11 +81,11 @@ class Member(NamedTuple):
 
     def unknown(self, X: Any) -> np.ndarray:
         """Return which cells (n, n_features) hold a category that this member has not seen."""
-        return self.model._columns.unknown(X)
+        return self.model._inside.columns.unknown(X)
 
     def contributions(self, X: Any, units: str) -> np.ndarray:
         """Return the signed errors of the user's columns, each predicted from the others, (n, n_features)."""
-        columns = self.model._columns
+        columns = self.model._inside.columns
         inside = self.inside(X)
         errors = self._expected_errors(inside)
         if units == "deviations":
@@ -108,7 +108,7 @@ class Member(NamedTuple):
 
     def _expected_errors(self, inside: np.ndarray) -> np.ndarray:
         """Return the errors of each of the user's columns, predicted from the others, in columns inside."""
-        owners = self.model._columns.owners
+        owners = self.model._inside.columns.owners
         errors = np.empty_like(inside)
         for owner in range(owners.max() + 1):
             own = owners == owner
@@ -173,7 +173,7 @@ def _fitted(training: Training) -> Member:
         fit.call_on_fit_task_begin(estimator=training.owner, X=rows)
         model.fit(rows, **training.params)
         fit.call_on_fit_task_end(estimator=training.owner, X=rows)
-    inside = model._validated(rows)
+    inside = model._inside.rows(rows)
     codes, back = given_back(model, inside)
     mean = means(inside, weight)
     spread = _spread(inside, mean, weight)
@@ -197,8 +197,8 @@ def _limits(mean: np.ndarray, spread: np.ndarray, dtype: Any) -> tuple[np.ndarra
 def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return codes and reconstructions; NaN for rows that the network cannot compute."""
     try:
-        codes = model._codes(inside)
-        return codes, model._codec.decode(codes)
+        codes = model._inside.codes(inside)
+        return codes, model._inside.back(codes)
     except ValueError:
         # Some rows are too far off: halves find out which.
         if len(inside) == 1:

@@ -212,7 +212,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
             self.indicator_ = new_indicator().fit(as_cells(missing)) if self.add_indicator else None
             rows = take_columns(table, self._kept)
             model = self._fit_inside(rows, params)
-            inside = model._validated(rows)
+            inside = model._inside.rows(rows)
             self._lowest, self._highest = np.nanmin(inside, axis=0), np.nanmax(inside, axis=0)
             self.residuals_ = self._residuals(inside, weight)
         return self
@@ -235,7 +235,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         check_is_fitted(self, "estimator_")
         table = self._validated(X, reset=False)
         rows = take_columns(table, self._kept)
-        inside = self.estimator_._validated(rows)
+        inside = self.estimator_._inside.rows(rows)
         return self._wanted(table, fill(rows, self._decoded(self._predicted(inside))), X)
 
     def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
@@ -269,7 +269,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
             draws = model.sample_missing(rows, n_samples, random_state)
             return [in_container(self._wanted(table, draw, X), X, self) for draw in draws]
         streams = Streams(random_state)
-        inside = model._validated(rows)
+        inside = model._inside.rows(rows)
         noise, generator = streams.numpy("residuals"), streams.torch("noise")
         drawn = (self._decoded(self._drawn(inside, noise, generator)) for _ in range(n_samples))
         return [in_container(self._wanted(table, fill(rows, one), X), X, self) for one in drawn]
@@ -341,21 +341,17 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return with_gaps(X, value)
 
     def _predicted(self, inside: np.ndarray) -> np.ndarray:
-        model = self.estimator_
-        back = model._codec.decode(model._codes(inside))
+        model = self.estimator_._inside
+        back = model.back(model.codes(inside))
         return np.clip(back, self._lowest, self._highest)
 
     def _decoded(self, inside: np.ndarray) -> Any:
-        return self.estimator_._columns.as_given(inside)
+        return self.estimator_._inside.columns.as_given(inside)
 
     def _drawn(
         self, inside: np.ndarray, noise: np.random.RandomState, generator: torch.Generator
     ) -> np.ndarray:
-        model = self.estimator_
-        reconstruction = model.objective_.reconstruction
-        codec = model._codec.loose(generator, inside.dtype)
-        draw = (lambda mean: cast(Any, reconstruction).sample(mean, generator)) if model._is_mixed() else None
-        back = codec.decode(codec.encode(inside), draw)
+        back = self.estimator_._inside.draw(inside, generator)
         for column, residuals in enumerate(self.residuals_):
             if len(residuals):
                 back[:, column] += noise.choice(residuals, len(back))
@@ -370,13 +366,13 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         else:
             n_rows = min(len(inside), _RESIDUAL_ROWS)
             inside = inside[random.choice(len(inside), n_rows, p=weight / weight.sum())]
-        owners = model._columns.owners
+        owners = model._inside.columns.owners
         hidden = (random.uniform(size=(len(inside), owners.max() + 1)) < _HIDDEN)[:, owners]
         missed = inside - self._predicted(np.where(hidden, np.nan, inside))
         counted = hidden & ~np.isnan(inside)
         # A column of which chance has hidden nothing is taken from what is seen.
         counted = np.where(counted.any(axis=0), counted, ~np.isnan(inside))
-        numeric = model._columns.is_numeric
+        numeric = model._inside.columns.is_numeric
         return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
 
     def _wanted(self, table: Any, filled: Any, X: Any) -> Any:

@@ -442,7 +442,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     def _seen_categories(self, training: Any) -> dict[int, set]:
         """Return the categories that training has seen, by position of their columns."""
-        columns = [member.model._columns for member in self._members]
+        columns = [member.model._inside.columns for member in self._members]
         if not columns[0].is_mixed:
             return {}
         return {

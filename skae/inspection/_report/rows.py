@@ -139,7 +139,7 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
     if n_given < 2:
         raise ValueError(f"A report needs at least 2 rows; X has {n_given}.")
     values = _checked_y(y, n_given)
-    width = max(model.n_features_in_, model._n_columns())
+    width = max(model.n_features_in_, model._inside.columns.n_inside)
     if issparse(X) and not steps:
         _check_dense(n_given, width)
     limit = min(MOST_ROWS, max(2, MOST_CELLS // width))

@@ -144,7 +144,7 @@ def _result(model: Any, score: float) -> str:
         return sentence.format(percent(own)) + ", as PCA's do: training found nothing that is better."
     whole = own < 0.985 and round(100 * own) != round(100 * pca)
     digits = 0 if whole else 1 if round(1000 * own) != round(1000 * pca) else 2
-    n_pca = model._n_pca_components()
+    n_pca = model._inside.n_pca_components
     others = "PCA's" if n_pca == model.n_components_ else f"{n_pca:,} of PCA"
     verb = "explains" if n_pca == 1 else "explain"
     return f"{sentence.format(percent(own, digits))}; {others} {verb} {percent(pca, digits)}."
@@ -182,7 +182,7 @@ def _step_names(rows: Rows) -> list[str]:
 
 
 def _inside(model: Any) -> str:
-    n_inside = model._n_columns()
+    n_inside = model._inside.columns.n_inside
     return f" ({n_inside:,} numeric columns inside)" if n_inside != model.n_features_in_ else ""
 
 
@@ -193,7 +193,7 @@ def _missing(rows: Rows) -> str:
 
 def _against(model: Any, score: float) -> str:
     """Draw the shares of variance as bars."""
-    n_pca = model._n_pca_components()
+    n_pca = model._inside.n_pca_components
     own = ("of held-out rows, by the autoencoder", model.validation_score_, "own")
     pca = (f"of held-out rows, by PCA with {_plural(n_pca, 'component')}", model.pca_score_, "pca")
     bars = [own, pca, ("of the rows of this page, by the autoencoder", score, "own")]

@@ -7,7 +7,7 @@ import numpy as np
 from skae._containers import as_passed, readable, to_pandas
 from skae.inspection._report.rows import Rows
 from skae.inspection._rows import take
-from skae.tables.columns import Columns, row_means
+from skae.tables.columns import row_means
 
 __all__ = ["Statistics", "compute_statistics"]
 
@@ -41,21 +41,20 @@ def compute_statistics(rows: Rows) -> Statistics:
     -------
     statistics : Statistics
     """
-    model: Any = rows.model
-    columns: Columns = model._columns
-    inside = model._validated(rows.inner)
-    codes = model._codes(inside)
-    back = model._codec.decode(codes)
+    part = rows.model._inside
+    columns, inside = part.columns, part.rows(rows.inner)
+    codes = part.codes(inside)
+    back = part.back(codes)
     cells = columns.errors_by_cell(rows.inner, inside, back)
     errors = row_means(cells)
     worst = np.argsort(-errors, kind="stable")[:N_WORST]
     given, worst_back, is_own = _worst(rows, worst, back[worst])
     return Statistics(
-        columns.explained(rows.inner, inside, back, model._codec.frame.centre, None),
+        columns.explained(rows.inner, inside, back, part.centre, None),
         np.asarray(codes, dtype=np.float64),
         errors,
         np.nansum(cells, axis=0),
-        np.nansum(columns.deviations_by_cell(rows.inner, inside, model._codec.frame.centre), axis=0),
+        np.nansum(columns.deviations_by_cell(rows.inner, inside, part.centre), axis=0),
         worst,
         cells[worst],
         given,
@@ -67,7 +66,7 @@ def compute_statistics(rows: Rows) -> Statistics:
 def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
     """Return the worst rows and their reconstructions, in the units of X where the steps can be undone."""
     model: Any = rows.model
-    given: Any = model._columns.as_read(back)
+    given: Any = model._inside.columns.as_read(back)
     if getattr(given, "ndim", 2) > 2:
         given = model.network.to_rows(given)
     if not rows.steps:
