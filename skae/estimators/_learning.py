@@ -27,6 +27,7 @@ from skae.training.plan import Layout, lay_out
 # What users read after some fits only.
 _AT_TIMES = (
     "fit_time_",
+    "components_",
     "explained_variance_",
     "explained_variance_ratio_",
     "cumulative_explained_variance_",

@@ -19,9 +19,8 @@ from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.architecture import Architecture
-from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import BatchTopK, Bottleneck, Gated, JumpReLU, Logistic, Rectified, TopK
-from skae.networks.dictionary import Atoms, Dictionary
+from skae.networks.dictionary import Dictionary, atoms_of
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import (
     ActiveCount,
@@ -45,6 +44,7 @@ class _Kind(NamedTuple):
     penalties: Callable[["SparseAutoencoderTransformer"], dict[str, Penalty]] = lambda estimator: {}
     on_above: float = 0.0  # a code above this is active
     revives: bool = True  # whether codes are exactly zero, so that a component can be dead
+    needs_atoms: bool = False  # whether the decoder must be a dictionary
 
 
 _KINDS = {
@@ -54,7 +54,11 @@ _KINDS = {
     "jumprelu": _Kind(
         lambda e: JumpReLU(e._size, e._n_active()), lambda e: {"count": ActiveCount(e.alpha**2 / 4)}
     ),
-    "gated": _Kind(lambda e: Gated(e._size), lambda e: {"gates": GateL1(e.alpha), "gate_fit": GateFit()}),
+    "gated": _Kind(
+        lambda e: Gated(e._size),
+        lambda e: {"gates": GateL1(e.alpha), "gate_fit": GateFit()},
+        needs_atoms=True,
+    ),
     "l1": _Kind(lambda e: Rectified(), lambda e: {"l1": ActivityL1(e.alpha)}),
     "l2": _Kind(lambda e: Rectified(), lambda e: {"l2": ActivityL2(e.alpha)}, revives=False),
     "kl": _Kind(
@@ -70,8 +74,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     """Learn a dictionary, and codes of which few are active in a row.
 
     Each row is given back as a sum of few atoms out of many, often more than there are columns.
-    Atoms can be looked at, and a code says which of them a row is made of. Read more in the
-    guide, :doc:`/guide/sparse`.
+    Atoms can be looked at, and a code says which of them a row is made of. With another `network`, the
+    decoder is deep as well, and has no atoms. Read more in the guide, :doc:`/guide/sparse`.
 
     Parameters
     ----------
@@ -80,11 +84,20 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         the numbers of rows and columns. No share of the variance: what a dictionary explains depends on how
         many atoms a row may use.
     hidden_layer_sizes : tuple of int or int, default=()
-        Number of units of each hidden layer of the encoder. The decoder is one linear layer, the
-        dictionary.
+        Number of units of each hidden layer of the encoder, where `network` is None. The decoder is one
+        linear layer, the dictionary.
+    network : Architecture or pair of torch.nn.Module, default=None
+        The architecture. None is a `Dictionary`, described by `hidden_layer_sizes`, `activation`, `dropout`
+        and `batch_norm`. With any other, a specification from `skae.networks` or the user's own
+        `(encoder, decoder)`, there is no `components_`, no search of codes by `inference`, no `debias`, no
+        `revival`, and every `penalty` but "gated".
     linear_path : bool, default=False
-        Only False: beside codes that are cut at zero, a linear path would carry what they do not.
-        There is no PCA start either, for the same reason, and no promise against PCA.
+        Whether a linear map runs beside the encoder and beside the decoder; not for a dictionary, whose
+        atoms would then not be all that rows are made of. As codes are sparse, the start explains less than
+        PCA, and nothing is promised against it.
+    tied_weights : bool, default=False
+        Only False where `network` is None: the encoder of a dictionary starts as the transpose of its atoms.
+        Set it in the `network`, as in ``Dense((128, 64), tied_weights=True)``.
     learning_rate_init : float or "auto", default="auto"
         The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.1 over the root of
         `n_components`, but not above 0.01, for "adam", 0.003 for "rmsprop" and 0.1 for "sgd".
@@ -114,7 +127,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         How components come back that no row has used for an epoch, with an identity output and a penalty
         other than "l2" and "kl". "resample" starts them again at what is left of rows that are given back
         (after Bricken et al. 2023); "auxiliary" adds a loss of their own (AuxK, Gao et al. 2024),
-        which costs more time and leaves more of them dead. `partial_fit` does not resample.
+        which costs more time and leaves more of them dead. `partial_fit` does not resample. With a `network`
+        that is no dictionary, "resample" does nothing, and "auxiliary" is refused.
     inference : {"encoder", "omp", "lasso"}, default="encoder"
         How `transform` finds codes: by the encoder, in one pass; or by scikit-learn's `sparse_encode` on the
         learnt dictionary, by orthogonal matching pursuit of `n_active` atoms or by the lasso with
@@ -129,7 +143,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         The atoms, in the units of X: a row is given back as its codes times these, plus a constant
-        (before the link, for losses that have one).
+        (before the link, for losses that have one). Only where the decoder is a dictionary.
     n_active_ : float
         Mean number of active codes of the training rows. For "kl" a code is active above 0.5.
     activation_frequency_ : ndarray of shape (n_components,)
@@ -149,7 +163,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     Notes
     -----
     The recipe follows Gao et al. (2024): encoder and decoder start tied, atoms have norm one, rows are
-    centred by their geometric median. Atoms start at rows.
+    centred by their geometric median. Atoms start at rows. Other networks start at random.
     `pca_score_` is that of a PCA with as many components as a row has active codes ("topk",
     "batch_topk"), else of one with `n_components`.
 
@@ -174,6 +188,15 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     8
     >>> model.components_.shape
     (100, 64)
+
+    A deep one, of which each code is on for about a tenth of the rows:
+
+    >>> from skae.networks import Dense
+    >>> deep = SparseAutoencoderTransformer(32, network=Dense((64,)), penalty="kl", sparsity_target=0.1)
+    >>> deep.set_params(max_iter=20, random_state=0).fit(X).transform(X).shape
+    (1797, 32)
+    >>> hasattr(deep, "components_")
+    False
     """
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=64, kw_only=False)
@@ -201,7 +224,11 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         "sparse_output": ["boolean"],
     }
     _rivals_pca: ClassVar[bool] = False
-    components_ = Elsewhere("fit sets it")
+    components_ = Elsewhere(
+        "fit sets it where the decoder is a dictionary, with network=None or a Dictionary. The decoders of "
+        "other networks have no atoms: decoder_ maps codes to rows, and LatentTraversalDisplay of "
+        "skae.inspection shows what each component does"
+    )
     _n_steps: ClassVar[int] = 1000
 
     def top_activating(self, X: ArrayLike, component: int, n: int = 10) -> np.ndarray:
@@ -238,8 +265,8 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         kind = _KINDS[self.penalty]
         for name, penalty in kind.penalties(self).items():
             objective.add_penalty(name, penalty)
-        # Behind a link, what is left over is not a sum of atoms.
-        if kind.revives and reconstruction.is_centred:
+        # Behind a link, or a decoder of several layers, what is left over is not a sum of atoms.
+        if kind.revives and reconstruction.is_centred and self._specification().has_atoms:
             if self.revival == "resample":
                 objective.revival = Resample(self._size)
             elif self.revival == "auxiliary":
@@ -251,18 +278,53 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     def _specification(self) -> Architecture:
         if self.network is not None:
             return super()._specification()
-        return Dictionary(self._layer_sizes(), activation=self.activation)
+        return Dictionary(
+            self._layer_sizes(),
+            activation=self.activation,
+            dropout=self.dropout,
+            batch_norm=self.batch_norm,
+        )
 
     def _check(self, X: np.ndarray) -> str:
         link = super()._check(X)
-        if not self._specification().has_atoms:
-            raise ValueError("network must be None or a Dictionary: its decoder holds the atoms.")
-        for name, value in (("linear_path", False), ("tied_weights", False), ("batch_norm", False)):
-            if getattr(self, name) != value:
-                raise ValueError(f"{name} must be {value} for sparse codes; see the parameter's description.")
-        if self.dropout:
-            raise ValueError(f"dropout must be 0 for sparse codes; got {self.dropout}.")
+        architecture = self._specification()
+        if architecture.has_atoms:
+            self._check_dictionary()
+        else:
+            self._check_deep(type(architecture).__name__)
         return link
+
+    def _check_dictionary(self) -> None:
+        """Refuse what would make atoms something else than what rows are sums of."""
+        if self.linear_path:
+            raise ValueError(
+                "linear_path=True would write a part of each row beside the atoms of a dictionary. Use "
+                "linear_path=False, or another network, e.g. network=Dense((128, 64))."
+            )
+        if self.network is None and self.tied_weights:
+            raise ValueError(
+                "tied_weights=True is not for a dictionary, whose encoder only starts as the transpose of "
+                "its atoms. Use tied_weights=False, or network=Dense((128, 64), tied_weights=True)."
+            )
+
+    def _check_deep(self, network: str) -> None:
+        """Refuse what needs a dictionary, for a network that is none."""
+        kinds = [name for name, kind in _KINDS.items() if not kind.needs_atoms]
+        for setting, needs, remedy in (
+            (f"penalty={self.penalty!r}", _KINDS[self.penalty].needs_atoms, f"one of {kinds}"),
+            ("revival='auxiliary'", self.revival == "auxiliary", "revival=None"),
+            (f"inference={self.inference!r}", self.inference != "encoder", "inference='encoder'"),
+            ("debias=True", self.debias, "debias=False"),
+        ):
+            if needs:
+                raise ValueError(
+                    f"{setting} needs the atoms of a dictionary, and network is {network}. Use {remedy}, or "
+                    "network=None."
+                )
+
+    def _starts_as_pca(self) -> bool:
+        # Codes are cut, so that a linear path gives back less than PCA.
+        return False
 
     def _n_active(self) -> int:
         if self.n_active == "auto":
@@ -281,8 +343,9 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)
-        atoms = self._atoms(attributes["network_"])
-        attributes["components_"] = frame.scale * atoms.weight.numpy().T.astype(np.float64)
+        atoms = atoms_of(attributes["network_"].decoder)
+        if atoms is not None:
+            attributes["components_"] = frame.scale * atoms.weight.numpy().T.astype(np.float64)
         if fitted.rows is not None:
             above = _KINDS[self.penalty].on_above
             frequency = average(fitted.rows, lambda rows: attributes["network_"].encode(rows) > above).numpy()
@@ -292,13 +355,10 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _keep(self, n_components: int) -> None:
         read = cast(Any, self)
-        read.components_ = read.components_[:n_components]
+        if atoms_of(self.network_.decoder) is not None:
+            read.components_ = read.components_[:n_components]
         read.activation_frequency_ = read.activation_frequency_[:n_components]
         vars(self).update(_counts(read.activation_frequency_))
-
-    @staticmethod
-    def _atoms(network: Autoencoder) -> Atoms:
-        return cast(Atoms, network.decoder)
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
         if self.inference != "encoder":
@@ -324,7 +384,13 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 f"loss={self.loss!r} and output_activation={self.output_activation!r} passes through a "
                 "link. Use inference='encoder' with debias=False, or fit with an identity output."
             )
-        atoms = self._atoms(self.network_)
+        atoms = atoms_of(self.network_.decoder)
+        if atoms is None:
+            raise ValueError(
+                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which this "
+                f"{type(self).__name__} has not: its network is no dictionary. Use inference='encoder' with "
+                "debias=False, or fit with network=None."
+            )
         filled = self._codec.measure(X, lambda network, rows: network.complete(rows))
         rows = filled.astype(np.float64) - atoms.offset.numpy()
         return rows, atoms.weight.numpy().T[: self.n_components_].astype(np.float64)

@@ -21,6 +21,9 @@ from skae.networks.dropout import Dropout
 from skae.networks.gaps import Gaps
 from skae.networks.principal_axes import PrincipalAxes
 
+# Rows that bottlenecks start at.
+_START_ROWS = 2048
+
 
 class Autoencoder(nn.Module):
     """The network of every estimator: ``z = A x + f(x)`` and ``output = B z + b + g(z)``.
@@ -123,6 +126,11 @@ class Autoencoder(nn.Module):
         hidden = self.encoder.activations(self.seen(filled, there))
         shown = self._shown(*self._padded(code, None))
         return torch.cat([*hidden, code, *self.decoder.activations(shown)], dim=1)
+
+    @torch.no_grad()
+    def start_bottleneck(self, rows: torch.Tensor) -> None:
+        """Start what the bottleneck learns at what the encoder makes of some rows (n, n_features)."""
+        self.bottleneck.start(self.pre_code(rows[:_START_ROWS]))
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to the codes a user gets, (n, n_components)."""

@@ -1,7 +1,7 @@
 """A dictionary: an encoder that may be deep, and a decoder that adds up unit-norm atoms."""
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -28,6 +28,10 @@ class Dictionary(Architecture):
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
 "leaky_relu"}, default="relu"
         Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.0
+        Share of the hidden units that is set to zero in each training step.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised by batch statistics.
 
     Examples
     --------
@@ -37,9 +41,16 @@ class Dictionary(Architecture):
     """
 
     hidden_layer_sizes: tuple[int, ...] = dataclasses.field(default=(), kw_only=False)
-    activation: str = "relu"
+    activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
+    dropout: float = 0.0
+    batch_norm: bool = False
 
     has_atoms: ClassVar[bool] = True
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the code of a row depends, in training, on the other rows of its batch."""
+        return self.batch_norm
 
     def build(
         self, n_features: int, code_in: int, code_out: int, generator: torch.Generator
@@ -79,7 +90,17 @@ class Dictionary(Architecture):
         return n_between((n_features, *self.hidden_layer_sizes, code_in)) + n_features * code_out
 
     def _readers(self) -> Dense:
-        return Dense(self.hidden_layer_sizes, activation=self.activation)  # type: ignore[arg-type]
+        return Dense(
+            self.hidden_layer_sizes,
+            activation=self.activation,
+            dropout=self.dropout,
+            batch_norm=self.batch_norm,
+        )
+
+
+def atoms_of(decoder: Coder) -> "Atoms | None":
+    """Return a decoder that is a dictionary; None for any other."""
+    return decoder if isinstance(decoder, Atoms) else None
 
 
 class Atoms(Coder):

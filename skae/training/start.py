@@ -104,8 +104,12 @@ class Start:
             network.encoder.start_at(drawn(), network.bottleneck, generator)
         if self.plan.n_pretraining_epochs:
             self._pretrain(network, objective, rows, index)
-        if self.plan.init == "pca" and network.linear_encoder is not None:
+        is_pca = self.plan.init == "pca" and network.linear_encoder is not None
+        if is_pca:
             network.start_at(axes, generator)
+        if network.bottleneck.starts_at_codes and not network.encoder.starts_at_rows:
+            network.start_bottleneck(drawn())
+        if is_pca:
             seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
             self.parts.after_pca(network, objective, axes, seen)
         objective.start(network, table.target, rows)

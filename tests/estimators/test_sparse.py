@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import issparse
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -12,9 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import SparseAutoencoderTransformer
 from skae.metrics import variance_explained
-from skae.networks import Dense
+from skae.networks import Dense, Dictionary
 
 BRIEF = {"max_iter": 10, "random_state": 0}
+DEEP = Dense((16,))
 PENALTIES = ["topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"]
 
 
@@ -206,10 +208,17 @@ def test_codes_that_jump_shrink_less_than_those_of_l1(mixtures):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"linear_path": True}, "linear_path must be False for sparse codes"),
-        ({"tied_weights": True}, "tied_weights must be False"),
-        ({"dropout": 0.1}, "dropout must be 0"),
-        ({"network": Dense((8,))}, "network must be None or a Dictionary"),
+        ({"linear_path": True}, "linear_path=True would write a part of each row beside the atoms"),
+        ({"linear_path": True, "network": Dictionary((8,))}, "linear_path=True would write a part"),
+        ({"tied_weights": True}, "tied_weights=True is not for a dictionary"),
+        (
+            {"network": DEEP, "penalty": "gated"},
+            "penalty='gated' needs the atoms .* network is Dense. Use one of",
+        ),
+        ({"network": DEEP, "revival": "auxiliary"}, "revival='auxiliary' needs the atoms"),
+        ({"network": DEEP, "inference": "omp"}, "inference='omp' needs the atoms of a dictionary"),
+        ({"network": DEEP, "inference": "lasso"}, "inference='lasso' needs the atoms of a dictionary"),
+        ({"network": DEEP, "debias": True}, "debias=True needs the atoms of a dictionary"),
         ({"revival": "all"}, "'revival' parameter"),
         ({"penalty": "l0"}, "'penalty' parameter"),
         ({"n_active": 0}, "'n_active' parameter"),
@@ -269,3 +278,77 @@ def test_searches_warn_once_and_leave_the_global_generator_alone(inference, sett
     after = np.random.get_state()
     assert before[2] == after[2]
     np.testing.assert_array_equal(before[1], after[1])
+
+
+DEEP_PENALTIES = [penalty for penalty in PENALTIES if penalty != "gated"]
+
+
+@pytest.mark.parametrize("penalty", DEEP_PENALTIES)
+def test_a_deep_one_codes_rows_by_few_components(mixtures, penalty):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, network=DEEP, penalty=penalty, n_active=6, random_state=0)
+    model.set_params(max_iter=30).fit(X)
+    codes = model.transform(X)
+    active = codes > (0.5 if penalty == "kl" else 0)
+    assert codes.min() >= 0
+    assert 0 < active.sum(axis=1).mean() < 30
+    assert active.sum(axis=1).mean() == pytest.approx(model.n_active_, rel=0.05)
+    assert model.score(X) > 0.1
+    assert model.objective_.revival is None
+    assert set(model.top_activating(X, int(model.activation_frequency_.argmax()), n=3)) <= set(range(len(X)))
+
+
+def test_a_deep_one_has_no_atoms_and_says_so(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(40, **BRIEF).fit(X)
+    assert model.components_.shape == (40, 20)
+    model.set_params(network=DEEP).fit(X)
+    assert not hasattr(model, "components_")
+    with pytest.raises(AttributeError, match="of other networks have no atoms: decoder_ maps codes to rows"):
+        _ = model.components_
+    for settings in ({"inference": "omp"}, {"debias": True}):
+        with pytest.raises(ValueError, match="its network is no dictionary. Use inference='encoder'"):
+            clone(model).fit(X).set_params(**settings).transform(X)
+
+
+def test_thresholds_of_a_deep_one_start_where_so_many_codes_are_above(mixtures):
+    X, _ = mixtures
+    for penalty in ("jumprelu", "batch_topk"):
+        model = SparseAutoencoderTransformer(40, network=DEEP, penalty=penalty, n_active=5, random_state=0)
+        # One tiny step: what the network starts at.
+        model.set_params(max_iter=1, batch_size=1500, learning_rate_init=1e-9, early_stopping=False).fit(X)
+        assert model.n_active_ == pytest.approx(5, abs=0.5)
+
+
+def test_a_linear_path_may_run_beside_a_deep_one(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(20, network=DEEP, linear_path=True, n_active=6, **BRIEF).fit(X)
+    assert (model.transform(X) != 0).sum(axis=1).max() <= 6
+    assert model.network_.linear_encoder is not None
+    # The best affine decoder for codes of PCA that are cut explains something before the first step.
+    assert 0.1 < model.validation_scores_[0] < model.validation_score_
+
+
+def test_a_deep_one_may_be_ordered(mixtures):
+    X, _ = mixtures
+    model = SparseAutoencoderTransformer(12, network=DEEP, ordered=True, n_active=4, **BRIEF).fit(X)
+    shorter = model.truncated(5)
+    np.testing.assert_array_equal(shorter.transform(X), model.transform(X)[:, :5])
+    assert shorter.activation_frequency_.shape == (5,)
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.5}, {"batch_norm": True}])
+def test_hidden_layers_of_a_dictionary_may_drop_units_and_be_normalised(mixtures, settings):
+    X, _ = mixtures
+    plain = SparseAutoencoderTransformer(30, hidden_layer_sizes=16, **BRIEF).fit(X)
+    other = clone(plain).set_params(**settings).fit(X)
+    assert other.score(X) > 0.1
+    assert not np.allclose(other.transform(X), plain.transform(X))
+    np.testing.assert_allclose(other.transform(X[:5]), other.transform(X)[:5], rtol=1e-6, atol=1e-6)
+
+
+def test_a_network_given_says_itself_whether_its_weights_are_tied(mixtures):
+    X, _ = mixtures
+    tied = Dense((8,), tied_weights=True)
+    model = SparseAutoencoderTransformer(10, network=tied, tied_weights=True, **BRIEF).fit(X)
+    assert model.score(X) > 0

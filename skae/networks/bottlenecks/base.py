@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from skae._spelling import refuse_misspelt
+
 
 class Bottleneck(nn.Module):
     """The real-valued code, passed on as it is; the base of every other bottleneck.
@@ -10,7 +12,19 @@ class Bottleneck(nn.Module):
     A bottleneck that rectifies, selects, samples or rounds codes overrides these
     methods. What it learns are parameters, what it counts are buffers, so that
     its `state_dict` is all there is to save.
+
+    Attributes
+    ----------
+    starts_at_codes : bool
+        Whether `start` does anything: true of every bottleneck that overrides it.
     """
+
+    starts_at_codes: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        refuse_misspelt(cls, Bottleneck)
+        cls.starts_at_codes = cls.start is not Bottleneck.start
 
     def width(self, n_components: int) -> int:
         """Give the number of outputs that the encoder must have."""
