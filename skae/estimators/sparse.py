@@ -1,7 +1,6 @@
 """The sparse autoencoder: a dictionary, a bottleneck or a penalty that keeps codes few, and its read-outs."""
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, cast
@@ -9,11 +8,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
-from sklearn.decomposition import sparse_encode
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso
 
-from skae._quiet import collected
+from skae._sparse_coding import refit_codes, search_codes
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
@@ -362,7 +358,9 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
         if self.inference != "encoder":
-            codes = self._searched(X)
+            rows, atoms = self._about_offset(X)
+            found = search_codes(rows, atoms, self.inference, self._n_active(), self.alpha)
+            codes = found.astype(X.dtype, copy=False)
         elif self.penalty == "topk" and self.n_active != "auto":
             # As wanted now, which may be more than training kept.
             top = TopK(self.n_active)
@@ -370,7 +368,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             codes = codes[:, : self.n_components_]
         else:
             codes = super()._codes(X)
-        return self._debiased(X, codes) if self.debias else codes
+        return refit_codes(*self._about_offset(X), codes) if self.debias else codes
 
     def _encode(self, X: np.ndarray) -> Any:
         codes = super()._encode(X)
@@ -387,63 +385,13 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         atoms = atoms_of(self.network_.decoder)
         if atoms is None:
             raise ValueError(
-                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which this "
-                f"{type(self).__name__} has not: its network is no dictionary. Use inference='encoder' with "
-                "debias=False, or fit with network=None."
+                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, and the network of "
+                f"this {type(self).__name__} has none. Use inference='encoder' with debias=False, or fit "
+                "with network=None."
             )
         filled = self._codec.measure(X, lambda network, rows: network.complete(rows))
         rows = filled.astype(np.float64) - atoms.offset.numpy()
         return rows, atoms.weight.numpy().T[: self.n_components_].astype(np.float64)
-
-    def _searched(self, X: np.ndarray) -> np.ndarray:
-        rows, atoms = self._about_offset(X)
-        with collected() as messages:
-            found = _SEARCHES[self.inference](self, rows, atoms)
-        if messages:
-            remedy = "Lower n_active" if self.inference == "omp" else "Raise alpha"
-            warnings.warn(
-                f"inference={self.inference!r} ended early for {len(messages)} of {len(X)} rows, with the "
-                f"codes found so far. {remedy}, or fit with fewer components, which are less alike. The "
-                f"first case: {str(messages[0].message).strip()}",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return found.astype(X.dtype, copy=False)
-
-    def _debiased(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Refit the active codes of each row by least squares."""
-        rows, atoms = self._about_offset(X)
-        refitted = np.zeros_like(codes)
-        for number, (row, code) in enumerate(zip(rows, codes, strict=True)):
-            active = np.flatnonzero(code)
-            refitted[number, active] = np.linalg.lstsq(atoms[active].T, row, rcond=None)[0]
-        return refitted
-
-
-def _by_omp(estimator: Any, rows: np.ndarray, atoms: np.ndarray) -> np.ndarray:
-    """Return codes by orthogonal matching pursuit."""
-    # As many atoms as columns give every row back.
-    n_active = min(estimator._n_active(), rows.shape[1])
-    return sparse_encode(rows, atoms, algorithm="omp", n_nonzero_coefs=n_active)
-
-
-def _by_lasso(estimator: Any, rows: np.ndarray, atoms: np.ndarray) -> np.ndarray:
-    """Return codes by the lasso."""
-    n_columns = rows.shape[1]
-    # That of scikit-learn halves the squared error, and means it over the columns. All is as `sparse_encode`
-    # has it, but for the seeds, which it draws from the global generator, one a row.
-    lasso = Lasso(
-        estimator.alpha * n_columns**0.5 / 2 / n_columns,
-        fit_intercept=False,
-        precompute=cast(Any, atoms @ atoms.T),
-        max_iter=10_000,
-        tol=1e-8,
-        random_state=np.random.RandomState(0),
-    )
-    return lasso.fit(atoms.T, rows.T, check_input=False).coef_.reshape(len(rows), len(atoms))
-
-
-_SEARCHES = {"omp": _by_omp, "lasso": _by_lasso}
 
 
 def _counts(frequency: np.ndarray) -> dict[str, Any]:

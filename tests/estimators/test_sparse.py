@@ -307,7 +307,7 @@ def test_a_deep_one_has_no_atoms_and_says_so(mixtures):
     with pytest.raises(AttributeError, match="of other networks have no atoms: decoder_ maps codes to rows"):
         _ = model.components_
     for settings in ({"inference": "omp"}, {"debias": True}):
-        with pytest.raises(ValueError, match="its network is no dictionary. Use inference='encoder'"):
+        with pytest.raises(ValueError, match="Sparse.* has none. Use inference='encoder'"):
             clone(model).fit(X).set_params(**settings).transform(X)
 
 

@@ -27,6 +27,7 @@ FLOORS = {
     "_random": 0,
     "_spelling": 0,
     "_containers": 1,
+    "_sparse_coding": 1,
     "_parameters": 1,
     "networks": 2,
     "objectives": 2,
