@@ -320,7 +320,11 @@ def test_rows_that_were_flat_come_back_flat():
     [
         (np.full((3, 2), np.nan), ValueError, "holds no value at all"),
         ([[1.0, np.inf], [0.0, 1.0]], ValueError, r"Infinite values by column: 1 \(1\)"),
-        (pd.DataFrame({"a": [1.0, np.inf, -np.inf], "b": ["x", "y", "x"]}), ValueError, "X contains infinity"),
+        (
+            pd.DataFrame({"a": [1.0, np.inf, -np.inf], "b": ["x", "y", "x"]}),
+            ValueError,
+            "X contains infinity",
+        ),
         ([[10**400, 1], [1, 1]], ValueError, "too large for float64"),
         (np.ones(3), ValueError, "Expected 2D array"),
         (np.array([["2020-01-01"]] * 3, dtype="datetime64[D]"), TypeError, "X holds dates or times"),
