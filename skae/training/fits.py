@@ -89,7 +89,7 @@ class Fitting:
             InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight),
             new_step(self.plan, network, objective, noise),
             n_epochs=self.plan.n_epochs,
-            rows=self.streams.torch("rows", index),
+            row_order=self.streams.torch("rows", index),
             validate=validate,
             patience=patience,
             tol=self.plan.tol,
@@ -187,7 +187,7 @@ class Fitting:
             batches = InMemory(
                 rows.target, self.plan.batch_size, self.plan.shuffles, rows.inputs, rows.weight
             )
-            history = train(network, objective, batches, step, n_epochs=1, rows=order)
+            history = train(network, objective, batches, step, n_epochs=1, row_order=order)
             network.draw_dropout_from(None)
             fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
             return fitted, step.state_dict(), order.get_state()

@@ -71,7 +71,7 @@ def pretrain(
             batches,
             make_step(layer, objective, index),
             n_epochs=n_epochs,
-            rows=make_order(index),
+            row_order=make_order(index),
         )
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])

@@ -73,7 +73,7 @@ def train(
     step: Step,
     *,
     n_epochs: int,
-    rows: torch.Generator,
+    row_order: torch.Generator,
     validate: Callable[[], Validation] | None = None,
     patience: int | None = None,
     tol: float = 0.0,
@@ -91,8 +91,8 @@ def train(
         The update.
     n_epochs : int
         How often to go over the rows at most.
-    rows : torch.Generator
-        The stream called "rows": the order within each epoch.
+    row_order : torch.Generator
+        Source of the order of rows within each epoch.
     validate : callable, optional
         Gives the result on held-out rows. The epoch of least loss is kept, the start
         included. Without it, the last epoch is kept.
@@ -124,7 +124,7 @@ def train(
     try:
         while history.n_epochs < n_epochs:
             epoch = history.n_epochs + 1
-            terms = _run_epoch(network, batches, step, rows, (epoch - 1) / n_epochs, 1 / n_epochs)
+            terms = _run_epoch(network, batches, step, row_order, (epoch - 1) / n_epochs, 1 / n_epochs)
             validation = validate() if validate is not None else None
             judged = validation.loss if validation is not None else sum(terms.values())
             if not (math.isfinite(judged + sum(terms.values())) and _is_finite(network)):
@@ -147,13 +147,13 @@ def train(
 
 
 def _run_epoch(
-    network: nn.Module, batches: Batches, step: Step, rows: torch.Generator, start: float, share: float
+    network: nn.Module, batches: Batches, step: Step, row_order: torch.Generator, start: float, share: float
 ) -> dict[str, float]:
     """Go over the rows once; give the mean of each term, read from the device once."""
     network.train()
     sums: dict[str, torch.Tensor] = {}
     n_batches = batches.n_batches
-    for index, batch in enumerate(batches.epoch(rows)):
+    for index, batch in enumerate(batches.epoch(row_order)):
         terms = step(batch, start + share * index / n_batches)
         for name, value in terms.items():
             value = value.detach()

@@ -43,7 +43,9 @@ class Toward:
 
 
 def run(network, step, n_epochs=10, **options):
-    return train(network, nn.Module(), OneBatch(), step, n_epochs=n_epochs, rows=torch.Generator(), **options)
+    return train(
+        network, nn.Module(), OneBatch(), step, n_epochs=n_epochs, row_order=torch.Generator(), **options
+    )
 
 
 def validation_of(network, best_at):
