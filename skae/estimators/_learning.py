@@ -139,7 +139,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                 self._largest_size = self._enough_components(self._sought, wanted, weight)
             streams = Streams(self.random_state)
             layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
-            frame = self._codec.frame if is_warm else _tensors.measure(wanted, weight)
+            frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
             device = _computing.find_device(self.device)
             rows = _tensors.to_rows(wanted, frame, device, layout.order)
             if previous is not None:
@@ -193,7 +193,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             link = self._check(X)
             if first and self._sought is not None:
                 self._largest_size = self._enough_components(self._sought, X, weight)
-            frame = _tensors.measure(X, weight) if first else self._codec.frame
+            frame = _tensors.frame_of(X, weight) if first else self._codec.frame
             device = _computing.find_device(self.device)
             state = getattr(self, "_training_state", None) or {}
             streams = state.get("streams") or Streams(self.random_state)

@@ -127,7 +127,7 @@ class OrderedComponents(Seats):
         """
         share = _KNEE_SHARE if isinstance(sought, str) else sought
         most = self._most_sought()
-        table = _tensors.to_rows(X, _tensors.measure(X, weight), torch.device("cpu")).nan_to_num()
+        table = _tensors.to_rows(X, _tensors.frame_of(X, weight), torch.device("cpu")).nan_to_num()
         rows = Rows(table, weight=None if weight is None else _tensors.weights_to(weight, table)).scaled()
         with threads(len(rows) * rows.shape[1] * min(rows.shape)):
             axes = principal_axes(rows, most, torch.Generator().manual_seed(0))

@@ -55,7 +55,7 @@ def chunks(X: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(X), size)]
 
 
-def measure(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
+def frame_of(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
     """Measure the mean of each column and the overall scale.
 
     Parameters
@@ -186,13 +186,13 @@ class Codec:
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to codes (n, n_components)."""
-        return self.measure(X, lambda network, rows: network.encode(rows))
+        return self.apply(X, lambda network, rows: network.encode(rows))
 
     def activations(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to the activations of all hidden layers and the code."""
-        return self.measure(X, lambda network, rows: network.activations(rows))
+        return self.apply(X, lambda network, rows: network.activations(rows))
 
-    def measure(
+    def apply(
         self, X: np.ndarray, function: Callable[[Autoencoder, torch.Tensor], torch.Tensor]
     ) -> np.ndarray:
         """Give what a function of the network and centred and scaled rows says of data (n, n_features)."""

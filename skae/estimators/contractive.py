@@ -97,7 +97,7 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
             Frobenius norm of the Jacobian of `transform`: units of the code over units of X. Exact.
         """
         check_is_fitted(self, "network_")
-        squared = self._codec.measure(self._validated(X), squared_norms)
+        squared = self._codec.apply(self._validated(X), squared_norms)
         return np.sqrt(squared) / self._codec.frame.scale
 
     def _bottleneck(self) -> Bottleneck:

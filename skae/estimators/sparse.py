@@ -364,7 +364,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         elif self.penalty == "topk" and self.n_active != "auto":
             # As wanted now, which may be more than training kept.
             top = TopK(self.n_active)
-            codes = self._codec.measure(X, lambda network, rows: top.read(network.pre_code(rows)))
+            codes = self._codec.apply(X, lambda network, rows: top.read(network.pre_code(rows)))
             codes = codes[:, : self.n_components_]
         else:
             codes = super()._codes(X)
@@ -389,7 +389,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 f"this {type(self).__name__} has none. Use inference='encoder' with debias=False, or fit "
                 "with network=None."
             )
-        filled = self._codec.measure(X, lambda network, rows: network.complete(rows))
+        filled = self._codec.apply(X, lambda network, rows: network.complete(rows))
         rows = filled.astype(np.float64) - atoms.offset.numpy()
         return rows, atoms.weight.numpy().T[: self.n_components_].astype(np.float64)
 

@@ -174,7 +174,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         check_is_fitted(self, "network_")
         rows = self._validated(X)
         Z = as_passed(self._encode(rows), X)
-        return (Z, as_passed(self._codec.measure(rows, _deviations), X)) if return_std else Z
+        return (Z, as_passed(self._codec.apply(rows, _deviations), X)) if return_std else Z
 
     def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
         """Draw new rows.
@@ -221,7 +221,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         check_is_fitted(self, "network_")
         rows = self._validated(X)
         check_draws(n_samples, "n_samples", len(rows) * self.n_components_)
-        mean, deviation = self._codes(rows), self._codec.measure(rows, _deviations)
+        mean, deviation = self._codes(rows), self._codec.apply(rows, _deviations)
         generator = Streams(random_state).torch("noise")
         noise = normal((n_samples, *mean.shape), generator).numpy()
         return as_passed(mean + deviation * noise.astype(mean.dtype), X)
@@ -262,7 +262,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
         tables = []
         for _ in range(n_samples):
-            Z = self._codec.measure(inside, codes)
+            Z = self._codec.apply(inside, codes)
             drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
             back: Any = self._columns.as_read(drawn)
             tables.append(as_passed(fill(table, back), X))
@@ -295,7 +295,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         if n_importance == 1:
             draws, bound = torch.cat([draws, -draws]), evidence_bound
         rows = self._validated(X)
-        bounds = self._codec.measure(rows, lambda network, part: bound(network, likelihood, part, draws))
+        bounds = self._codec.apply(rows, lambda network, part: bound(network, likelihood, part, draws))
         return as_passed(bounds.astype(np.float64) - likelihood.log_volume(), X)
 
     # ------------------------------------------------------------------ seats
