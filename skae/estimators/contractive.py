@@ -107,8 +107,8 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         objective = super()._objective(reconstruction)
         if self.alpha:
             is_exact = self.jacobian == "exact" or self._has_closed_form()
-            measure = squared_norms if is_exact else projected_squared_norms
-            penalty = Contraction(self.alpha, self._size, measure, is_exact)
+            squared_norm = squared_norms if is_exact else projected_squared_norms
+            penalty = Contraction(self.alpha, self._size, squared_norm, is_exact)
             objective.add_penalty("contraction", penalty)
         return objective
 

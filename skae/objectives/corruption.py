@@ -33,7 +33,7 @@ class Corruption(nn.Module):
     def move_centre(self, shift: torch.Tensor) -> None:
         """Take rows that lie about another centre, moved by (n_features,) in scaled units."""
 
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
 
     def for_units(self, rows: torch.Tensor) -> "Corruption | None":
@@ -73,7 +73,7 @@ class ByCell(Corruption):
         corruption = type(self)(self.level.mean().cpu().repeat(n_units), torch.arange(n_units)).to(
             rows.device
         )
-        corruption.measure(rows, torch.zeros(n_units, device=rows.device))
+        corruption.adapt(rows, torch.zeros(n_units, device=rows.device))
         return corruption
 
     def chosen(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -94,7 +94,7 @@ class Gaussian(ByCell):
         super().__init__(level, groups)
         self.register_buffer("deviation", torch.ones_like(self.level))
 
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take the standard deviation of each column."""
         self.deviation.copy_(rows.std(0, correction=0))
 
@@ -115,7 +115,7 @@ class Masking(ByCell):
         super().__init__(level, groups)
         self.register_buffer("origin", torch.zeros_like(self.level))
 
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take where zero lies."""
         self.origin.copy_(origin)
 
@@ -137,7 +137,7 @@ class SaltAndPepper(ByCell):
         self.register_buffer("lowest", torch.zeros_like(self.level))
         self.register_buffer("highest", torch.zeros_like(self.level))
 
-    def measure(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take the extremes of each column."""
         self.lowest.copy_(rows.amin(0))
         self.highest.copy_(rows.amax(0))

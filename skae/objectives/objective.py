@@ -115,19 +115,19 @@ class Objective(nn.Module):
             self.corruption.move_centre(shift)
 
     @property
-    def measures(self) -> bool:
+    def adapts(self) -> bool:
         """Whether there is any part that may take something of the training rows."""
         return bool(self.penalties) or self.revival is not None or self.corruption is not None
 
-    def measure(self, rows: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""
         for _, penalty in self.named_penalties():
-            penalty.measure(rows)
+            penalty.adapt(rows)
         if self.revival is not None:
-            self.revival.measure(rows)
+            self.revival.adapt(rows)
         if self.corruption is not None:
             centre = self.reconstruction.centre.to(rows)
-            self.corruption.measure(rows, -centre / self.reconstruction.scale)
+            self.corruption.adapt(rows, -centre / self.reconstruction.scale)
 
     def corrupt(
         self, rows: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None

@@ -90,8 +90,8 @@ class Start:
             # What is measured or started at single rows sees as many, drawn by their weights.
             return table._replace(target=rows).drawn(self.streams.torch("split", index))
 
-        if objective.measures:
-            objective.measure(drawn())
+        if objective.adapts:
+            objective.adapt(drawn())
         if self.parts.previous is not None:
             network, previous = self.parts.previous
             # Parameters of the estimator may have changed since; what was learnt or measured stays.

@@ -17,7 +17,7 @@ def rows():
 
 def make(name, level, rows, groups=(0, 1, 2, 3, 4)):
     corruption = CORRUPTIONS[name](torch.full((5,), level), torch.tensor(groups))
-    corruption.measure(rows, torch.full((5,), -3.0))
+    corruption.adapt(rows, torch.full((5,), -3.0))
     return corruption
 
 

@@ -152,7 +152,7 @@ class Written(Corruption):
         super().__init__()
         self.function, self.makes_gaps, self.seen = function, makes_gaps, []
 
-    def measure(self, rows, zeros):
+    def adapt(self, rows, zeros):
         self.seen.append((rows, zeros))
 
     def forward(self, inputs, generator, weight=None):
@@ -166,7 +166,7 @@ def test_a_corruption_is_told_where_the_zeros_of_the_data_lie_and_what_rows_weig
         reconstruction("squared_error", centre=torch.tensor([2.0, 4.0]), scale=2.0), corruption=corruption
     )
     rows, weight = torch.ones(3, 2), torch.rand(3, 1)
-    objective.measure(rows)
+    objective.adapt(rows)
     objective.corrupt(rows, generator, weight)
     (measured, zeros), seen = corruption.seen
     assert measured is rows

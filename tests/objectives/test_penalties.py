@@ -80,7 +80,7 @@ def test_held_out_rows_are_judged_by_the_penalty_too(parts, generator):
 def test_the_dead_learn_from_what_is_left_over(parts):
     network, _ = parts
     auxiliary = AuxK(6, 2)
-    auxiliary.measure(torch.zeros(3, 4))
+    auxiliary.adapt(torch.zeros(3, 4))
     code = torch.zeros(2, 6)
     code[:, 0] = 1.0
     pre = torch.ones(2, 6, requires_grad=True)
@@ -120,7 +120,7 @@ def test_gates_are_pushed_down_and_fitted_without_teaching_the_atoms(parts):
 def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
     network, _ = parts
     revival = Resample(6)
-    revival.measure(torch.zeros(4, 4))
+    revival.adapt(torch.zeros(4, 4))
     code = torch.zeros(2, 6)
     code[:, 0] = 1.0
     output = torch.zeros(2, 4)
@@ -145,7 +145,7 @@ def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
 def test_the_dead_start_again_at_what_is_left_of_cells_that_count(parts, gaps):
     network, _ = parts
     revival = Resample(6)
-    revival.measure(torch.zeros(2, 4))
+    revival.adapt(torch.zeros(2, 4))
     code = torch.zeros(2, 6)
     code[:, 0] = 1.0
     start = network.decoder.weight.detach().clone()

@@ -20,7 +20,7 @@ class Drawn(Penalty):
     judges = True
     warm_up = 0.0
 
-    def measure(self, rows):
+    def adapt(self, rows):
         self.n_rows = len(rows)
 
     def draw(self, rows, generator):
@@ -86,10 +86,10 @@ def test_penalties_mean_the_same_under_any_name(make, network, generator):
 
 def test_penalties_measure_training_rows_once():
     seats = objective(own=Drawn(), plain=Drawn())
-    assert seats.measures
-    seats.measure(torch.zeros(7, 3))
+    assert seats.adapts
+    seats.adapt(torch.zeros(7, 3))
     assert [penalty.n_rows for _, penalty in seats.named_penalties()] == [7, 7]
-    assert not objective().measures
+    assert not objective().adapts
 
 
 def test_what_is_no_penalty_is_refused():
@@ -107,7 +107,7 @@ def test_what_is_no_penalty_is_refused():
         ("needs_outputs", "needs_output"),
         ("draws", "draw"),
         ("make_gaps", "makes_gaps"),
-        ("measures", "measure"),
+        ("adapts", "adapt"),
         ("renews", "renew"),
         ("take_gaps", "takes_gaps"),
         ("has_part", "has_parts"),

@@ -42,7 +42,7 @@ class Penalty(nn.Module):
         super().__init_subclass__()
         refuse_misspelt(cls, Penalty)
 
-    def measure(self, rows: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor) -> None:
         """Take what is needed of the training rows (n_rows, n_features), once, before training."""
 
     def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:

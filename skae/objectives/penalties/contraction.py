@@ -22,7 +22,7 @@ class Contraction(Penalty):
         What it is multiplied by after the warm-up.
     n_components : int
         Width of the code.
-    measure : callable
+    squared_norm : callable
         Takes a network, rows and, unless `is_exact`, signs (n, n_components); gives a value a row.
     is_exact : bool
         Whether there is nothing to draw.
@@ -30,10 +30,10 @@ class Contraction(Penalty):
 
     judges = True
 
-    def __init__(self, coefficient: float, n_components: int, measure: Measure, is_exact: bool) -> None:
+    def __init__(self, coefficient: float, n_components: int, squared_norm: Measure, is_exact: bool) -> None:
         super().__init__(coefficient)
         self.n_components = n_components
-        self.norms = measure
+        self.norms = squared_norm
         self.is_exact = is_exact
 
     def draw(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:

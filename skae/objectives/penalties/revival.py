@@ -35,7 +35,7 @@ class AuxK(Penalty):
         self.register_buffer("silent", torch.zeros(n_components))
         self.n_rows = 0
 
-    def measure(self, rows: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor) -> None:
         """Take the length of an epoch from the training rows."""
         self.n_rows = len(rows)
 
@@ -60,7 +60,7 @@ class Revival(nn.Module):
         super().__init_subclass__()
         refuse_misspelt(cls, Revival)
 
-    def measure(self, rows: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor) -> None:
         """Take what is needed of the training rows (n_rows, n_features), once, before training."""
 
     def watch(self, passed: Pass) -> None:
@@ -90,7 +90,7 @@ class Resample(Revival):
         self.n_seen = 0
         self.left: torch.Tensor | None = None
 
-    def measure(self, rows: torch.Tensor) -> None:
+    def adapt(self, rows: torch.Tensor) -> None:
         """Take the length of an epoch from the training rows."""
         self.n_rows = len(rows)
 
