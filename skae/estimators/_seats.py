@@ -75,9 +75,15 @@ class Seats(AutoencoderParameters, FittedAttributes):
         if self.l1_weights:
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self._is_ordered():
-            guarded = self._rivals_pca and self._starts_as_pca()
-            alike = self._sought is not None
-            return Nested(reconstruction, penalties, n_components=self._size, guarded=guarded, alike=alike)
+            penalizes_regressions = self._rivals_pca and self._starts_as_pca()
+            uniform_sizes = self._sought is not None
+            return Nested(
+                reconstruction,
+                penalties,
+                n_components=self._size,
+                penalizes_regressions=penalizes_regressions,
+                uniform_sizes=uniform_sizes,
+            )
         return Objective(reconstruction, penalties)
 
     def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:

@@ -43,9 +43,9 @@ class Nested(Objective):
         As for `Objective`.
     n_components : int
         Width of the code.
-    guarded : bool, default=False
+    penalizes_regressions : bool, default=False
         Whether held-out rows charge an epoch for sizes that are not as good as at the start.
-    alike : bool, default=False
+    uniform_sizes : bool, default=False
         Whether all sizes are drawn alike, where it is not known yet which one will be wanted.
 
     Attributes
@@ -67,16 +67,16 @@ class Nested(Objective):
         penalties: dict[str, Penalty] | None = None,
         *,
         n_components: int,
-        guarded: bool = False,
-        alike: bool = False,
+        penalizes_regressions: bool = False,
+        uniform_sizes: bool = False,
     ) -> None:
         super().__init__(reconstruction, penalties)
-        self.guarded = guarded
+        self.penalizes_regressions = penalizes_regressions
         share = (torch.arange(1.0, n_components + 1) + _OFFSET).pow(-_STEEPNESS)
         share[0] *= _FIRST
         share = share / share.sum()
         share[-1] += _WHOLE
-        part = 1.0 if alike else max(0.0, 1 - _FEW / n_components)
+        part = 1.0 if uniform_sizes else max(0.0, 1 - _FEW / n_components)
         share = (1 - part) * share / share.sum() + part / n_components
         self.register_buffer("share", share, persistent=False)
         self.register_buffer("below", self.share.cumsum(0), persistent=False)

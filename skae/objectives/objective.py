@@ -37,7 +37,7 @@ class Objective(nn.Module):
     ----------
     revival : Revival or None
         Watches each training pass and may change the network after the step, as `Resample` does.
-    guarded : bool
+    penalizes_regressions : bool
         Whether held-out rows charge an epoch for sizes of an ordered code that are worse than at the start.
     reweighs : bool
         Whether parts of the loss are weighed anew in the course of training.
@@ -45,7 +45,7 @@ class Objective(nn.Module):
         Sizes of an ordered code that `evaluate` measures beside the whole one; none without an order.
     """
 
-    guarded = False
+    penalizes_regressions = False
     reweighs = False
     judged_sizes: Sequence[int] = ()
 

@@ -134,7 +134,7 @@ def total_squares(rows: torch.Tensor, weight: torch.Tensor | None = None) -> flo
 
 def charges(objective: Objective, missed: np.ndarray, total: float) -> np.ndarray:
     """Give what epochs are charged, (n_epochs + 1,), for squares missed by size, (n_epochs + 1, n_sizes)."""
-    if not objective.guarded or not total > 0:
+    if not objective.penalizes_regressions or not total > 0:
         return np.zeros(len(missed))
     return _CHARGE * ((missed - missed[0]) / total).max(axis=1).clip(0)
 

@@ -25,9 +25,9 @@ def nested(n_components=3, **kwargs):
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 16, 17, 40, 300])
-@pytest.mark.parametrize("alike", [False, True])
-def test_shares_add_up_to_one_and_sizes_that_are_judged_reach_from_one_to_all(n_components, alike):
-    objective = nested(n_components, alike=alike)
+@pytest.mark.parametrize("uniform_sizes", [False, True])
+def test_shares_add_up_to_one_and_sizes_that_are_judged_reach_from_one_to_all(n_components, uniform_sizes):
+    objective = nested(n_components, uniform_sizes=uniform_sizes)
     torch.testing.assert_close(objective.share.sum(), torch.tensor(1.0))
     assert objective.judged_sizes[0] == 1
     assert objective.judged_sizes[-1] == n_components
@@ -102,7 +102,7 @@ def test_the_loss_of_a_step_is_that_of_the_sizes_drawn():
 
 
 def test_sizes_are_drawn_alike_where_it_is_not_known_which_is_wanted():
-    torch.testing.assert_close(nested(5, alike=True).share, torch.full((5,), 0.2))
+    torch.testing.assert_close(nested(5, uniform_sizes=True).share, torch.full((5,), 0.2))
 
 
 @pytest.mark.parametrize(("n_components", "part"), [(8, 0.0), (16, 0.0), (32, 0.5), (64, 0.75)])

@@ -120,13 +120,13 @@ def test_squares_are_summed_over_cells_that_are_there(weight):
 # ---------------------------------------------------------------------- the charge
 
 
-def ordered(guarded, network=None, **settings):
-    objective = Nested(squared_error(), n_components=2, guarded=guarded)
+def ordered(penalizes_regressions, network=None, **settings):
+    objective = Nested(squared_error(), n_components=2, penalizes_regressions=penalizes_regressions)
     return HeldOut(network or Scaling(1.0, 0.0), objective, ROWS, **settings)
 
 
 def test_what_the_first_components_explain_is_measured():
-    held_out = ordered(guarded=False)
+    held_out = ordered(penalizes_regressions=False)
     assert held_out().by_size == (pytest.approx(5 / 7), pytest.approx(5 / 7))
     held_out.network.factors = torch.tensor([0.0, 1.0])
     assert held_out().by_size == (0.0, pytest.approx(2 / 7))
@@ -146,7 +146,7 @@ def test_what_the_first_components_explain_is_measured():
     ],
 )
 def test_an_epoch_is_charged_for_the_size_that_is_worst(factors, missed_more):
-    held_out, free = ordered(guarded=True), ordered(guarded=False)
+    held_out, free = ordered(penalizes_regressions=True), ordered(penalizes_regressions=False)
     assert held_out() == free()
     held_out.network.factors = free.network.factors = torch.tensor(factors)
     charged, plain = held_out(), free()
@@ -168,7 +168,7 @@ def test_what_sizes_miss_is_weighted():
 
 
 def test_rows_without_variance_charge_nothing():
-    objective = Nested(squared_error(), n_components=2, guarded=True)
+    objective = Nested(squared_error(), n_components=2, penalizes_regressions=True)
     held_out = HeldOut(Scaling(1.0, 0.0), objective, torch.zeros(3, 2))
     held_out()
     assert held_out() == Validation(0.0, 1.0, (1.0, 1.0))
@@ -283,7 +283,7 @@ def test_weights_of_folds_count_like_repetitions():
 
 
 def test_folds_of_ordered_components_are_charged_together():
-    objective = Nested(squared_error(), n_components=2, guarded=True)
+    objective = Nested(squared_error(), n_components=2, penalizes_regressions=True)
     free = Nested(squared_error(), n_components=2)
     # Worse at size 1 in the first fold, by 0.04 of 4; better there in the second one, by 0.75 of 1.
     starts, ends = ((1.0, 0.0), (0.0, 0.0)), ((0.9, 0.0), (0.5, 0.0))
