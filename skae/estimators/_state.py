@@ -57,7 +57,8 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "networks": (
         *(networks.Convolutional, networks.Custom, networks.Dense, networks.Dictionary),
         *(networks.Recurrent, networks.Recursive),
-        *(autoencoder.Autoencoder, dense.Layers, dense.Transposed, dropout.Dropout, gaps.Gaps, custom.Faded),
+        *(autoencoder.Autoencoder, custom.ZeroGain, dense.Layers, dense.Transposed),
+        *(dropout.Dropout, gaps.Gaps),
         *(convolutional.ConvolutionalEncoder, convolutional.ConvolutionalDecoder, convolutional._Plan),
         *(recurrent.RecurrentEncoder, recurrent.RecurrentDecoder),
         *(recursive.RecursiveEncoder, recursive.RecursiveDecoder, dictionary.Atoms, dictionary.Readers),

@@ -40,7 +40,7 @@ class Autoencoder(nn.Module):
         Fills rows that hold NaN. None leaves them to the encoder.
     n_components : int, optional
         Width of the code, where it may be cut after its first components.
-    told : bool, default=False
+    has_code_flags : bool, default=False
         Whether the decoder has further inputs, after those of the code, that say which components are
         cut: 0 for one that is there, -1 for one that is not.
     row_work : int, default=0
@@ -61,7 +61,7 @@ class Autoencoder(nn.Module):
         linear_decoder: nn.Module | None = None,
         gaps: Gaps | None = None,
         n_components: int | None = None,
-        told: bool = False,
+        has_code_flags: bool = False,
         row_work: int = 0,
     ) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Autoencoder(nn.Module):
         self.linear_decoder = linear_decoder
         self.gaps = gaps
         self.n_components = n_components
-        self.told = told
+        self.has_code_flags = has_code_flags
         self.row_work = row_work
         self.n_kept: int | None = None
 
@@ -166,7 +166,7 @@ class Autoencoder(nn.Module):
 
     def _shown(self, code: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
         """Give what the nonlinear decoder is shown of codes."""
-        if not self.told:
+        if not self.has_code_flags:
             return code
         return torch.cat([code, torch.zeros_like(code) if kept is None else kept - 1], dim=1)
 
@@ -303,9 +303,9 @@ class Blueprint:
             Its linear path, if there is one, at zero or random.
         """
         code_in, code_out = self.width, self.n_components
-        told = self.is_ordered and not self.by_layer and self.architecture.takes_code_flags
+        has_code_flags = self.is_ordered and not self.by_layer and self.architecture.takes_code_flags
         flags = {"n_flags": n_features} if gaps is not None and gaps.flags else {}
-        if told:
+        if has_code_flags:
             flags["n_code_flags"] = code_out
         # Flags are parameters of those alone that declare them.
         make: Callable[..., tuple[Coder, Coder]] = self.architecture.build
@@ -325,7 +325,7 @@ class Blueprint:
             *path,
             gaps,
             n_components=code_out if self.is_ordered else None,
-            told=told,
+            has_code_flags=has_code_flags,
             row_work=self.row_work(n_features),
         )
 

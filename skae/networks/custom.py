@@ -69,7 +69,7 @@ class Custom(Architecture):
         """
         encoder = _checked(self.encoder, "encoder", n_features, code_in)
         decoder = _checked(self.decoder, "decoder", code_out, n_features)
-        return Faded(encoder, code_in), Faded(decoder, n_features)
+        return ZeroGain(encoder, code_in), ZeroGain(decoder, n_features)
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         # Weights of the largest parameter: what most modules multiply each row by.
@@ -124,7 +124,7 @@ def _checked(module: nn.Module, role: str, n_in: int, n_out: int) -> nn.Module:
     return module.train(was_training)
 
 
-class Faded(Coder):
+class ZeroGain(Coder):
     """A module whose outputs are weighed by gains that start at zero and are learnt.
 
     Any module starts as nothing beside the linear path this way, whatever its last layer

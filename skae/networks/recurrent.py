@@ -195,12 +195,12 @@ def read_by_steps(reader: Any, sequences: torch.Tensor, lengths: torch.Tensor) -
         outputs = []
         for suffix in ("", "_reverse")[: 1 + reader.bidirectional]:
             weights = [getattr(reader, f"{name}_l{layer}{suffix}") for name in _WEIGHTS]
-            told = state = memory = sequences.new_zeros(sequences.shape[0], reader.hidden_size)
-            outputs.append([told] * len(inputs))
+            output = state = memory = sequences.new_zeros(sequences.shape[0], reader.hidden_size)
+            outputs.append([output] * len(inputs))
             for step in range(len(inputs))[:: -1 if suffix else 1]:
-                told, kept = _STEPS[type(reader)](inputs[step], state, memory, *weights)
+                output, kept = _STEPS[type(reader)](inputs[step], state, memory, *weights)
                 there = (step < lengths)[:, None]
-                state, memory = torch.where(there, told, state), torch.where(there, kept, memory)
+                state, memory = torch.where(there, output, state), torch.where(there, kept, memory)
                 outputs[-1][step] = state
             states.append(state)
         inputs = [torch.cat(parts, dim=1) for parts in zip(*outputs, strict=True)]

@@ -12,7 +12,7 @@ def network_of(n_features=5, size=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     encoder, decoder = Dense((4,)).build(n_features, size, size, generator, n_code_flags=size)
     path = linear_path(n_features, size, size, tied=False)
-    network = Autoencoder(encoder, decoder, Bottleneck(), *path, n_components=size, told=True)
+    network = Autoencoder(encoder, decoder, Bottleneck(), *path, n_components=size, has_code_flags=True)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)

@@ -103,14 +103,14 @@ class Adversary(Penalty):
             generator = torch.Generator(part.device).manual_seed(0)
             return self.weight * energy_distance(part, self.draw(part, generator).to(part))
         code = _Reversal.apply(code, self.weight)
-        told = self.critic(torch.cat([code, drawn]))[:, 0]
-        truth = torch.cat([torch.zeros(len(code)), torch.ones(len(drawn))]).to(told)
+        logits = self.critic(torch.cat([code, drawn]))[:, 0]
+        truth = torch.cat([torch.zeros(len(code)), torch.ones(len(drawn))]).to(logits)
         weight = passed.batch.weight
         if weight is not None:
             # A row weighs as much as its observed cells do on average, and all of them as much as the draws.
             rows = weight.mean(1)
             weight = torch.cat([rows / rows.mean().clamp_min(1e-12), torch.ones(len(drawn)).to(rows)])
-        loss = functional.binary_cross_entropy_with_logits(told, truth, weight)
+        loss = functional.binary_cross_entropy_with_logits(logits, truth, weight)
         return loss + self.penalty * self._steepness(torch.cat([code.detach(), drawn]))
 
     def _steepness(self, points: torch.Tensor) -> torch.Tensor:
