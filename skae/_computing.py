@@ -198,7 +198,7 @@ def learning() -> Iterator[None]:
 
 @contextlib.contextmanager
 def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Give what is done inside a global state of torch's own, from a seed.
+    """Run a block with a global state of torch's own, from a seed.
 
     Modules of the user's own draw from torch's global generator, which all threads share: fits with
     such modules take turns.
@@ -215,7 +215,7 @@ def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def find_device(name: str) -> torch.device:
-    """Resolve the name of a device, and say what is there if it is not.
+    """Return the device of a name; raise an error that lists the available ones if it does not exist.
 
     "auto" never picks mps: networks of this size are slower there than on the CPU.
     """
@@ -244,7 +244,7 @@ def find_device(name: str) -> torch.device:
 
 
 def is_recorded() -> bool:
-    """Return whether what is computed is recorded, to be done again with other rows.
+    """Whether what is computed is recorded, to be done again with other rows.
 
     A branch that looks at values would then be taken for ever as it was for the rows at hand.
     """

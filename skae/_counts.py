@@ -21,7 +21,7 @@ MOST_CELLS = 10**10
 
 
 def is_integer(value: Any) -> bool:
-    """Return whether a value is a whole number and no bool."""
+    """Whether a value is a whole number and no bool."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

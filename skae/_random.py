@@ -41,17 +41,17 @@ class Streams:
         self.entropy = int(source.randint(np.iinfo(np.int32).max))
 
     def seed(self, name: str, index: int = 0) -> int:
-        """Give the seed of a stream; `index` tells apart the folds of one fit."""
+        """Return the seed of a stream; `index` distinguishes the folds of one fit."""
         sequence = np.random.SeedSequence(self.entropy, spawn_key=(NAMES.index(name), index))
         # 63 bits: torch refuses to seed with the sign bit set.
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def torch(self, name: str, index: int = 0, device: Any = "cpu") -> torch.Generator:
-        """Give a torch generator at the start of a stream."""
+        """Return a torch generator at the start of a stream."""
         return torch.Generator(device).manual_seed(self.seed(name, index))
 
     def numpy(self, name: str, index: int = 0) -> np.random.RandomState:
-        """Give a numpy generator at the start of a stream, for scikit-learn's functions."""
+        """Return a numpy generator at the start of a stream, for scikit-learn's functions."""
         return np.random.RandomState(self.seed(name, index) % 2**32)
 
 

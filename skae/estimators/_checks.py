@@ -67,7 +67,7 @@ class Interval(_Interval):
     """scikit-learn's interval of numbers, which truth values are none of: ``True`` is no size and no rate."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        """Return whether a value is a number in the interval."""
+        """Whether a value is a number in the interval."""
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
@@ -152,7 +152,7 @@ def check_fit_params(estimator: Any, params: dict[str, Any]) -> None:
 
 
 def is_routing() -> bool:
-    """Return whether scikit-learn routes metadata."""
+    """Whether scikit-learn routes metadata."""
     return bool(_routing_enabled())
 
 
@@ -255,7 +255,7 @@ def check_code_activation(code_activation: str, linear_path: bool) -> None:
 
 
 def check_loss(X: np.ndarray, loss: str, link: str) -> str:
-    """Check that a loss, a link and the data fit each other; give the link's name.
+    """Check that a loss, a link and the data fit each other; return the link's name.
 
     Parameters
     ----------

@@ -302,7 +302,7 @@ default="one_cycle"
     }
 
     def _specification(self) -> Architecture:
-        """Give the architecture."""
+        """Return the architecture."""
         if self.network is None:
             return Dense(
                 self._layer_sizes(),

@@ -46,13 +46,14 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn, at least 2. Missing cells are NaN (None or NaN in text), and count nowhere. A
+            Training rows, at least 2. Missing cells are NaN (None or NaN in text), and are ignored. A
             DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
             columns are read through their 256 leading directions, and never made dense.
         y : Ignored
             Present for the conventions of Pipeline.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0: twice the weight counts like the row twice. None weighs all alike.
+            Weights of rows, at least 0: twice the weight counts like the row twice. None weights all rows
+            equally.
 
         Returns
         -------
@@ -69,24 +70,24 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         return self._fit(X, y, sample_weight=sample_weight)
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Go once over further rows, from the weights and the optimiser's state as they are.
+        """Train for one epoch on further rows, from the current weights and state of the optimiser.
 
-        The first call measures the centring and starts at the PCA of its rows: pass it a
-        few hundred rows or more. Nothing is held out, so nothing is compared with PCA, and a share of the
-        variance for `n_components` gives as many as the first call trains, and cuts none. What an earlier
-        `fit` measured is dropped, as it is no longer true: `validation_score_` and `pca_score_` are None;
-        `fit_time_`, `explained_variance_` and the other attributes that only `ordered` has are gone. The
-        learning rate is constant, at `learning_rate_init`; "auto" is a tenth of what it is in `fit`, as no
-        schedule ends at a low rate.
+        The first call computes the centring and starts at the PCA of its rows: pass it a few hundred rows or
+        more. Nothing is held out, so nothing is compared with PCA, and with a share of the variance as
+        `n_components` all components that the first call trains are kept. Attributes that an earlier `fit`
+        measured are dropped, as they are no longer true: `validation_score_` and `pca_score_` are None;
+        `fit_time_`, `explained_variance_` and the other attributes of `ordered` do not exist. The learning
+        rate is constant, at `learning_rate_init`; "auto" is a tenth of that in `fit`, as no schedule ends at
+        a low rate.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn; at least 2 in the first call, which should hold every category there is.
+            Training rows; at least 2 in the first call, which should contain every category.
         y : Ignored
             Present for the conventions of Pipeline.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0. None weighs all alike.
+            Weights of rows, at least 0. None weights all rows equally.
 
         Returns
         -------

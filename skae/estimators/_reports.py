@@ -55,7 +55,7 @@ class EpochReports:
             self.current.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def __call__(self, epoch: int, history: History, network: Autoencoder, objective: Objective) -> bool:
-        """Report an epoch; tell whether a callback wants training to stop."""
+        """Report an epoch; return whether a callback stops training."""
         if self.estimator.verbose:
             self._print(epoch, history)
 
@@ -110,7 +110,7 @@ def warn(estimator: Seats, fitted: Fitted) -> None:
 
 
 def _too_few(estimator: Seats, fitted: Fitted) -> list[str]:
-    """Say if no number of components explained the share that was asked for."""
+    """Return a warning if no number of components explains the requested share."""
     wanted = estimator.n_components
     if not isinstance(wanted, float) or fitted.by_size is None:
         return []
@@ -124,7 +124,7 @@ def _too_few(estimator: Seats, fitted: Fitted) -> list[str]:
 
 
 def _below_pca(estimator: Seats, fitted: Fitted) -> list[str]:
-    """Say if PCA explains more, for fits that are meant to beat it."""
+    """Return a warning if PCA explains more, for fits that should not be worse."""
     score, pca = fitted.validation_score, fitted.pca_score
     if (
         # PCA gives back what it sees, and what is hidden may be all that counts.
@@ -148,7 +148,7 @@ def _below_pca(estimator: Seats, fitted: Fitted) -> list[str]:
 
 
 def _sizes_below_pca(by_size: np.ndarray, pca: np.ndarray) -> list[str]:
-    """Say at which size ordered components explain less than PCA, by more than a thousandth."""
+    """Return a warning if ordered components of any size explain less than PCA, by more than a thousandth."""
     worst = int((pca - by_size).argmax())
     if pca[worst] - by_size[worst] <= 1e-3:
         return []
@@ -178,7 +178,7 @@ class NotebookFigures(Seats):
 
 
 def figures(estimator: Seats) -> dict[str, str]:
-    """Give the figures of a fitted estimator as texts, by what they are."""
+    """Return the figures of a fitted estimator as text, by name."""
     found = {}
     if estimator.validation_score_ is not None:
         found["Variance explained, held-out rows"] = f"{estimator.validation_score_:.4f}"
@@ -192,5 +192,5 @@ def figures(estimator: Seats) -> dict[str, str]:
 
 
 def as_table(rows: dict[str, str]) -> str:
-    """Give rows as a table of HTML, in the classes of scikit-learn's style sheet."""
+    """Return rows as an HTML table, in the classes of scikit-learn's style sheet."""
     return _TABLE.format("".join(_ROW.format(html.escape(name), html.escape(rows[name])) for name in rows))

@@ -66,11 +66,11 @@ class Seats(AutoencoderParameters, FittedAttributes):
     _weight_decays: ClassVar[dict[str, float]] = {}
 
     def _bottleneck(self) -> Bottleneck:
-        """Give what happens to the code."""
+        """Return the bottleneck, through which codes pass."""
         return Bottleneck()
 
     def _objective(self, reconstruction: Reconstruction) -> Objective:
-        """Give what is minimised."""
+        """Return the objective, which is minimised."""
         penalties: dict[str, Penalty] = {}
         if self.l1_weights:
             penalties["l1_weights"] = WeightL1(self.l1_weights)
@@ -87,7 +87,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return Objective(reconstruction, penalties)
 
     def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
-        """Give the loss by cell."""
+        """Return the reconstruction, the loss of each cell."""
         loss = LOSSES[self.loss]
         centre = torch.tensor(frame.centre)
         if self._is_mixed():
@@ -100,7 +100,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return Reconstruction(loss.cell, link, loss.from_output, centre, frame.scale)
 
     def _complaints(self) -> list[str]:
-        """Give what a user should be warned of after a fit."""
+        """Return the warnings after a fit."""
         return []
 
     def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
@@ -227,7 +227,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return rows
 
     def _solver_takes_gaps(self) -> bool:
-        """Return whether the solver takes rows that hold NaN."""
+        """Whether the solver takes rows that hold NaN."""
         # Asked for by the tags, too, before parameters are checked: the solver may be anything.
         solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else None
         return solver is None or solver.takes_gaps
@@ -264,15 +264,15 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return None if isinstance(self.n_components, Integral) else self.n_components
 
     def _is_ordered(self) -> bool:
-        """Return whether the first components alone give rows back."""
+        """Whether the first components alone give rows back."""
         return bool(self.ordered) or self._sought is not None
 
     def _is_mixed(self) -> bool:
-        """Tell whether columns are of several kinds."""
+        """Whether columns are of several kinds."""
         return self._columns.is_mixed
 
     def _starts_as_pca(self) -> bool:
-        """Tell whether epoch 0 is PCA itself, so that the fit can never end below it."""
+        """Whether epoch 0 is PCA itself, so that the fit can never end below it."""
         is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
         is_squared = is_squared and not self._is_mixed()
         return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()

@@ -159,7 +159,7 @@ def to_rows(
 
 
 def is_small(X: np.ndarray, device: torch.device) -> bool:
-    """Tell whether a table is trained in float64."""
+    """Whether a table is trained in float64."""
     return X.size <= _DOUBLE_CELLS and device.type != "mps"
 
 
@@ -195,7 +195,7 @@ class Codec:
     def apply(
         self, X: np.ndarray, function: Callable[[Autoencoder, torch.Tensor], torch.Tensor]
     ) -> np.ndarray:
-        """Give what a function of the network and centred and scaled rows says of data (n, n_features)."""
+        """Apply a function of the network and of centred and scaled rows to data (n, n_features)."""
 
         def read(network: Autoencoder, part: np.ndarray) -> np.ndarray:
             rows = torch.from_numpy(self.frame.to_network(part))

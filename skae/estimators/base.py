@@ -42,18 +42,18 @@ class BaseAutoencoder(
     network_ : Autoencoder
         The trained network, between centred and scaled rows.
     objective_ : Objective
-        What was minimised.
+        The objective that was minimised.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has names that are all strings.
     mean_ : ndarray of shape (n_features,)
-        Mean of each column over its cells that are there, in the units of X whatever the `scaling`. With
+        Mean of each column over its observed cells, in the units of X whatever the `scaling`. With
         columns of several kinds, that of each column inside.
     scale_ : float
-        The one number that centred (and scaled) data is divided by: its root mean square over all cells.
+        The number that centred (and scaled) data is divided by: its root mean square over all cells.
     n_samples_ : int
-        Number of rows with a positive weight in `fit`, held-out ones counted in; those of all calls of
+        Number of rows with a positive weight in `fit`, including held-out ones; those of all calls of
         `partial_fit` together.
     n_iter_ : int
         Number of epochs run; in cross-validation, by each fold.
@@ -67,19 +67,19 @@ class BaseAutoencoder(
     validation_score_ : float or None
         The same for the epoch kept.
     pca_score_ : float or None
-        What PCA with as many components explains on the same held-out rows, fitted on
+        Variance explained by PCA with as many components on the same held-out rows, fitted on
         the same training rows.
     fit_time_ : float
-        Seconds that training took, choice of the epoch included. Not after `partial_fit`.
+        Training time in seconds, including epoch selection. Not after `partial_fit`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance of held-out rows that each further component explains (of the training rows
-        where none are held out). Only with `ordered`. Below 1,000 rows and beyond 32 components, what lies
-        between 32 sizes is interpolated. Not after `partial_fit`.
+        if none are held out). Only with `ordered`. Below 1,000 rows and beyond 32 components, it is
+        interpolated between 32 sizes. Not after `partial_fit`.
     explained_variance_ : ndarray of shape (n_components,)
         The same in squared units of X (with `scaling`, of the columns inside): the ratio times the variance
         of all columns together. Only with `ordered`, as the next two, and none of them after `partial_fit`.
     cumulative_explained_variance_ : ndarray of shape (n_components,)
-        What the components up to each explain together.
+        Share of the variance that the components up to each explain together.
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
         The same for PCA, on the same rows.
     """
@@ -107,13 +107,13 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` gives them. With `ordered`, fewer columns are the first components alone.
+            Codes, as returned by `transform`. With `ordered`, fewer columns are the first components alone.
 
         Returns
         -------
         X_back : ndarray or DataFrame of shape (n_samples, n_features)
-            Rows in the units of the data, in the dtype of the codes. Where `fit` had a DataFrame that held
-            more than numbers, a DataFrame of its library (pandas, polars, pyarrow) with its types, and with
+            Rows in the units of the data, in the dtype of the codes. If `fit` had a DataFrame with more than
+            numbers, a DataFrame of its library (pandas, polars, pyarrow) with its dtypes, and with
             the index of the codes if they have one.
         """
         _checks.check_is_fitted(self, "network_")
@@ -133,20 +133,20 @@ class BaseAutoencoder(
         Returns
         -------
         X_back : ndarray or DataFrame of shape (n_samples, n_features)
-            What the code keeps of them, in the units of the data: an array for numbers, else a DataFrame of
-            the library of the one of `fit` (pandas, polars, pyarrow), with its types.
+            Reconstructions, in the units of the data: an array for numbers, else a DataFrame of
+            the library of the one of `fit` (pandas, polars, pyarrow), with its dtypes.
         """
         _checks.check_is_fitted(self, "network_")
         return self._given_back(self._reconstructed(X)[1], X)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Give the share of the variance of rows that their codes explain.
+        """Return the share of the variance of rows that their codes explain.
 
         ``1 - SSE / SST`` with the sums of squares of the reconstruction errors and of the
         deviations from the training mean: 1 is perfect, 0 no better than the mean. For PCA
-        use `skae.metrics.variance_explained`, as `PCA.score` is a log-likelihood. Missing cells count
-        nowhere. With `scaling` or columns of several kinds, it is about the columns inside: scaled numbers,
-        and a column of zeros and ones a category.
+        use `skae.metrics.variance_explained`, as `PCA.score` is a log-likelihood. Missing cells are
+        ignored. With `scaling` or columns of several kinds, it refers to the columns inside: scaled numbers,
+        and one column of zeros and ones for each category.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ class BaseAutoencoder(
         y : Ignored
             Present for the conventions of scikit-learn.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of rows, at least 0. None weighs all alike.
+            Weights of rows, at least 0. None weights all rows equally.
 
         Returns
         -------
@@ -175,7 +175,7 @@ class BaseAutoencoder(
         return self._columns.explained_in_own_units(flat(self._columns, X), inside, back, centre, weight)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Give the negative reconstruction error of each row: higher is more usual.
+        """Return the negative reconstruction error of each row: the lower, the more abnormal.
 
         Parameters
         ----------
@@ -190,20 +190,21 @@ class BaseAutoencoder(
         return -self.reconstruction_error(X)
 
     def reconstruction_error(self, X: ArrayLike, per_feature: bool = False) -> np.ndarray:
-        """Give the squared reconstruction error of each row.
+        """Return the squared reconstruction error of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows.
         per_feature : bool, default=False
-            Whether to give the error of each cell instead of their mean.
+            Whether to return the error of each cell instead of their mean.
 
         Returns
         -------
         errors : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors in squared units of X, as float64; NaN for missing cells. With `scaling` or columns
-            of several kinds, of the columns inside: those of a category's columns are added up.
+            Squared errors in squared units of X, as float64; NaN for missing cells. With `scaling` or
+            columns of several kinds, of the columns inside; those of the columns of one categorical column
+            are summed.
         """
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
@@ -218,7 +219,7 @@ class BaseAutoencoder(
         return Inside(self)
 
     def _given_back(self, rows: np.ndarray, X: Any) -> Any:
-        """Return rows that X gave: arrays in the library of X, DataFrames in that of `fit`."""
+        """Return rows computed from X: arrays in the library of X, DataFrames in that of `fit`."""
         back = self._columns.as_given(rows)
         return as_passed(back, X) if isinstance(back, np.ndarray) else with_index_of(X, back)
 

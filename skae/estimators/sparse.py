@@ -1,4 +1,4 @@
-"""The sparse autoencoder: a dictionary, a bottleneck or a penalty that keeps codes few, and its read-outs."""
+"""The sparse autoencoder: a dictionary, with a bottleneck or a penalty that makes codes sparse."""
 
 import dataclasses
 from collections.abc import Callable
@@ -67,9 +67,9 @@ _KINDS = {
 
 
 class SparseAutoencoderTransformer(BaseAutoencoder):
-    """Learn a dictionary, and codes of which few are active in a row.
+    """Learn a dictionary, and codes of which few are active in each row.
 
-    Each row is given back as a sum of few atoms out of many, often more than there are columns.
+    Each row is reconstructed as a sum of few atoms out of many, often more than there are columns.
     Atoms can be looked at, and a code says which of them a row is made of. With another `network`, the
     decoder is deep as well, and has no atoms. Read more in the guide, :doc:`/guide/sparse`.
 
@@ -100,45 +100,45 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     max_iter : int or "auto", default="auto"
         Epochs at most. "auto" is the number that makes 1,000 steps, between 10 and 300; 300 for "lbfgs".
     penalty : {"topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"}, default="topk"
-        What keeps codes few. "topk" keeps the `n_active` largest of a row (Makhzani and Frey 2013),
+        What makes codes sparse. "topk" keeps the `n_active` largest of a row (Makhzani and Frey 2013),
         "batch_topk" that many on average, by a threshold that is learnt (Bussmann et al. 2024).
-        "jumprelu" keeps codes above a threshold that each component learns, and punishes their number
-        (Rajamanoharan et al. 2024b). "gated" decides by a gate, which is punished, whether a code is on,
-        and elsewhere how large it is (Rajamanoharan et al. 2024a).
-        "l1" and "l2" punish the size of codes, "kl" the divergence of how often they are on
+        "jumprelu" keeps codes above a threshold that each component learns, and penalises their number
+        (Rajamanoharan et al. 2024b). "gated" decides by a penalised gate whether a code is active,
+        and separately how large it is (Rajamanoharan et al. 2024a).
+        "l1" and "l2" penalise the size of codes, "kl" the divergence of how often they are active
         from `sparsity_target`.
     alpha : float, default=0.1
-        Weight of the penalties but "topk" and "batch_topk", at least 0, reached after a tenth of the
-        training. Sizes are in units of a typical row, so that it means the same for any number of
-        columns, components and rows of a batch. For "l1", "gated" and "jumprelu" a code is worth having
-        from about ``alpha / 2`` typical rows on.
+        Weight of the penalties other than "topk" and "batch_topk", at least 0, reached after a tenth of the
+        training. Sizes are relative to a typical row, so that it means the same for any number of
+        columns, components and rows of a batch. With "l1", "gated" and "jumprelu", codes smaller than about
+        ``alpha / 2`` typical rows do not pay.
     n_active : int or "auto", default="auto"
         Active codes of a row for "topk" and "batch_topk", and for ``inference="omp"``. "auto" is an
-        eighth of `n_components`. For "topk" it may be set anew after the fit: classifiers are often better
-        off with more codes than training kept (Makhzani and Frey 2013). Also where the thresholds of
+        eighth of `n_components`. For "topk" it may be changed after the fit: classifiers are often better
+        with more codes than were active in training (Makhzani and Frey 2013). Also where the thresholds of
         "jumprelu" start.
     sparsity_target : float, default=0.05
-        Share of rows for which a code should be on, in (0, 1), for "kl".
+        Share of rows for which a code should be active, in (0, 1), for "kl".
     revival : {"resample", "auxiliary"} or None, default="resample"
-        How components come back that no row has used for an epoch, with an identity output and a penalty
-        other than "l2" and "kl". "resample" starts them again at what is left of rows that are given back
-        (after Bricken et al. 2023); "auxiliary" adds a loss of their own (AuxK, Gao et al. 2024),
-        which costs more time and leaves more of them dead. `partial_fit` does not resample. With a `network`
+        Revival of components that no row has used for an epoch, with an identity output and a penalty
+        other than "l2" and "kl". "resample" starts them again at residuals of rows
+        (after Bricken et al. 2023); "auxiliary" adds a loss for them (AuxK, Gao et al. 2024),
+        which takes more time and leaves more of them dead. `partial_fit` does not resample. With a `network`
         that is no dictionary, "resample" does nothing, and "auxiliary" is refused.
     inference : {"encoder", "omp", "lasso"}, default="encoder"
-        How `transform` finds codes: by the encoder, in one pass; or by scikit-learn's `sparse_encode` on the
-        learnt dictionary, by orthogonal matching pursuit of `n_active` atoms or by the lasso with
-        `alpha`, which takes longer and fits better. These codes may be negative. Needs an identity
-        output, as `debias` does.
+        How `transform` computes codes: by the encoder, in one pass; or by scikit-learn's `sparse_encode` on
+        the learnt dictionary, by orthogonal matching pursuit of `n_active` atoms or by the lasso with
+        `alpha`, which takes longer and fits better. These codes may be negative. Needs an identity output,
+        as `debias` does.
     debias : bool, default=False
         Whether `transform` refits the sizes of the active codes by least squares: "l1" makes them too small.
     sparse_output : bool, default=False
-        Whether `transform` gives a CSR matrix. `inverse_transform` takes both.
+        Whether `transform` returns a CSR matrix. `inverse_transform` takes both.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The atoms, in the units of X: a row is given back as its codes times these, plus a constant
+        The atoms, in the units of X: a row is reconstructed as its codes times these, plus a constant
         (before the link, for losses that have one). Only where the decoder is a dictionary.
     n_active_ : float
         Mean number of active codes of the training rows. For "kl" a code is active above 0.5.
@@ -228,7 +228,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     _n_steps: ClassVar[int] = 1000
 
     def top_activating(self, X: ArrayLike, component: int, n: int = 10) -> np.ndarray:
-        """Give the rows that excite a component most: how people read a dictionary.
+        """Return the rows that activate a component most.
 
         Parameters
         ----------
@@ -237,12 +237,12 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         component : int
             Number of the component.
         n : int, default=10
-            How many rows at most; rows for which it is not active are left out.
+            Maximum number of rows; rows for which it is not active are left out.
 
         Returns
         -------
         rows : ndarray of int
-            Positions in X, the most excited first.
+            Positions in X, the most active first.
         """
         check_is_fitted(self, "network_")
         component = check_count(component, "component", 0, self.n_components_ - 1)
@@ -375,7 +375,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         return csr_matrix(codes) if self.sparse_output else codes
 
     def _about_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give rows less what the decoder adds to all of them, and the atoms as rows."""
+        """Return rows minus the offset of the decoder, and the atoms as rows."""
         if not self.objective_.reconstruction.is_centred:
             raise ValueError(
                 "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which a fit with "
@@ -395,5 +395,5 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
 
 def _counts(frequency: np.ndarray) -> dict[str, Any]:
-    """Give what follows from how often each component is active, by the name of the attribute."""
+    """Return the attributes that follow from how often each component is active, by name."""
     return {"n_active_": float(frequency.sum()), "dead_components_": np.flatnonzero(frequency == 0)}

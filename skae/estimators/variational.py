@@ -329,7 +329,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return super()._starts_as_pca() and set(self._kinds()[0]) == {"gaussian"}
 
     def _kinds(self) -> tuple[list[str], list[int]]:
-        """Give the kind and the number of the group of each column."""
+        """Return the kind and the number of the group of each column."""
         if self._is_mixed():
             if self.likelihood == "gaussian" and self.column_groups is None:
                 return [LIKELIHOODS[kind] for kind in self._columns.kinds], self._columns.owners.tolist()

@@ -106,7 +106,7 @@ class Autoencoder(nn.Module):
         return pre + self.linear_encoder(x.nan_to_num() if self.takes_gaps else x)
 
     def seen(self, x: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-        """Give what the encoder is shown: filled rows, beside them which cells were there."""
+        """Return the input of the encoder: filled rows and, beside them, flags of observed cells."""
         if there is None or self.gaps is None or not self.gaps.flags:
             return x
         return torch.cat([x, there.to(x)], dim=1)
@@ -165,7 +165,7 @@ class Autoencoder(nn.Module):
         return (code if kept is None else code * kept), kept
 
     def _shown(self, code: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
-        """Give what the nonlinear decoder is shown of codes."""
+        """Return the input of the nonlinear decoder."""
         if not self.has_code_flags:
             return code
         return torch.cat([code, torch.zeros_like(code) if kept is None else kept - 1], dim=1)
@@ -177,12 +177,12 @@ class Autoencoder(nn.Module):
                 module.generator = generator
 
     def keep(self, n_components: int) -> None:
-        """Give users the first components only, from now on."""
+        """Keep the first components only, from now on."""
         self.n_kept = n_components
         self.bottleneck.keep(n_components)
 
     def keep_all(self) -> None:
-        """Give users all components again."""
+        """Use all components again."""
         if self.n_kept is not None:
             self.keep(self.n_components or self.n_kept)
 
@@ -351,7 +351,7 @@ def linear_path(n_features: int, code_in: int, code_out: int, tied: bool) -> tup
 
 
 def draw_linear_path(into: nn.Linear, out_of: nn.Module, generator: torch.Generator) -> None:
-    """Give a linear path random weights, in place."""
+    """Set the weights of a linear path at random, in place."""
     nn.init.xavier_normal_(into.weight, generator=generator)
     if isinstance(out_of, nn.Linear):
         nn.init.xavier_normal_(out_of.weight, generator=generator)

@@ -33,7 +33,7 @@ class Coder(nn.Module):
         return None
 
     def start_random(self, generator: torch.Generator) -> None:
-        """Give the last layer random weights too, for networks without a linear path."""
+        """Set the weights of the last layer at random, too, for networks without a linear path."""
         last = self.last_layer()
         if last is not None:
             nn.init.xavier_normal_(last.weight, generator=generator)

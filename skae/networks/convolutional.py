@@ -195,7 +195,7 @@ class Convolutional(Architecture):
         return np.moveaxis(rows.reshape(len(rows), *shape[1:], shape[0]), -1, 1)
 
     def _shape(self, n_features: int) -> tuple[int, int, int]:
-        """Give height, width and channels."""
+        """Return height, width and channels."""
         shape: Any = self.image_shape
         given = (n_features,) if shape is None else tuple(shape) if isinstance(shape, Iterable) else ()
         if not 1 <= len(given) <= 3 or not all(is_integer(size) and size >= 1 for size in given):
@@ -252,7 +252,7 @@ class _Plan:
         self.hidden = (self.n_flat, *specification.hidden_layer_sizes)
 
     def image(self, index: int) -> tuple[int, int, int]:
-        """Give channels, height and width after so many layers."""
+        """Return channels, height and width after so many layers."""
         return (self.channels[index], *self.sizes[index])
 
 
@@ -298,7 +298,7 @@ def _by_weights(layers: nn.Sequential) -> list[Coder]:
 
 
 def _after(specification: Convolutional, n_units: int, norm: Any) -> list[nn.Module]:
-    """Give what follows a layer of weights."""
+    """Return the modules after a layer of weights."""
     modules: list[nn.Module] = [norm(n_units)] if specification.batch_norm else []
     modules.append(ACTIVATIONS[specification.activation].module())
     if specification.dropout:
@@ -422,7 +422,7 @@ class ConvolutionalDecoder(Coder):
 
     @staticmethod
     def _layer(plan: _Plan, index: int) -> nn.ConvTranspose2d:
-        """Give the layer that undoes the sizes of one of the encoder."""
+        """Return the layer that restores the sizes of one of the encoder."""
         kernel, stride = plan.kernels[index], plan.strides[index]
         padding = tuple(side // 2 for side in kernel)
         # What the stride's division left over: so odd sizes come back exactly.

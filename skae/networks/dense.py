@@ -211,7 +211,7 @@ class Layers(Coder, nn.Sequential):
             self._centre_output()
 
     def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Give what each hidden layer puts out, (n, units) each, for rows (n, n_in)."""
+        """Return the output of each hidden layer, (n, units) each, for rows (n, n_in)."""
         found = []
         for module in list(self)[:-1]:
             x = module(x)

@@ -57,7 +57,7 @@ class Gaps(nn.Module):
         self.register_buffer("known", torch.ones(n_features, dtype=torch.bool))
 
     def there(self, rows: torch.Tensor) -> torch.Tensor:
-        """Tell which cells of rows (n, n_features) hold something."""
+        """Return which cells of rows (n, n_features) are observed."""
         return ~rows.isnan() & self.known
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,7 +136,7 @@ class Gaps(nn.Module):
 def _posterior(
     cells: torch.Tensor, there: torch.Tensor, loadings: torch.Tensor, noise: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the mean of the codes of rows (n, rank), and the factor of their precision over the noise."""
+    """Return the mean of the codes of rows (n, rank), and the factor of their precision over the noise."""
     precision = _precision(there, loadings, noise)
     factor = torch.linalg.cholesky_ex(precision).L
     return torch.cholesky_solve((cells @ loadings)[..., None], factor)[..., 0], factor

@@ -14,7 +14,7 @@ _BY_CODE = (Bottleneck, Logistic)
 
 
 def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
-    """Give the squared Frobenius norm of the Jacobian of codes, for each row.
+    """Return the squared Frobenius norm of the Jacobian of codes, for each row.
 
     In closed form where the encoder has at most one hidden layer of known kind (Rifai et al. 2011 for none),
     otherwise at the price of one backward pass a component.
@@ -109,7 +109,7 @@ def _plain_layers(network: Autoencoder) -> list[nn.Module] | None:
 
 
 def _slope(function: Any, at: torch.Tensor) -> torch.Tensor:
-    """Give the derivative of a function of each number alone."""
+    """Return the derivative of a function of each number alone."""
     is_learning = at.requires_grad
     with torch.inference_mode(False), torch.enable_grad():
         if not is_learning:
@@ -125,14 +125,14 @@ def _linear_weight(network: Autoencoder) -> torch.Tensor | float:
 def _of_one_layer(
     network: Autoencoder, layer: nn.Module, x: torch.Tensor, there: torch.Tensor | None
 ) -> torch.Tensor:
-    """Give ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
+    """Return ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
     weight = cast(torch.Tensor, layer.weight)[:, : x.shape[1]] + _linear_weight(network)
     slope = _slope(network.bottleneck.read, network.pre_code_of(x, there))
     return (slope.square() * weight.square().sum(1))[:, : network.n_kept].sum(1)
 
 
 def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Tensor) -> torch.Tensor:
-    """Give ``|A + V diag(s') W|^2`` without the product: it is quadratic in s', the slopes of a row."""
+    """Return ``|A + V diag(s') W|^2`` without the product: it is quadratic in s', the slopes of a row."""
     first, activation, last = (cast(Any, layer) for layer in layers)
     slope = _slope(activation, first(seen))
     # Without what tells which cells are there, which is no part of the row.

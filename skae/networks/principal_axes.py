@@ -22,7 +22,7 @@ class PrincipalAxes(NamedTuple):
     deviations: torch.Tensor  # (rank,), descending, float64
 
     def project(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give the PCA reconstruction of centred rows, in their own dtype."""
+        """Return the PCA reconstruction of centred rows, in their own dtype."""
         axes = self.axes.to(rows)
         return rows @ axes.T @ axes
 
@@ -41,7 +41,7 @@ class PrincipalAxes(NamedTuple):
         return share * (squares - explained).clamp_min(0)
 
     def first(self, n_components: int) -> "PrincipalAxes":
-        """Give the leading ones."""
+        """Return the leading axes."""
         return PrincipalAxes(self.axes[:n_components], self.deviations[:n_components])
 
 

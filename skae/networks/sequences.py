@@ -80,7 +80,7 @@ class SequenceSpecification(Architecture):
         return X.reshape(len(X), -1)
 
     def _before_last(self, n_units: int) -> nn.Sequential:
-        """Give what units (n, n_units) pass before the last layer."""
+        """Return the modules before the last layer, for units (n, n_units)."""
         modules: list[nn.Module] = [nn.BatchNorm1d(n_units)] if self.batch_norm else []
         return nn.Sequential(*modules, *([Dropout(self.dropout)] if self.dropout else []))
 
@@ -89,7 +89,7 @@ class SequenceSpecification(Architecture):
             raise ValueError(f"dropout must lie in [0, 1); got {self.dropout!r}.")
 
     def _shape(self, n_features: int) -> tuple[int, int]:
-        """Give the number of time steps of a row and the values of each."""
+        """Return the number of time steps of a row and the values of each."""
         steps = n_features if self.n_timesteps is None else self.n_timesteps
         if not is_integer(steps) or steps < 1 or n_features % steps:
             raise ValueError(

@@ -24,13 +24,13 @@ def n_cells(batch: Batch) -> torch.Tensor:
 
 
 def counted(batch: Batch) -> torch.Tensor:
-    """Tell which cells of the target count, (n, n_features)."""
+    """Return which cells of the target count, (n, n_features)."""
     there = ~batch.target.isnan()
     return there if batch.weight is None else there & (batch.weight > 0)
 
 
 def left_over(passed: "Pass") -> torch.Tensor:
-    """Give what the output misses of the target, (n, n_features), zero where there is no target."""
+    """Return the target minus the output, (n, n_features), zero where there is no target."""
     return torch.where(counted(passed.batch), passed.batch.target.nan_to_num() - passed.output, 0.0)
 
 

@@ -87,7 +87,7 @@ class ByColumn(Reconstruction):
         return True if self.is_centred else self.is_scaled
 
     def target(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give the target for centred and scaled rows."""
+        """Return the target for centred and scaled rows."""
         if self.is_centred:
             return rows
         return torch.where(self.is_scaled, rows, rows * self.scale + self.centre)
@@ -97,13 +97,13 @@ class ByColumn(Reconstruction):
         return self._by_part(lambda part, columns: part.kind.mean(self, columns, part), output)
 
     def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Give the loss of each cell, (n, n_features)."""
+        """Return the loss of each cell, (n, n_features)."""
         return self._by_part(
             lambda part, columns, wanted: part.kind.cells(self, columns, wanted, part), output, target
         )
 
     def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Give the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
+        """Return the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
         squared = (self.mean(output) - target).square()
         return squared if self.is_centred else torch.where(self.is_scaled, squared, squared / self.scale**2)
 
@@ -154,7 +154,7 @@ class Mixed(ByColumn):
         self.register_buffer("weights", weights.float())
 
     def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Give the weighted loss of each cell, (n, n_features)."""
+        """Return the weighted loss of each cell, (n, n_features)."""
         return self.weights * super().cells(output, target)
 
 
@@ -201,12 +201,12 @@ def _numeric_sample(whole: Mixed, mean: torch.Tensor, part: Part, generator: tor
 
 
 def binary_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
-    """Give probabilities."""
+    """Return probabilities."""
     return output.sigmoid()
 
 
 def binary_cells(whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part) -> torch.Tensor:
-    """Give the negative log-likelihood of zeros and ones."""
+    """Return the negative log-likelihood of zeros and ones."""
     return functional.binary_cross_entropy_with_logits(output, target, reduction="none")
 
 
@@ -218,14 +218,14 @@ def binary_sample(
 
 
 def categorical_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
-    """Give probabilities of the columns of each group."""
+    """Return probabilities of the columns of each group."""
     return _groups(output, part).softmax(1).flatten(1)
 
 
 def categorical_cells(
     whole: ByColumn, output: torch.Tensor, target: torch.Tensor, part: Part
 ) -> torch.Tensor:
-    """Give the negative log-likelihood, at the cell that holds the one."""
+    """Return the negative log-likelihood, at the cell that holds the one."""
     return -target * _groups(output, part).log_softmax(1).flatten(1)
 
 
@@ -244,7 +244,7 @@ def categorical_sample(
 
 
 def count_mean(whole: ByColumn, output: torch.Tensor, part: Part) -> torch.Tensor:
-    """Give log(1 + expected count)."""
+    """Return log(1 + expected count)."""
     return functional.softplus(output.clamp(max=LARGEST_EXPONENT))
 
 

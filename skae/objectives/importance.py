@@ -15,7 +15,7 @@ _LOG_TWO_PI = math.log(2 * math.pi)
 def log_weights(
     network: Any, reconstruction: Reconstruction, pre: torch.Tensor, target: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Give ``log p(x, z) - log q(z | x)`` of codes drawn for each row, in nats of the target's units.
+    """Return ``log p(x, z) - log q(z | x)`` of codes drawn for each row, in nats of the target's units.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def log_losses(reconstruction: Reconstruction, output: torch.Tensor, target: tor
 
 
 def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
-    """Give the logarithm of the mean of exponentials over the first axis."""
+    """Return the logarithm of the mean of exponentials over the first axis."""
     return values.logsumexp(0) - math.log(len(values))
 
 
@@ -135,7 +135,7 @@ class ImportanceWeighted(Objective):
     """Minus the importance-weighted bound, a cell; takes the place of reconstruction and divergence."""
 
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
-        """Give the named terms, whose sum is minimised."""
+        """Return the named terms, whose sum is minimised."""
         pre = network.pre_code(batch.inputs)
         # Gaps are filled in the target, and still there in what the encoder sees.
         target = self.reconstruction.target(batch.inputs) if self.has_gaps else batch.target

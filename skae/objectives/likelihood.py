@@ -82,19 +82,19 @@ class Likelihood(ByColumn):
                 self.log_variance.copy_(found.clamp_min(1e-3).log())
 
     def noise(self) -> torch.Tensor:
-        """Give the variance of each column, (n_features,), in squared units of the scaled rows."""
+        """Return the variance of each column, (n_features,), in squared units of the scaled rows."""
         variance = self.log_variance.clamp_min(_LOWEST_LOG_VARIANCE).exp()
         return variance.expand(len(self.kinds))
 
     def log_volume(self) -> float:
-        """Give what turns log-densities of targets into those of the data, in nats a row."""
+        """Return the term that turns log-densities of targets into those of the data, in nats a row."""
         return float(self.is_scaled.sum()) * math.log(self.scale)
 
     def _gaussian(self) -> torch.Tensor:
         return torch.tensor([kind == "gaussian" for kind in self.kinds], device=self.is_scaled.device)
 
     def variance_of(self, part: Part) -> torch.Tensor:
-        """Give the variance of the columns of a part, in the units of the target."""
+        """Return the variance of the columns of a part, in the units of the target."""
         found = self.noise()[part.columns]
         return found if self.link == "identity" else found * self.scale**2
 

@@ -124,7 +124,7 @@ class Nested(Objective):
         return sizes.clamp_max(len(self.share) - 1)
 
     def weights(self) -> torch.Tensor:
-        """Give the weight of the loss of each size, (n_components,), at this point of training."""
+        """Return the weight of the loss of each size, (n_components,), at this point of training."""
         least = (_LEAST_LEVEL * self.levels.max()).clamp_min(1e-12)
         levels = self.levels.clamp_min(least)
         weights = levels.pow(-_RELATIVE * self.progress)

@@ -31,7 +31,7 @@ class Objective(nn.Module):
         What the encoder is shown in place of rows.
     emphasis : float in [0, 1], optional
         Weight of the cells whose input is not their target; the others weigh one minus that
-        (Vincent et al. 2010). None weighs all alike.
+        (Vincent et al. 2010). None weights all rows equally.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Objective(nn.Module):
     def corrupt(
         self, rows: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Give what the encoder is shown in place of rows (n, n_features) of weights (n, 1)."""
+        """Return corrupted rows for the encoder, in place of rows (n, n_features) of weights (n, 1)."""
         if self.corruption is None:
             return rows
         noisy = self.corruption(rows, generator, weight)
@@ -147,7 +147,7 @@ class Objective(nn.Module):
         return self.corruption is not None and self.corruption.makes_gaps
 
     def _emphasis(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
-        """Give the weight of each cell (n, n_features) by whether the encoder sees it as it is."""
+        """Return the weight of each cell (n, n_features) by whether the encoder sees it as it is."""
         if self.emphasis is None:
             return None
         return torch.where(inputs != target, self.emphasis, 1 - self.emphasis).to(target)
@@ -185,7 +185,7 @@ class Objective(nn.Module):
         return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
 
     def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
-        """Give the named terms, whose sum is minimised.
+        """Return the named terms, whose sum is minimised.
 
         Parameters
         ----------
@@ -207,12 +207,12 @@ class Objective(nn.Module):
         return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
 
     def _decoded(self, network: Any, code: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the output that penalties see and the loss of each cell, both (n, n_features)."""
+        """Return the output that penalties see and the loss of each cell, both (n, n_features)."""
         output = network.decode(code)
         return output, self.reconstruction.cells(output, batch.target)
 
     def _penalised(self, passed: Pass) -> dict[str, torch.Tensor]:
-        """Give the term of each penalty."""
+        """Return the term of each penalty."""
         terms = {}
         for name, penalty in self.named_penalties():
             coefficient = penalty.coefficient
@@ -276,19 +276,19 @@ class Objective(nn.Module):
         target: torch.Tensor,
         emphasis: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Give the loss of rows (n,) that judges an epoch: of codes with their noise, the same every time."""
+        """Return the loss of rows (n,) that chooses epochs: of codes with the same noise every time."""
         noisy = self._noisy(network, pre)
         return self._row_losses(output if noisy is None else network.decode(noisy), target, emphasis)
 
     def _noisy(self, network: Any, pre: torch.Tensor) -> torch.Tensor | None:
-        """Give codes (n, n_components) with noise that is the same every time; None where there is none."""
+        """Return codes (n, n_components) with noise that is the same every time; None where there is none."""
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
         return None if noise is None else network.bottleneck(pre, noise)
 
     def _row_losses(
         self, output: torch.Tensor, target: torch.Tensor, emphasis: torch.Tensor | None
     ) -> torch.Tensor:
-        """Give the mean loss of the cells of each row that are there, (n,)."""
+        """Return the mean loss of the cells of each row that are there, (n,)."""
         cells = self.reconstruction.cells(output, target)
         if emphasis is None:
             return cells.nanmean(1).nan_to_num() if self.has_gaps else cells.mean(1)

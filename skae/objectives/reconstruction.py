@@ -89,7 +89,7 @@ class Reconstruction(nn.Module):
         return self.is_centred
 
     def target(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give the target for centred and scaled rows."""
+        """Return the target for centred and scaled rows."""
         if self.is_centred:
             return rows
         return rows * self.scale + self.centre
@@ -99,7 +99,7 @@ class Reconstruction(nn.Module):
         return LINKS[self.link].mean(output)
 
     def cells(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Give the loss of each cell, (n, n_features)."""
+        """Return the loss of each cell, (n, n_features)."""
         return self.cell(output if self.from_output else self.mean(output), target)
 
     def sample(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -107,7 +107,7 @@ class Reconstruction(nn.Module):
         return mean
 
     def squares(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Give the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
+        """Return the squared error of each cell, (n, n_features), in squared units of the scaled rows."""
         squared = (self.mean(output) - target).square()
         return squared if self.is_centred else squared / self.scale**2
 

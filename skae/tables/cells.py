@@ -70,7 +70,7 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
 
 
 def values_of(column: Any) -> np.ndarray:
-    """Give the values of a column as an array: numbers as they are, anything else as objects."""
+    """Return the values of a column as an array: numbers as they are, anything else as objects."""
     dtype = column.dtype
     if is_plain(dtype):
         return np.asarray(column)
@@ -236,6 +236,6 @@ def is_plain(dtype: Any) -> bool:
 
 
 def is_number(dtype: Any) -> bool:
-    """Tell whether a column of a DataFrame holds numbers, truth values among them."""
+    """Whether a column of a DataFrame holds numbers or booleans."""
     kind = getattr(dtype, "kind", None)
     return kind in "biuf" if kind is not None and not hasattr(dtype, "categories") else False

@@ -152,7 +152,7 @@ class Columns:
         return None
 
     def holds_categories(self, j: int) -> bool:
-        """Return whether one of the user's columns holds categories, two or more."""
+        """Whether one of the user's columns holds categories, two or more."""
         return self.kinds[int(np.searchsorted(self.owners, j))] in ("binary", "categorical")
 
     def names_of(self, columns: np.ndarray) -> list[Any]:
@@ -162,7 +162,7 @@ class Columns:
     # ------------------------------------------------------------------ there and back
 
     def is_ready(self, X: Any) -> bool:
-        """Return whether rows are such as validation would give them back, and lie inside as they are.
+        """Whether rows are such as validation would give them back, and lie inside as they are.
 
         For one row, scikit-learn's search for what kind of table it might be takes as long as all
         the rest of `transform`: 45 of 95 microseconds.

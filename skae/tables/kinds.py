@@ -56,7 +56,7 @@ class Numbers:
             ) from error
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Give the column inside, (n_samples, 1)."""
+        """Return the column inside, (n_samples, 1)."""
         numbers = self.read(values_of(values))
         return (np.log1p(np.maximum(numbers, 0)) if self.kind == "count" else numbers)[:, None]
 
@@ -65,7 +65,7 @@ class Numbers:
         return np.zeros(len(values), dtype=bool)
 
     def decode(self, inside: np.ndarray) -> np.ndarray:
-        """Give values back, whole ones where the column held whole numbers."""
+        """Return values of the user's column, whole ones if it held whole numbers."""
         numbers = inside[:, 0].astype(np.float64)
         if self.kind == "count":
             numbers = np.expm1(np.minimum(numbers, 700.0))
@@ -112,7 +112,7 @@ class Categories:
         self.width = 1 if is_binary else max(1, len(self.levels))
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Give the columns inside, (n_samples, width), NaN where missing."""
+        """Return the columns inside, (n_samples, width), NaN where missing."""
         codes, missing = self._codes(values)
         unknown = (codes < 0) & ~missing
         if self.handle_unknown == "error" and unknown.any():
@@ -144,7 +144,7 @@ class Categories:
         return codes, missing
 
     def decode(self, inside: np.ndarray) -> np.ndarray:
-        """Give the most likely category of each row."""
+        """Return the most likely category of each row."""
         if not self.levels:
             return np.full(len(inside), None, dtype=object)
         codes = (inside[:, 0] >= 0.5).astype(int) if self.kind == "binary" else inside.argmax(axis=1)

@@ -192,7 +192,7 @@ class MixedColumns(Columns):
         return Scaling(shift, factor)
 
     def encode(self, X: Any) -> np.ndarray:
-        """Give numeric columns (n_samples, n_inside), NaN where missing."""
+        """Return numeric columns (n_samples, n_inside), NaN where missing."""
         return self._scaled(self._raw(X))
 
     def unknown(self, X: Any) -> np.ndarray:
@@ -219,7 +219,7 @@ class MixedColumns(Columns):
         return raw
 
     def decode(self, rows: np.ndarray) -> Any:
-        """Give the user's table back from numeric columns (n_samples, n_inside)."""
+        """Return the user's table from numeric columns (n_samples, n_inside)."""
         raw = self.unscale(rows)
         if not self.is_mixed:
             return raw
@@ -310,7 +310,7 @@ def means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 
 def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarray) -> float:
-    """Give the loss of the best constant: the entropy of categories, the deviance of counts."""
+    """Return the loss of the best constant: the entropy of categories, the deviance of counts."""
     if kind == "count":
         there = ~np.isnan(inside[:, 0])
         counts, weight = np.expm1(inside[there, 0]), weight[there]
@@ -324,12 +324,12 @@ def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarra
 
 
 def column_names(X: Any) -> Any:
-    """Give the names of the columns of a DataFrame, else None."""
+    """Return the names of the columns of a DataFrame, else None."""
     return list(X.columns) if hasattr(X, "columns") else None
 
 
 def declared(column_types: Any, names: Any, n_features: int) -> dict[int, str]:
-    """Give the types that the user has named, by position."""
+    """Return the types named by the user, by position."""
     if isinstance(column_types, str):
         return {}
     unknown = sorted(set(map(str, column_types.values())) - set(COLUMN_TYPES))

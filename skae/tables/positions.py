@@ -181,7 +181,7 @@ def _numbers(value: Any, what: str) -> np.ndarray:
 def group_numbers(
     groups: Sequence[Sequence[Any]] | None, names: Sequence[str] | None, n_features: int, what: str
 ) -> np.ndarray:
-    """Give each group of columns a number from 0 on; each column that is in none is a group of its own.
+    """Assign numbers from 0 on to groups of columns; each column outside of them is a group of its own.
 
     Parameters
     ----------

@@ -293,7 +293,7 @@ def _table(X: Any, declares_kinds: bool) -> Any:
 
 
 def _has_own_kinds(X: Any) -> bool:
-    """Return whether each column may hold something else."""
+    """Whether each column may hold something else."""
     return hasattr(X, "iloc") or getattr(getattr(X, "dtype", None), "kind", None) in ("O", "U", "S")
 
 

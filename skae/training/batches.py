@@ -41,7 +41,7 @@ class Rows(NamedTuple):
         return self._replace(target=self.target - centre, inputs=moved)
 
     def drawn(self, generator: torch.Generator) -> torch.Tensor:
-        """Give as many rows of the target, each as often as its weight says; as they are without weights."""
+        """Return as many rows of the target, drawn by their weights; all of them without weights."""
         if self.weight is None:
             return self.target
         positions = self.weight[:, 0].cumsum(0) / self.weight.sum()
@@ -49,11 +49,11 @@ class Rows(NamedTuple):
         return self.target[torch.searchsorted(positions, draws).clamp_max(len(positions) - 1)]
 
     def scaled(self) -> torch.Tensor:
-        """Give the target times the roots of weights: its PCA is that of the weighted rows."""
+        """Return the target times the roots of weights, whose PCA is that of the weighted rows."""
         return self.target if self.weight is None else self.target * (self.weight / self.weight.mean()).sqrt()
 
     def mean(self) -> torch.Tensor:
-        """Give the mean of each column over the cells that are there, 0 where none is."""
+        """Return the mean of each column over the cells that are there, 0 where none is."""
         if self.weight is None:
             return self.target.nanmean(0).nan_to_num()
         weight = self.weight * ~self.target.isnan()
@@ -116,7 +116,7 @@ class InMemory:
     inputs : tensor of shape (n_rows, n_features), optional
         What the encoder sees of each row; the row itself by default.
     weight : tensor of shape (n_rows, 1), optional
-        Weights of rows; all alike by default.
+        Weights of rows; equal by default.
     """
 
     def __init__(

@@ -200,7 +200,7 @@ class Fitting:
         return objective.corrupt(held.target, noise)
 
     def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
-        """Give the user's own modules a global state of their own: their dropout draws from it."""
+        """Run the user's own modules with a global state of their own, from which their dropout draws."""
         if self.architecture.draws_globally:
             return global_randomness(self.streams.seed("modules"), self.rows.target.device)
         return contextlib.nullcontext()

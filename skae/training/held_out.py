@@ -35,7 +35,7 @@ class HeldOut:
     keep_rows : bool, default=False
         Whether to keep the errors of each row, for choosing an epoch over several folds.
     weight : tensor of shape (n_rows, 1), optional
-        Weights of rows; all alike by default.
+        Weights of rows; equal by default.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class HeldOut:
         return Validation(validation.loss + charge[-1], validation.score, by_size)
 
     def missed(self) -> list[float]:
-        """Give the sum of squared errors after each epoch whose errors were kept."""
+        """Return the sum of squared errors after each epoch whose errors were kept."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
         return [float((errors.squared.double() * weight).sum()) for errors in self.errors]
 
@@ -133,14 +133,14 @@ def total_squares(rows: torch.Tensor, weight: torch.Tensor | None = None) -> flo
 
 
 def charges(objective: Objective, missed: np.ndarray, total: float) -> np.ndarray:
-    """Give what epochs are charged, (n_epochs + 1,), for squares missed by size, (n_epochs + 1, n_sizes)."""
+    """Return the charge of epochs, (n_epochs + 1,), for squared errors by size, (n_epochs + 1, n_sizes)."""
     if not objective.penalizes_regressions or not total > 0:
         return np.zeros(len(missed))
     return _CHARGE * ((missed - missed[0]) / total).max(axis=1).clip(0)
 
 
 def explained(squared_error: float, total: float) -> float:
-    """Give the share of variance explained; without variance, 1 if nothing is missed, else 0."""
+    """Return the share of variance explained; without variance, 1 if nothing is missed, else 0."""
     if total > 0:
         return 1 - squared_error / total
     return 1.0 if squared_error < 1e-10 else 0.0

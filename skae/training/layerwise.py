@@ -98,6 +98,6 @@ class _Leading(Bottleneck):
 
 
 def _for_hidden(rows: torch.Tensor, first: Objective) -> Objective:
-    """Give the objective of a layer that sees what another layer puts out."""
+    """Return the objective of a layer whose input is the output of another layer."""
     corruption = None if first.corruption is None else first.corruption.for_units(rows)
     return Objective(Reconstruction(LOSSES["squared_error"].cell, "identity"), {}, corruption).to(rows.device)

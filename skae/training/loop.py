@@ -149,7 +149,7 @@ def train(
 def _run_epoch(
     network: nn.Module, batches: Batches, step: Step, row_order: torch.Generator, start: float, share: float
 ) -> dict[str, float]:
-    """Go over the rows once; give the mean of each term, read from the device once."""
+    """Go over the rows once; return the mean of each term, read from the device once."""
     network.train()
     sums: dict[str, torch.Tensor] = {}
     n_batches = batches.n_batches

@@ -70,7 +70,7 @@ class RecirculationStep:
         self.rate *= factor
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what the step remembers between calls."""
+        """Return the state of the step between calls."""
         return {
             "rate": self.rate,
             "schedule": vars(self.schedule).copy(),
@@ -78,7 +78,7 @@ class RecirculationStep:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Load a state from `state_dict`."""
         self.rate = state["rate"]
         vars(self.schedule).update(state["schedule"])
         self.noise.set_state(state["noise"])

@@ -35,7 +35,7 @@ class Schedule:
     warm_up = 0.0
 
     def factor(self, progress: float) -> float:
-        """Give the factor of the initial rate."""
+        """Return the factor of the initial rate."""
         return 1.0
 
     def observe(self, loss: float) -> None:
@@ -52,7 +52,7 @@ class OneCycle(Schedule):
     warm_up = 0.25
 
     def factor(self, progress: float) -> float:
-        """Give the factor of the initial rate."""
+        """Return the factor of the initial rate."""
         if progress < self.warm_up:
             return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / self.warm_up)) / 2
         return (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) / 2
@@ -62,7 +62,7 @@ class Cosine(Schedule):
     """Fall from the rate to zero by half a cosine (Loshchilov and Hutter 2017)."""
 
     def factor(self, progress: float) -> float:
-        """Give the factor of the initial rate."""
+        """Return the factor of the initial rate."""
         return (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -75,7 +75,7 @@ class ReduceOnPlateau(Schedule):
         self.waited = 0
 
     def factor(self, progress: float) -> float:
-        """Give the factor of the initial rate."""
+        """Return the factor of the initial rate."""
         return self.reduced
 
     def observe(self, loss: float) -> None:
@@ -102,7 +102,7 @@ class Step(Protocol):
     schedule: Schedule
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
-        """Update the parameters once and give the terms of the loss before the update."""
+        """Update the parameters once, and return the terms of the loss before the update."""
         ...
 
     def slow_down(self, factor: float) -> None:
@@ -110,11 +110,11 @@ class Step(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what the step remembers between calls."""
+        """Return the state of the step between calls."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Load a state from `state_dict`."""
         ...
 
 
@@ -237,7 +237,7 @@ class GradientStep:
         self.optimizer = self._new_optimizer()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the optimiser's moments, the rate, and the noise stream's position."""
+        """Return the optimiser's moments, the rate, and the noise stream's position."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "rate": self.rate,
@@ -246,7 +246,7 @@ class GradientStep:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Load a state from `state_dict`."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate = state["rate"]
         vars(self.schedule).update(state["schedule"])

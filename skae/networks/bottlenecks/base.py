@@ -27,7 +27,7 @@ class Bottleneck(nn.Module):
         cls.starts_at_codes = cls.start is not Bottleneck.start
 
     def width(self, n_components: int) -> int:
-        """Give the number of outputs that the encoder must have."""
+        """Return the number of outputs that the encoder must have."""
         return n_components
 
     def start(self, pre: torch.Tensor) -> None:
@@ -38,7 +38,7 @@ class Bottleneck(nn.Module):
         return None
 
     def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
-        """Give the codes of a training pass.
+        """Return the codes of a training pass.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class Bottleneck(nn.Module):
         return self.read(pre)
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
-        """Give the codes a user gets: deterministic, and each row from itself alone."""
+        """Return codes in use: deterministic, and each row from itself alone."""
         return pre
 
     def keep(self, n_components: int) -> None:

@@ -25,6 +25,6 @@ class Gated(Bottleneck):
         self.shift = nn.Parameter(torch.zeros(n_components))
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
-        """Give the sizes of the codes whose gates are open."""
+        """Return the sizes of the codes whose gates are open."""
         size = (self.log_stretch.exp() * pre + self.shift).relu()
         return torch.where(pre > 0, size, 0.0)

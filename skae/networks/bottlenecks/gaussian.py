@@ -19,7 +19,7 @@ class Posterior(NamedTuple):
     log_variance: torch.Tensor  # (n, n_components)
 
     def divergence(self) -> torch.Tensor:
-        """Give the Kullback-Leibler divergence from the standard normal, in nats, (n, n_components)."""
+        """Return the Kullback-Leibler divergence from the standard normal, in nats, (n, n_components)."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
 
     def moments(self) -> torch.Tensor:
@@ -49,7 +49,7 @@ class Gaussian(Bottleneck):
         self.offset = nn.Parameter(torch.zeros(n_components))
 
     def width(self, n_components: int) -> int:
-        """Give the number of outputs that the encoder must have: mean and variance."""
+        """Return the number of outputs that the encoder must have: mean and variance."""
         return 2 * n_components
 
     def posterior(self, pre: torch.Tensor) -> Posterior:
@@ -64,7 +64,7 @@ class Gaussian(Bottleneck):
         return normal(shape, generator)
 
     def forward(self, pre: torch.Tensor, draw: torch.Tensor | None = None) -> torch.Tensor:
-        """Give one code for each row of noise: all rows by the first draw, then by the next."""
+        """Return one code for each row of noise: all rows by the first draw, then by the next."""
         if draw is None:
             return self.read(pre)
         mean, log_variance = self.posterior(pre)
@@ -73,7 +73,7 @@ class Gaussian(Bottleneck):
         return mean.repeat(times, 1) + deviation.repeat(times, 1) * draw
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
-        """Give the means."""
+        """Return the means."""
         return pre[:, : self.n_kept]
 
     def keep(self, n_components: int) -> None:

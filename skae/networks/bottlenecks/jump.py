@@ -38,7 +38,7 @@ class JumpReLU(Bottleneck):
         self.log_threshold.fill_(threshold_of(pre, self.n_active).clamp_min(1e-6).log())
 
     def active(self, pre: torch.Tensor) -> torch.Tensor:
-        """Give 1 for codes above the threshold, else 0, with a gradient for the threshold."""
+        """Return 1 for codes above the threshold, else 0, with a gradient for the threshold."""
         return _Jump.apply(pre, self.log_threshold.exp(), self.bandwidth)  # type: ignore[no-any-return]
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:

@@ -70,6 +70,6 @@ class BatchTopK(Bottleneck):
 
 
 def threshold_of(pre: torch.Tensor, n_active: int) -> torch.Tensor:
-    """Give the least value, not below zero, of the `n_active` largest a row on average of `pre` (n, k)."""
+    """Return the smallest of the `n_active` largest values of `pre` (n, k) a row on average, at least 0."""
     n_kept = min(n_active * len(pre), pre.numel())
     return pre.flatten().topk(n_kept).values[-1].clamp_min(0.0)

@@ -22,7 +22,7 @@ class ActivityL1(Penalty):
     judges = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         return passed.code.abs().sum(1) / passed.batch.inputs.shape[1] ** 0.5
 
 
@@ -30,7 +30,7 @@ class ActivityL2(ActivityL1):
     """Sum of the squared codes of a row, over the number of columns."""
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         return passed.code.square().sum(1) / passed.batch.inputs.shape[1]
 
 
@@ -50,7 +50,7 @@ class ActivityKL(ActivityL1):
         self.target = target
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give a scalar: the mean over rows belongs to the batch."""
+        """Return a scalar: the mean over rows is taken over the batch."""
         weight = passed.batch.weight
         rows = torch.ones_like(passed.code[:, :1]) if weight is None else weight.mean(1, keepdim=True)
         on = ((rows * passed.code).sum(0) / rows.sum()).clamp(1e-6, 1 - 1e-6)

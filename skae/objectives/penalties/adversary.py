@@ -28,7 +28,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def energy_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Give the squared energy distance of two samples, without bias (Szekely and Rizzo 2013).
+    """Return the squared energy distance of two samples, without bias (Szekely and Rizzo 2013).
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Adversary(Penalty):
         return self.prior(len(rows), self.n_components, generator)
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give a scalar: the critic's loss in training, the energy distance on held-out rows."""
+        """Return a scalar: the critic's loss in training, the energy distance on held-out rows."""
         drawn = passed.draw
         code = passed.code
         if drawn is None:

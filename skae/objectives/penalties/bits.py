@@ -21,7 +21,7 @@ class Balance(Penalty):
     """
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give a scalar: it belongs to the batch."""
+        """Return a scalar for the batch."""
         return _mean(passed, 2 * passed.code - 1).square().mean()
 
 
@@ -32,7 +32,7 @@ class Decorrelation(Balance):
     """
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give a scalar: it belongs to the batch."""
+        """Return a scalar for the batch."""
         signs = 2 * passed.code - 1
         deviations = signs - _mean(passed, signs)
         weight = passed.batch.weight

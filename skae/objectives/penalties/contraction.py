@@ -44,7 +44,7 @@ class Contraction(Penalty):
         return torch.randint(2, shape, generator=generator, device=rows.device).to(rows) * 2 - 1
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         inputs = passed.batch.inputs
         if self.is_exact:
             return self.norms(passed.network, inputs) / inputs.shape[1]

@@ -33,7 +33,7 @@ class Divergence(Penalty):
         self.warm_up = warm_up
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row; a scalar with free bits, since these belong to the batch."""
+        """Return one value for each row; a scalar with free bits, which are those of the batch."""
         divergence = cast(Any, passed.network).bottleneck.posterior(passed.pre).divergence()
         cells = n_cells(passed.batch)
         if not self.free_bits:

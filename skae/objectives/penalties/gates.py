@@ -17,7 +17,7 @@ class ActiveCount(ActivityL1):
     """
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         return cast(Any, passed.network).bottleneck.active(passed.pre).sum(1)
 
 
@@ -25,7 +25,7 @@ class GateL1(ActivityL1):
     """Sum of the open gates of a row, in the units of `ActivityL1`."""
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         return passed.pre.relu().sum(1) / passed.batch.inputs.shape[1] ** 0.5
 
 
@@ -39,7 +39,7 @@ class GateFit(Penalty):
     judges = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row."""
+        """Return one value for each row."""
         atoms = cast(Any, passed.network).decoder
         rebuilt = functional.linear(passed.pre.relu(), atoms.weight.detach()) + atoms.offset.detach()
         missed = left_over(passed._replace(output=rebuilt))

@@ -40,7 +40,7 @@ class AuxK(Penalty):
         self.n_rows = len(rows)
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give one value a row, zero where nothing is dead."""
+        """Return one value for each row, zero if nothing is dead."""
         with torch.no_grad():
             used = (passed.code > 0).any(0)
             self.silent.copy_(torch.where(used, 0.0, self.silent + len(passed.code)))
@@ -64,7 +64,7 @@ class Revival(nn.Module):
         """Take what is needed of the training rows (n_rows, n_features), once, before training."""
 
     def watch(self, passed: Pass) -> None:
-        """See one training pass, whose output is that of whole codes."""
+        """Observe one training pass, whose output is that of whole codes."""
 
     def renew(self, network: Any, progress: float) -> None:
         """Change the network after a step, at a progress of training in [0, 1]."""
@@ -96,7 +96,7 @@ class Resample(Revival):
 
     @torch.no_grad()
     def watch(self, passed: Pass) -> None:
-        """See which components a batch uses; keep what is left over when an epoch is full."""
+        """Record which components a batch uses; keep residuals at the end of an epoch."""
         self.used |= (passed.code > 0).any(0)
         self.n_seen += len(passed.code)
         if self.n_seen >= self.n_rows:

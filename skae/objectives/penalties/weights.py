@@ -16,7 +16,7 @@ class WeightL1(Penalty):
     """
 
     def forward(self, passed: Pass) -> torch.Tensor:
-        """Give the sum as a scalar: it belongs to the batch, not to a row."""
+        """Return the sum as a scalar."""
         parts = (passed.network.encoder, passed.network.decoder)
         # By identity: tied weights belong to both parts and count once.
         weights = {id(p): p for part in parts for p in part.parameters() if p.ndim > 1}
