@@ -4,8 +4,10 @@ Tensors, DataFrames of polars and pyarrow, and sparse columns of pandas are read
 estimator.
 """
 
+from __future__ import annotations
+
 import io
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -13,11 +15,18 @@ from scipy.sparse import coo_matrix, issparse
 from sklearn import get_config
 
 from skae._extras import import_extra
+from skae._typing import Sparse, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pandas import DataFrame
+
 
 _WHOLE = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 
 
-def readable(X: Any) -> Any:
+def readable(X: object) -> Any:
     """Return rows, or values of rows, as what is read here.
 
     Parameters
@@ -43,14 +52,14 @@ def readable(X: Any) -> Any:
         return _from_tensor(X)
     if isinstance(X, (list, tuple)):
         return _from_list(X)
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return X
     if hasattr(X, "__array_namespace__"):
         return np.asarray(X)
     return _from_other(X)
 
 
-def as_rows(X: Any) -> Any:
+def as_rows(X: Any) -> Table:
     """Return rows as something that has a shape, and whose rows can be chosen.
 
     As `readable` does, but DataFrames stay those of their library, as pipelines were fitted on them, and so
@@ -114,10 +123,10 @@ def as_passed(found: Any, X: Any) -> Any:
         if isinstance(X, torch.Tensor):
             return torch.from_numpy(found).to(X.device)
         return X.__array_namespace__().asarray(found, device=X.device)
-    return FrameLayout.of(X).put(found) if hasattr(found, "iloc") and is_frame(X) else found
+    return FrameLayout.of(X).put(found) if is_pandas(found) and is_frame(X) else found
 
 
-def as_wanted(found: Any, X: Any, container: str) -> Any:
+def as_wanted(found: Any, X: object, container: str) -> Any:
     """Return what `transform` computed in the container that its users want.
 
     Parameters
@@ -136,14 +145,24 @@ def as_wanted(found: Any, X: Any, container: str) -> Any:
     """
     if container == "default":
         return as_passed(found, X)
-    if container != "polars" or not hasattr(found, "iloc"):
+    if container != "polars" or not is_pandas(found):
         return found
     # Not left to scikit-learn: polars needs pyarrow for text of pandas.
     layout = FrameLayout.of(X) if is_frame(X) else FrameLayout(container)
     return (layout if layout.library == container else FrameLayout(container)).put(found)
 
 
-def is_foreign(X: Any) -> bool:
+def is_pandas(X: object) -> TypeGuard[DataFrame]:
+    """Whether X is a table of pandas, or a column of one."""
+    return hasattr(X, "iloc")
+
+
+def is_sparse(X: object) -> TypeGuard[Sparse]:
+    """Whether X is a sparse table of scipy."""
+    return bool(issparse(X))
+
+
+def is_foreign(X: object) -> bool:
     """Whether X is a tensor, or an array of another library than numpy."""
     return isinstance(X, torch.Tensor) or (
         hasattr(X, "__array_namespace__") and not isinstance(X, (np.ndarray, np.generic))
@@ -168,7 +187,7 @@ def _from_tensor(X: torch.Tensor) -> Any:
     return X.resolve_conj().resolve_neg().numpy()
 
 
-def _from_list(X: Any) -> Any:
+def _from_list(X: Sequence[object]) -> Any:
     if any(isinstance(row, torch.Tensor) for row in X):
         X = [_from_tensor(row) if isinstance(row, torch.Tensor) else row for row in X]
     # As an array of numpy's choice, numbers beside text would be text, and dates numbers.
@@ -180,9 +199,9 @@ def _from_list(X: Any) -> Any:
 # ------------------------------------------------------------------ sparse columns of pandas
 
 
-def is_sparse_frame(X: Any) -> bool:
+def is_sparse_frame(X: object) -> bool:
     """Whether all columns of a DataFrame of pandas are sparse, and hold numbers beside zeros."""
-    if not hasattr(X, "iloc") or len(X.shape) != 2 or X.shape[1] == 0:
+    if not is_pandas(X) or len(X.shape) != 2 or X.shape[1] == 0:
         return False
     return all(
         _is_sparse(dtype) and getattr(dtype, "kind", "O") in "biuf" and dtype.fill_value == 0
@@ -192,7 +211,7 @@ def is_sparse_frame(X: Any) -> bool:
 
 def dense_columns(X: Any) -> Any:
     """Return a DataFrame of pandas whose sparse columns are dense; anything else as it is."""
-    if not hasattr(X, "iloc") or len(X.shape) != 2:
+    if not is_pandas(X) or len(X.shape) != 2:
         return X
     sparse = [j for j, dtype in enumerate(X.dtypes) if _is_sparse(dtype)]
     if not sparse:
@@ -203,50 +222,50 @@ def dense_columns(X: Any) -> Any:
     return X
 
 
-def _is_sparse(dtype: Any) -> bool:
+def _is_sparse(dtype: object) -> bool:
     return hasattr(dtype, "subtype") and hasattr(dtype, "fill_value")
 
 
 # ------------------------------------------------------------------ DataFrames of other libraries
 
 
-def is_frame(X: Any) -> bool:
+def is_frame(X: object) -> bool:
     """Whether X is a DataFrame of another library than pandas."""
-    if isinstance(X, (np.ndarray, list, tuple, torch.Tensor)) or hasattr(X, "iloc") or issparse(X):
+    if isinstance(X, (np.ndarray, list, tuple, torch.Tensor)) or is_pandas(X) or issparse(X):
         return False
     return _narwhals().dependencies.is_into_dataframe(X)
 
 
-def names_of(X: Any) -> list[Any] | None:
+def names_of(X: object) -> list[Any] | None:
     """Return the names of the columns of a DataFrame, else None."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return list(X.columns) if len(X.shape) == 2 else None
     return list(_narwhals().from_native(X).columns) if is_frame(X) else None
 
 
-def take_rows(X: Any, positions: np.ndarray) -> Any:
+def take_rows(X: Table, positions: np.ndarray) -> Any:
     """Return some rows of a table of any kind."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return X.iloc[positions]
     if is_frame(X):
         return _narwhals().from_native(X)[positions, :].to_native()
-    return X.tocsr()[positions] if issparse(X) else X[positions]
+    return X.tocsr()[positions] if is_sparse(X) else X[positions]
 
 
-def take_column(X: Any, j: int) -> Any:
+def take_column(X: Table, j: int) -> Any:
     """Return one column of a dense table of any kind: of pandas as a Series, else as an array."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return X.iloc[:, j]
     return _narwhals().from_native(X)[:, j].to_numpy() if is_frame(X) else X[:, j]
 
 
-def with_column(X: Any, j: int, order: np.ndarray) -> Any:
+def with_column(X: object, j: int, order: np.ndarray) -> Any:
     """Return a DataFrame of another library with the rows of one column in another order."""
     frame = _narwhals().from_native(X)
     return frame.with_columns(frame[:, j][order]).to_native()
 
 
-def with_cells(X: Any, cells: np.ndarray) -> Any:
+def with_cells(X: object, cells: np.ndarray) -> Any:
     """Return a DataFrame of the library of X that holds these numbers."""
     narwhals = _narwhals()
     frame = narwhals.from_native(X)
@@ -254,7 +273,7 @@ def with_cells(X: Any, cells: np.ndarray) -> Any:
     return narwhals.from_dict(columns, backend=frame.implementation).to_native()
 
 
-def to_pandas(X: Any) -> Any:
+def to_pandas(X: object) -> Any:
     """Return a DataFrame of another library as one of pandas; anything else as it is.
 
     Parameters
@@ -325,7 +344,7 @@ class FrameLayout(NamedTuple):
     schema: np.ndarray | None = None  # bytes
 
     @classmethod
-    def of(cls, X: Any) -> "FrameLayout":
+    def of(cls, X: Any) -> FrameLayout:
         """Return that of a DataFrame of another library than pandas.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from numbers import Integral
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
@@ -20,12 +20,12 @@ _LEAST_SHARE = 1e-30
 MOST_CELLS = 10**10
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """Whether a value is a whole number and no bool."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def check_count(value: Any, name: str, least: int = 1, most: int | None = None, beside: str = "") -> int:
+def check_count(value: object, name: str, least: int = 1, most: int | None = None, beside: str = "") -> int:
     """Check that a value is a whole number in a range.
 
     Parameters
@@ -62,7 +62,7 @@ def check_count(value: Any, name: str, least: int = 1, most: int | None = None, 
     raise ValueError(f"{name} must be a whole number {wanted}{beside}; got {value!r}.")
 
 
-def check_draws(value: Any, name: str, n_cells: int) -> int:
+def check_draws(value: object, name: str, n_cells: int) -> int:
     """Check how many rows or tables are to be drawn, before memory is taken for them.
 
     Parameters
@@ -86,7 +86,7 @@ def check_draws(value: Any, name: str, n_cells: int) -> int:
     return check_count(value, name, most=max(1, MOST_CELLS // max(n_cells, 1)))
 
 
-def check_sizes(sizes: Any, name: str) -> tuple[int, ...]:
+def check_sizes(sizes: object, name: str) -> tuple[int, ...]:
     """Check the numbers of units of layers.
 
     Parameters

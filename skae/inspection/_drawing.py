@@ -4,13 +4,22 @@ Figures are made without pyplot: nothing stays open behind the user's back, and 
 no closing. A display shows its figure at the end of a cell of a notebook by itself.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skae._extras import import_extra
+from skae._typing import Panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
 
 # Okabe and Ito's palette, which people with any kind of colour vision tell apart; yellow, the palest, last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
@@ -31,7 +40,7 @@ class Display:
         What was drawn on; ``figure_.savefig("name.png")`` writes it to a file.
     """
 
-    figure_: Any
+    figure_: Figure | SubFigure
 
     def _repr_png_(self) -> bytes | None:
         """Return the figure for notebooks, unless pyplot shows it."""
@@ -48,7 +57,7 @@ def require_matplotlib(display: str) -> None:
     import_extra("matplotlib", "plot", display)
 
 
-def new_figure(display: str, size: tuple[float, float]) -> Any:
+def new_figure(display: str, size: tuple[float, float]) -> Figure:
     """Return a figure that pyplot does not know."""
     require_matplotlib(display)
     from matplotlib.figure import Figure
@@ -56,7 +65,9 @@ def new_figure(display: str, size: tuple[float, float]) -> Any:
     return Figure(figsize=size, layout="constrained")
 
 
-def one_axes(ax: Any, display: str, size: tuple[float, float] = (6.4, 4.2), projection: Any = None) -> Any:
+def one_axes(
+    ax: Axes | None, display: str, size: tuple[float, float] = (6.4, 4.2), projection: str | None = None
+) -> Axes:
     """Return the axes passed, or those of a new figure."""
     if ax is None:
         return new_figure(display, size).add_subplot(projection=projection)
@@ -67,7 +78,7 @@ def one_axes(ax: Any, display: str, size: tuple[float, float] = (6.4, 4.2), proj
 
 
 def several_axes(
-    ax: Any, display: str, shape: tuple[int, int], size: tuple[float, float], **shared: Any
+    ax: Panels, display: str, shape: tuple[int, int], size: tuple[float, float], **shared: Any
 ) -> np.ndarray:
     """Return axes (n_rows, n_columns): those passed, or new ones in the area of the one passed.
 
@@ -109,7 +120,7 @@ def several_axes(
     return grid.subplots(squeeze=False, **shared)
 
 
-def as_text(name: Any) -> str:
+def as_text(name: object) -> str:
     """Return a name with dollars escaped, between which matplotlib would read a formula."""
     return str(name).replace("$", r"\$")
 
@@ -139,7 +150,7 @@ def shortened(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
     return [as_text(name if len(name) <= longest else f"{name[:ahead]}…{name[-behind:]}") for name in names]
 
 
-def colours(n: int) -> list[Any]:
+def colours(n: int) -> list[str]:
     """Return colours for that many classes: the palette, repeated; markers distinguish repeats."""
     return [PALETTE[index % len(PALETTE)] for index in range(n)]
 
@@ -149,7 +160,7 @@ def markers(n: int) -> list[str]:
     return [MARKERS[index // len(PALETTE) % len(MARKERS)] for index in range(n)]
 
 
-def map_with_gaps(name: Any) -> Any:
+def map_with_gaps(name: str | Colormap) -> Colormap:
     """Return a colour map that shows missing cells in grey."""
     import matplotlib
 
@@ -187,7 +198,7 @@ def mosaic(pictures: np.ndarray, n_columns: int, part: float = GAP) -> tuple[np.
     return large, down, across
 
 
-def show_picture(ax: Any, large: np.ndarray, top: float = 0.0, **kwargs: Any) -> Any:
+def show_picture(ax: Axes, large: np.ndarray, top: float = 0.0, **kwargs: Any) -> AxesImage:
     """Draw an image with its upper edge at a height; pixels are squares, and NaN is white."""
     height, width = large.shape[:2]
     extent = (-0.5, width - 0.5, top + height - 0.5, top - 0.5)
@@ -201,7 +212,7 @@ def show_picture(ax: Any, large: np.ndarray, top: float = 0.0, **kwargs: Any) ->
     return ax.imshow(large, extent=extent, **kwargs)
 
 
-def no_frame(ax: Any) -> None:
+def no_frame(ax: Axes) -> None:
     """Remove the frame and the ticks of axes that hold images; tick labels stay."""
     ax.tick_params(length=0)
     for spine in ax.spines.values():
@@ -219,6 +230,6 @@ def shown(n_shown: int, n: int, what: str) -> str:
     return f"{n:,} {what}" if n_shown >= n else f"{n_shown:,} of {n:,} {what}"
 
 
-def set_title(ax: Any, title: str) -> None:
+def set_title(ax: Axes, title: str) -> None:
     """Write a title that is shrunk rather than cut."""
     ax.set_title(as_text(title), fontsize="medium", wrap=True)

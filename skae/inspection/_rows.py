@@ -1,20 +1,36 @@
 """What displays know of estimators and of rows: the model behind a pipeline, names, samples, images."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skae._containers import as_passed, as_rows, dense_columns, is_foreign, names_of, readable, take_column
+from skae._containers import (
+    as_passed,
+    as_rows,
+    dense_columns,
+    is_foreign,
+    is_pandas,
+    names_of,
+    readable,
+    take_column,
+)
 from skae._containers import take_rows as take
 from skae._counts import check_count, is_integer
+from skae._typing import Table, Transformer
 from skae.networks.architecture import Architecture, architecture_in
 from skae.tables.cells import as_numbers, is_missing, is_number, values_of
+
+if TYPE_CHECKING:
+    from pandas import Index
 
 # All draws of rows for pictures are the same ones every time.
 _SEED = 0
@@ -23,8 +39,8 @@ _SEED = 0
 class Reached(NamedTuple):
     """The last step of what was passed, and the rows that reach it."""
 
-    model: Any
-    X: Any  # as the last step takes them
+    model: Any  # whatever has transform
+    X: Table  # as the last step takes them
     names: list[str]  # of their columns
     units: str  # how to call the units of these columns
 
@@ -66,7 +82,7 @@ def fitted_model(estimator: Any, display: str) -> Any:
     return estimator
 
 
-def reach(estimator: Any, X: Any, display: str, most: int | None = None) -> Reached:
+def reach(estimator: Any, X: ArrayLike | Table, display: str, most: int | None = None) -> Reached:
     """Return the model behind searches and pipelines, and rows as they reach it.
 
     Parameters
@@ -95,27 +111,29 @@ def reach(estimator: Any, X: Any, display: str, most: int | None = None) -> Reac
             f"{display} needs an estimator with transform; got {type(model).__name__}, which has none. Pass "
             "an autoencoder, PCA, or a Pipeline that ends in one."
         )
-    X = as_rows(X)
+    rows = as_rows(X)
     if most is not None:
-        X = take(X, drawn(n_rows(X), most))
+        rows = take(rows, drawn(n_rows(rows), most))
     while hasattr(estimator, "best_estimator_"):
         estimator = estimator.best_estimator_
     steps = []
-    names = _names_of(X, model)
+    names = _names_of(rows, model)
     if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
         before = estimator[:-1]
         steps = [step for _, step in estimator.steps[:-1] if step is not None and not isinstance(step, str)]
-        X = before.transform(X)
-        names = _names_after(before, X) or (names if len(names) == _n_columns(X) else _names_of(X, None))
+        rows = before.transform(rows)
+        names = _names_after(before, rows) or (
+            names if len(names) == _n_columns(rows) else _names_of(rows, None)
+        )
     units = f"units behind {type(steps[-1]).__name__}" if steps else "units of X"
-    return Reached(model, X, names, units)
+    return Reached(model, rows, names, units)
 
 
-def _n_columns(X: Any) -> int:
+def _n_columns(X: Table) -> int:
     return math.prod(X.shape[1:])
 
 
-def _names_of(X: Any, model: Any) -> list[str]:
+def _names_of(X: Table, model: object) -> list[str]:
     names = names_of(X)
     if names is None:
         names = getattr(model, "feature_names_in_", None)
@@ -124,7 +142,7 @@ def _names_of(X: Any, model: Any) -> list[str]:
     return [name if isinstance(name, str) else f"column {name}" for name in names]
 
 
-def _names_after(before: Any, X: Any) -> list[str] | None:
+def _names_after(before: Any, X: Table) -> list[str] | None:
     """Return the names that earlier steps give to their columns, where they know them."""
     found = names_of(X)
     if found is not None:
@@ -156,12 +174,12 @@ def component_names(model: Any, n_components: int) -> list[str]:
     return names
 
 
-def n_rows(X: Any) -> int:
+def n_rows(X: Table) -> int:
     """Return the number of rows of a table, sparse or not."""
     return int(X.shape[0])
 
 
-def drawn(n: int, most: int, random: Any = None) -> np.ndarray:
+def drawn(n: int, most: int, random: np.random.RandomState | None = None) -> np.ndarray:
     """Return positions of rows, in order: all, or as many as wanted, drawn at random."""
     if n <= most:
         return np.arange(n)
@@ -174,7 +192,7 @@ def spread_out(n: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
-def chosen(n: int, rows: Any, most: int) -> np.ndarray:
+def chosen(n: int, rows: int | ArrayLike | None, most: int) -> np.ndarray:
     """Return positions of rows that were asked for: a number of them, a list, or None for `most`."""
     if rows is None:
         return spread_out(n, most)
@@ -189,18 +207,18 @@ def chosen(n: int, rows: Any, most: int) -> np.ndarray:
     return wanted % n
 
 
-def labels_of(X: Any) -> Any:
+def labels_of(X: object) -> Index | None:
     """Return the index of a DataFrame of pandas, else None: that of lists and tensors is something else."""
-    return X.index if hasattr(X, "iloc") else None
+    return X.index if is_pandas(X) else None
 
 
-def like(found: np.ndarray, X: Any) -> Any:
+def like(found: np.ndarray, X: Any) -> Table:
     """Return numbers in the library and the precision of rows, where they are not of numpy."""
     is_single = is_foreign(X) and str(X.dtype).endswith("float32")
     return as_passed(found.astype(np.float32) if is_single else found, X)
 
 
-def as_values(y: Any) -> np.ndarray:
+def as_values(y: object) -> np.ndarray:
     """Return a value for each row as an array: numbers as they are, anything else as objects."""
     if isinstance(y, (list, tuple)):
         return np.asarray(y)
@@ -208,21 +226,21 @@ def as_values(y: Any) -> np.ndarray:
     return values_of(y) if hasattr(y, "iloc") and hasattr(y, "dtype") else np.asarray(y)
 
 
-def codes(model: Any, X: Any) -> np.ndarray:
+def codes(model: Transformer, X: Table) -> np.ndarray:
     """Return codes as a dense table (n_samples, n_components) of float64."""
     found = readable(model.transform(X))
     found = found.toarray() if issparse(found) else np.asarray(found)
     return found.astype(np.float64).reshape(len(found), -1)
 
 
-def reconstruct(model: Any, X: Any, display: str) -> Any:
+def reconstruct(model: Any, X: Table, display: str) -> Table:
     """Return the reconstructions of rows, in the container of the model."""
     if hasattr(model, "reconstruct"):
         return model.reconstruct(X)
     return decoder(model, display)(model.transform(X))
 
 
-def decoder(model: Any, display: str) -> Any:
+def decoder(model: Any, display: str) -> Callable[[Table], Table]:
     """Return the method that turns codes back into rows."""
     if not hasattr(model, "inverse_transform"):
         raise TypeError(
@@ -232,7 +250,7 @@ def decoder(model: Any, display: str) -> Any:
     return model.inverse_transform
 
 
-def tables(*given: Any) -> tuple[list[np.ndarray], np.ndarray]:
+def tables(*given: object) -> tuple[list[np.ndarray], np.ndarray]:
     """Return tables with the same columns as numbers, and which columns were numbers.
 
     Parameters
@@ -272,7 +290,7 @@ def _dense(table: Any) -> Any:
     return table.reshape(len(table), -1)
 
 
-def _values(table: Any, j: int) -> np.ndarray:
+def _values(table: Table, j: int) -> np.ndarray:
     return values_of(take_column(table, j))
 
 
@@ -307,23 +325,23 @@ def in_deviations(table: np.ndarray, means: np.ndarray, spread: np.ndarray) -> n
     return (table - means) / np.where(spread > 0, spread, 1.0)
 
 
-def check_component(component: Any, n_components: int) -> int:
+def check_component(component: object, n_components: int) -> int:
     """Check the number of a component."""
     return check_count(component, "component", 0, n_components - 1)
 
 
-def kind_of_rows(X: Any, model: Any, image_shape: Sequence[int] | None) -> str:
+def kind_of_rows(X: Table, model: object, image_shape: Sequence[int] | None) -> str:
     """Return what rows are: "images", "sequences" or "table"."""
     kind = _architecture(model).row_kind
     return "images" if kind == "table" and (image_shape is not None or len(X.shape) > 2) else kind
 
 
-def _architecture(model: Any) -> Architecture:
+def _architecture(model: object) -> Architecture:
     """Return the architecture of a model, which may be of any kind; one that says nothing if it has none."""
     return architecture_in(getattr(model, "network", None)) or Architecture()
 
 
-def images(rows: Any, model: Any, image_shape: Sequence[int] | None) -> np.ndarray:
+def images(rows: Any, model: object, image_shape: Sequence[int] | None) -> np.ndarray:
     """Return rows as images (n, height, width) or (n, height, width, 3).
 
     Parameters
@@ -372,12 +390,12 @@ def _channels_last(rows: np.ndarray) -> np.ndarray:
     return np.moveaxis(rows, 1, -1)
 
 
-def _known_shape(model: Any, n_columns: int) -> tuple[int, ...] | None:
+def _known_shape(model: object, n_columns: int) -> tuple[int, ...] | None:
     architecture = _architecture(model)
     return architecture.row_shape(n_columns) if architecture.row_kind == "images" else None
 
 
-def sequences(rows: Any, model: Any) -> np.ndarray:
+def sequences(rows: object, model: object) -> np.ndarray:
     """Return sequences (n, steps, values of a step) of rows that are flat or have this shape already."""
     rows = np.asarray(readable(rows), dtype=np.float64)
     if rows.ndim > 2:

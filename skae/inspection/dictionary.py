@@ -1,7 +1,9 @@
 """The atoms that rows are sums of: as images, or as bars of their largest weights."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +23,9 @@ from skae.inspection._drawing import (
     shown,
 )
 from skae.inspection._rows import fitted_model, images, numbered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DictionaryDisplay"]
 
@@ -109,7 +114,7 @@ class DictionaryDisplay(Display):
         image_shape: Sequence[int] | None = None,
         n_components: int | None = None,
         feature_names: Sequence[str] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the components of an estimator.
@@ -163,7 +168,7 @@ class DictionaryDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -209,7 +214,7 @@ class DictionaryDisplay(Display):
         title = shown(len(self.shown_), n, "components")
         return f"{title}, those used most" if self.frequency is not None and len(self.shown_) < n else title
 
-    def _draw_images(self, ax: Any, pictures: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(self, ax: Axes | None, pictures: np.ndarray, kwargs: dict[str, Any]) -> None:
         n_atoms = len(pictures)
         pictures = pictures[self.shown_]
         largest = np.abs(pictures).reshape(len(pictures), -1).max(axis=1)
@@ -237,7 +242,7 @@ class DictionaryDisplay(Display):
             label = "weight, in parts\nof the largest"
             ax.figure.colorbar(self.image_, ax=ax, label=label, shrink=0.9, pad=0.02)
 
-    def _draw_bars(self, ax: Any, atoms: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_bars(self, ax: Axes | None, atoms: np.ndarray, kwargs: dict[str, Any]) -> None:
         n_atoms, n_features = atoms.shape
         names = numbered("column", n_features) if self.feature_names is None else list(self.feature_names)
         if len(names) != n_features:

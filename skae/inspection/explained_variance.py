@@ -1,12 +1,18 @@
 """How many components are enough: variance explained by the first ones."""
 
-from typing import Any, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, as_text, in_legend, inside, one_axes
 from skae.inspection._rows import fitted_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["ExplainedVarianceDisplay"]
 
@@ -72,7 +78,7 @@ class ExplainedVarianceDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, share: float | None = 0.95, ax: Any = None, **kwargs: Any
+        cls, estimator: BaseEstimator, *, share: float | None = 0.95, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Draw what the first components of an estimator explain.
 
@@ -113,7 +119,7 @@ class ExplainedVarianceDisplay(Display):
         pca = getattr(model, "pca_cumulative_explained_variance_", None)
         return cls(cumulative, pca, share, type(model).__name__).plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -166,7 +172,7 @@ class ExplainedVarianceDisplay(Display):
         )
         if len(values) > 1:
             self.ax_.set_xlim(*inside(1, len(values), 0.03))
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.locator_params(axis="x", integer=True)
         # Curves rise to the right: below them there is room, unless they stay low.
         self.ax_.legend(loc="lower right" if values[-1] > _LOW else "center right")
         return self

@@ -1,13 +1,16 @@
 """Which columns are reconstructed badly, over many rows and in one row."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skae._containers import as_rows, names_of
 from skae._counts import check_count, is_integer
+from skae._typing import Table
 from skae.inspection._drawing import (
     BLUE,
     GREY,
@@ -31,6 +34,10 @@ from skae.inspection._rows import (
     tables,
     take,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["FeatureErrorDisplay"]
 
@@ -122,14 +129,14 @@ class FeatureErrorDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ArrayLike | Table,
         *,
         relative: bool = True,
         row: int | None = None,
         max_features: int = _MOST_FEATURES,
         max_samples: int = _MOST_ROWS,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the errors of the columns of X.
@@ -181,13 +188,13 @@ class FeatureErrorDisplay(Display):
     @classmethod
     def from_predictions(
         cls,
-        X: Any,
-        X_back: Any,
+        X: ArrayLike | Table,
+        X_back: ArrayLike | Table,
         *,
         relative: bool = True,
         row: int | None = None,
         max_features: int = _MOST_FEATURES,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the errors of given reconstructions.
@@ -231,7 +238,7 @@ class FeatureErrorDisplay(Display):
         display.feature_names = None if names is None else [str(name) for name in names]
         return display._finish(row, n, max_features, X).plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -284,7 +291,7 @@ class FeatureErrorDisplay(Display):
     # ------------------------------------------------------------------ inside
 
     @classmethod
-    def _of(cls, X: Any, X_back: Any, has_row: bool, relative: bool) -> Self:
+    def _of(cls, X: ArrayLike | Table, X_back: ArrayLike | Table, has_row: bool, relative: bool) -> Self:
         """Measure errors; the last row is the one to mark, if there is one."""
         (table, back), is_number = tables(X, X_back)
         missed = np.where(is_number, (table - back) ** 2, np.where(np.isnan(table), np.nan, table != back))
@@ -298,7 +305,7 @@ class FeatureErrorDisplay(Display):
             both = np.where(is_number, np.sqrt(both), both)
         return cls(both[0], both[1] if has_row else None, relative=relative, n_samples=len(over_rows))
 
-    def _finish(self, row: int | None, n: int, max_features: int, X: Any) -> Self:
+    def _finish(self, row: int | None, n: int, max_features: int, X: Table) -> Self:
         """Add what is known from the caller's table only."""
         self.max_features = max_features
         self._n_rows = n

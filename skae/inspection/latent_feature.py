@@ -1,15 +1,18 @@
 """Which columns drive which component, in numbers and as a heat map."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from skae._containers import as_rows, is_frame, readable, with_cells, with_column
+from skae._containers import as_rows, is_frame, is_pandas, is_sparse, readable, with_cells, with_column
 from skae._counts import check_count
+from skae._typing import RandomState, Table, Transformer
 from skae.inspection._drawing import Display, one_axes, set_title, shortened, shown
 from skae.inspection._rows import (
     Reached,
@@ -25,6 +28,10 @@ from skae.inspection._rows import (
     take,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
+
 __all__ = ["LatentFeatureDisplay", "latent_feature_importances"]
 
 _METHODS = ("permutation", "gradient")
@@ -37,11 +44,11 @@ _MOST_NUMBERS = 80
 
 
 def latent_feature_importances(
-    estimator: Any,
-    X: Any,
+    estimator: BaseEstimator,
+    X: ArrayLike | Table,
     method: str = "permutation",
     n_repeats: int = 5,
-    random_state: Any = None,
+    random_state: RandomState = None,
     max_samples: int = 2_000,
 ) -> np.ndarray:
     """Compute how much each column drives each component.
@@ -101,7 +108,12 @@ def latent_feature_importances(
 
 
 def _importances(
-    estimator: Any, X: Any, method: str, n_repeats: int, random_state: Any, max_samples: int
+    estimator: BaseEstimator,
+    X: ArrayLike | Table,
+    method: str,
+    n_repeats: int,
+    random_state: RandomState,
+    max_samples: int,
 ) -> tuple[np.ndarray, Reached, int]:
     """Return importances, what they refer to, and the number of rows used."""
     if method not in _METHODS:
@@ -116,7 +128,7 @@ def _importances(
         raise ValueError("X must hold at least 2 rows, as importances compare rows; got 1.")
     spread = deviations(codes(reached.model, reached.X))[1]
     # As few rows as these may be dense.
-    table = reached.X.toarray() if hasattr(reached.X, "toarray") else reached.X
+    table = reached.X.toarray() if is_sparse(reached.X) else reached.X
     if method == "permutation":
         found = _by_shuffling(reached.model, table, spread, n_repeats, random)
     else:
@@ -124,22 +136,22 @@ def _importances(
     return found, reached, n_rows(rows)
 
 
-def _shuffled(X: Any, j: int, order: np.ndarray) -> Any:
+def _shuffled(X: Table, j: int, order: np.ndarray) -> Table:
     """Return rows with one column in another order."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         other = X.copy()
         other.isetitem(j, X.iloc[order, j].set_axis(X.index))
         return other
     if is_frame(X):
         return with_column(X, j, order)
-    other = readable(X).reshape(len(X), -1).copy()
+    other = readable(X).reshape(n_rows(X), -1).copy()
     other[:, j] = other[order, j]
     return like(other.reshape(X.shape), X)
 
 
-def _like(X: Any, cells: np.ndarray) -> Any:
+def _like(X: Table, cells: np.ndarray) -> Table:
     """Return a table like X that holds these numbers."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return type(X)(cells, columns=X.columns, index=X.index)
     if is_frame(X):
         return with_cells(X, cells)
@@ -147,7 +159,7 @@ def _like(X: Any, cells: np.ndarray) -> Any:
 
 
 def _by_shuffling(
-    model: Any, X: Any, spread: np.ndarray, n_repeats: int, random: np.random.RandomState
+    model: Transformer, X: Table, spread: np.ndarray, n_repeats: int, random: np.random.RandomState
 ) -> np.ndarray:
     usual = codes(model, X)
     found = np.zeros((len(spread), math.prod(X.shape[1:])))
@@ -158,7 +170,7 @@ def _by_shuffling(
     return _over(found, n_repeats * spread**2)
 
 
-def _by_slopes(model: Any, X: Any, spread: np.ndarray) -> np.ndarray:
+def _by_slopes(model: Transformer, X: Table, spread: np.ndarray) -> np.ndarray:
     (table,), is_number = tables(X)
     if not is_number.all():
         raise ValueError(
@@ -250,14 +262,14 @@ class LatentFeatureDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ArrayLike | Table,
         *,
         method: str = "permutation",
         n_repeats: int = 5,
-        random_state: Any = None,
+        random_state: RandomState = None,
         max_samples: int = 2_000,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Compute how much columns drive components, and draw it.
@@ -309,7 +321,7 @@ class LatentFeatureDisplay(Display):
     # How many rows there were before they were thinned.
     _n_rows: int | None = None
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters

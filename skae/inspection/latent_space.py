@@ -1,12 +1,15 @@
 """Where rows lie in the code: points, classes, a colour bar, or their density."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae._containers import as_rows, names_of, readable, take_column
+from skae._containers import as_rows, is_sparse, names_of, readable, take_column
+from skae._typing import Table
 from skae.inspection._drawing import (
     BLUE,
     MARKERS,
@@ -34,6 +37,10 @@ from skae.inspection._rows import (
     take,
 )
 from skae.tables.cells import as_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["LatentSpaceDisplay"]
 
@@ -135,14 +142,14 @@ class LatentSpaceDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ArrayLike | Table,
         y: ArrayLike | None = None,
         *,
         color: str | int | None = None,
         components: Sequence[int] = (0, 1),
         target_names: Sequence[str] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the codes of rows.
@@ -213,7 +220,7 @@ class LatentSpaceDisplay(Display):
         target_names: Sequence[str] | None = None,
         color_name: str | None = None,
         component_names: Sequence[str] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw given codes.
@@ -255,7 +262,7 @@ class LatentSpaceDisplay(Display):
     # How many rows there were before they were thinned.
     _n_rows: int | None = None
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -345,14 +352,17 @@ class LatentSpaceDisplay(Display):
         style = {**style, "plotnonfinite": True, **kwargs}
         style["cmap"] = map_with_gaps(style.get("cmap", "viridis"))
         self.scatter_ = self.ax_.scatter(*points.T, c=values, **style)
-        pad = {"pad": 0.12, "shrink": 0.75} if self.ax_.name == "3d" else {}
+        pad: dict[str, Any] = {"pad": 0.12, "shrink": 0.75} if self.ax_.name == "3d" else {}
         self.colorbar_ = self.figure_.colorbar(
             self.scatter_, ax=self.ax_, label=as_text(self.color_name or "y"), **pad
         )
-        self.colorbar_.solids.set_alpha(1.0)
+        if self.colorbar_.solids is not None:
+            self.colorbar_.solids.set_alpha(1.0)
         if found.classes is not None:
             ticks = np.unique(np.linspace(0, len(found.classes) - 1, 12).round().astype(int))
-            self.colorbar_.set_ticks(ticks, labels=shortened([found.classes[tick] for tick in ticks], 16))
+            self.colorbar_.set_ticks(
+                ticks.tolist(), labels=shortened([found.classes[tick] for tick in ticks], 16)
+            )
 
     def _draw_classes(
         self, points: np.ndarray, values: np.ndarray, classes: list[str], style: dict[str, Any]
@@ -393,7 +403,7 @@ class LatentSpaceDisplay(Display):
             raise ValueError(f"component_names must hold {Z.shape[1]} names; got {len(names)}.")
         for axis, component in zip("xyz", wanted, strict=False):
             getattr(self.ax_, f"set_{axis}label")(shortened([str(names[component])], 40)[0])
-        title = shown(len(points), self._n_rows or len(Z), "rows")
+        title = shown(len(points), self._n_rows or n_rows(Z), "rows")
         n_outside = int((~self._is_seen(points)).sum())
         if n_outside:
             title += f", {n_outside:,} of them outside the picture"
@@ -406,7 +416,7 @@ def _style(n_points: int) -> dict[str, Any]:
     return {"s": size, "alpha": float(np.clip(2_000 / max(n_points, 1), 0.25, 0.8)), "linewidths": 0}
 
 
-def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
+def _column(X: Table, color: str | int) -> tuple[np.ndarray, str]:
     """Return a column of X and its name."""
     columns = names_of(X)
     if columns is not None and color in columns:
@@ -418,7 +428,7 @@ def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
         raise ValueError(f"color must be a column in 0 to {X.shape[1] - 1}; got {color!r}.")
     else:
         position = int(color)
-    if hasattr(X, "tocsc"):
+    if is_sparse(X):
         values = X.tocsc()[:, [position]].toarray()[:, 0]
     else:
         values = as_values(take_column(X, position))
@@ -426,7 +436,7 @@ def _column(X: Any, color: str | int) -> tuple[np.ndarray, str]:
     return values, str(name)
 
 
-def _checked(y: Any, n: int) -> np.ndarray:
+def _checked(y: object, n: int) -> np.ndarray:
     values = as_values(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

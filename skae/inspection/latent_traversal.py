@@ -1,13 +1,16 @@
 """Rows along one component of the code."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skae._containers import as_rows
 from skae._counts import check_count
+from skae._typing import Table
 from skae.inspection._drawing import (
     PALETTE,
     Display,
@@ -36,6 +39,10 @@ from skae.inspection._rows import (
     sequences,
     tables,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["LatentTraversalDisplay"]
 
@@ -112,13 +119,13 @@ class LatentTraversalDisplay(Display):
     def __init__(
         self,
         values: ArrayLike,
-        X_back: Any,
+        X_back: ArrayLike | Table,
         *,
         component_name: str = "component 0",
         kind: str = "auto",
         image_shape: Sequence[int] | None = None,
         feature_names: Sequence[str] | None = None,
-        reference: Any = None,
+        reference: ArrayLike | Table | None = None,
         units: str = "units of X",
     ) -> None:
         self.values = values
@@ -133,13 +140,13 @@ class LatentTraversalDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ArrayLike | Table,
         *,
         component: int = 0,
         n_steps: int = 7,
         image_shape: Sequence[int] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw rows along a component of an estimator.
@@ -202,7 +209,7 @@ class LatentTraversalDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -241,7 +248,9 @@ class LatentTraversalDisplay(Display):
 
     # ------------------------------------------------------------------ inside
 
-    def _draw_images(self, ax: Any, values: np.ndarray, pictures: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(
+        self, ax: Axes | None, values: np.ndarray, pictures: np.ndarray, kwargs: dict[str, Any]
+    ) -> None:
         n, height, width = pictures.shape[:3]
         self.ax_ = one_axes(ax, type(self).__name__, (float(np.clip(1.0 * n + 1.6, 4.0, 13.0)), 1.9))
         low, high = float(pictures.min()), float(pictures.max())
@@ -258,7 +267,7 @@ class LatentTraversalDisplay(Display):
         if pictures.ndim == 3:
             self.ax_.figure.colorbar(self.image_, ax=self.ax_, label=self.units, shrink=0.9, pad=0.01)
 
-    def _draw_table(self, ax: Any, values: np.ndarray, back: Any, kwargs: dict[str, Any]) -> None:
+    def _draw_table(self, ax: Axes | None, values: np.ndarray, back: Any, kwargs: dict[str, Any]) -> None:
         given = (back,) if self.reference is None else (back, self.reference)
         found, is_number = tables(*given)
         names = numbered("column", len(is_number)) if self.feature_names is None else list(self.feature_names)
@@ -287,7 +296,9 @@ class LatentTraversalDisplay(Display):
         if n_shown < n_columns:
             set_title(self.ax_, f"{shown(n_shown, n_columns, 'columns')}, those that change most")
 
-    def _draw_sequences(self, ax: Any, values: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_sequences(
+        self, ax: Axes | None, values: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]
+    ) -> None:
         self.features_ = np.array([np.ptp(back, axis=0).max(axis=0).argmax()])
         self.ax_ = one_axes(ax, type(self).__name__)
         from matplotlib.cm import ScalarMappable

@@ -1,11 +1,15 @@
 """Rows and their reconstructions: images, tables or sequences."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._containers import as_rows, names_of
+from skae._typing import Table
 from skae.inspection._drawing import (
     BLUE,
     ORANGE,
@@ -37,6 +41,10 @@ from skae.inspection._rows import (
     tables,
     take,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -111,14 +119,14 @@ class ReconstructionDisplay(Display):
 
     def __init__(
         self,
-        X: Any,
-        X_back: Any,
+        X: ArrayLike | Table,
+        X_back: ArrayLike | Table,
         *,
         kind: str = "auto",
         image_shape: Sequence[int] | None = None,
         feature_names: Sequence[str] | None = None,
-        row_names: Any = None,
-        reference: Any = None,
+        row_names: Iterable[object] | None = None,
+        reference: ArrayLike | Table | None = None,
         units: str = "units of X",
     ) -> None:
         self.X = X
@@ -133,13 +141,13 @@ class ReconstructionDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ArrayLike | Table,
         *,
         kind: str = "auto",
         rows: int | Sequence[int] | None = None,
         image_shape: Sequence[int] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw rows and their reconstructions by an estimator.
@@ -184,7 +192,7 @@ class ReconstructionDisplay(Display):
         positions = chosen(n_rows(X), rows, _MOST_ROWS[kind])
         reached = reach(estimator, take(X, positions), cls.__name__)
         back = reconstruct(reached.model, reached.X, cls.__name__)
-        parts: list[Any] = [reached.X, back]
+        parts: list[Table] = [reached.X, back]
         reference = None
         if kind == "images":
             parts = [images(part, model, image_shape) for part in parts]
@@ -206,13 +214,13 @@ class ReconstructionDisplay(Display):
     @classmethod
     def from_predictions(
         cls,
-        X: Any,
-        X_back: Any,
+        X: ArrayLike | Table,
+        X_back: ArrayLike | Table,
         *,
         kind: str = "auto",
         rows: int | Sequence[int] | None = None,
         image_shape: Sequence[int] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw rows and their reconstructions.
@@ -248,19 +256,19 @@ class ReconstructionDisplay(Display):
             )
         kind = kind_of_rows(X, None, image_shape) if kind == "auto" else _checked_kind(kind)
         positions = chosen(n_rows(X), rows, _MOST_ROWS[kind])
-        names = names_of(X)
+        names, index = names_of(X), labels_of(X)
         display = cls(
             take(X, positions),
             take(X_back, positions),
             kind=kind,
             image_shape=image_shape,
             feature_names=None if names is None else [str(name) for name in names],
-            row_names=positions if labels_of(X) is None else labels_of(X)[positions],
+            row_names=positions if index is None else index[positions],
             reference=take(X, drawn(n_rows(X), _MOST_REFERENCE)) if kind == "table" else None,
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -301,7 +309,7 @@ class ReconstructionDisplay(Display):
         names = range(n) if self.row_names is None else self.row_names
         return shortened([str(name) for name in names], 16)
 
-    def _draw_images(self, ax: Any, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
         n, height, width = X.shape[:3]
         size = (float(np.clip(0.85 * n + 2.4, 5.0, 13.0)), 3.6)
         ax = one_axes(ax, type(self).__name__, size)
@@ -331,7 +339,7 @@ class ReconstructionDisplay(Display):
         if X.ndim == 3:
             ax.figure.colorbar(self.images_[0], ax=ax, label=f"value, {self.units}", shrink=0.8, pad=0.01)
 
-    def _draw_table(self, ax: Any, X: Any, back: Any, kwargs: dict[str, Any]) -> None:
+    def _draw_table(self, ax: Axes | None, X: ArrayLike | Table, back: Any, kwargs: dict[str, Any]) -> None:
         given = (X, back) if self.reference is None else (X, back, self.reference)
         (X, back, *reference), _ = tables(*given)
         if X.shape != back.shape:
@@ -390,7 +398,9 @@ class ReconstructionDisplay(Display):
             title = f"original: {shown(len(wanted), len(names), 'columns')}, those with the largest errors"
             set_title(first, title)
 
-    def _draw_sequences(self, ax: Any, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_sequences(
+        self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]
+    ) -> None:
         n, n_steps, n_values = X.shape
         missed = np.nanmean((back - X) ** 2, axis=(0, 1))
         self.features_ = np.sort(np.argsort(-missed, kind="stable")[:_MOST_VALUES])

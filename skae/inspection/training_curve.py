@@ -1,12 +1,18 @@
 """Training curves: the loss, the variance explained on held-out rows, and that of PCA."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from skae.inspection._drawing import BLUE, GREY, ORANGE, Display, as_text, inside, one_axes
 from skae.inspection._rows import fitted_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["TrainingCurveDisplay"]
 
@@ -82,7 +88,7 @@ class TrainingCurveDisplay(Display):
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the training curves of an estimator.
 
         Parameters
@@ -123,7 +129,7 @@ class TrainingCurveDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -160,7 +166,7 @@ class TrainingCurveDisplay(Display):
             )
         n_epochs = max(len(self.loss_curve), len(self.validation_scores or ()) - 1)
         self.ax_.set(xlabel="epoch", title=as_text(self.name or ""), xlim=inside(0, n_epochs))
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.locator_params(axis="x", integer=True)
         return self
 
     def _draw_loss(self, kwargs: dict[str, Any]) -> None:

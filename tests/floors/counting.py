@@ -26,6 +26,7 @@ FLOORS = {
     "_quiet": 0,
     "_random": 0,
     "_spelling": 0,
+    "_typing": 0,
     "_containers": 1,
     "_sparse_coding": 1,
     "_parameters": 1,

@@ -1,7 +1,9 @@
 """What the drawings of a report are made of, as JSON that stays text wherever it stands in a page."""
 
+from __future__ import annotations
+
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +12,12 @@ from skae.inspection._report.rows import Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
 from skae.tables.cells import is_missing
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from pandas import Series
+
+    from skae.estimators import BaseAutoencoder
 
 __all__ = ["as_json", "choose_columns", "choose_points", "cumulative", "drawings"]
 
@@ -23,7 +31,7 @@ MOST_TEXT = 1_000_000
 SHORTEST_TEXT = 12
 
 
-def as_json(drawn: Any) -> str:
+def as_json(drawn: object) -> str:
     """Write what is drawn so that no part of it can end a script or begin a tag.
 
     Parameters
@@ -42,7 +50,9 @@ def as_json(drawn: Any) -> str:
     return text
 
 
-def choose_points(n_rows: int, worst: np.ndarray, max_points: int, random: np.random.RandomState) -> Any:
+def choose_points(
+    n_rows: int, worst: np.ndarray, max_points: int, random: np.random.RandomState
+) -> np.ndarray:
     """Choose the rows that are drawn: at random, and the worst.
 
     Parameters
@@ -91,7 +101,9 @@ def choose_columns(statistics: Statistics, n_points: int) -> np.ndarray:
     return np.sort(np.r_[by_error, by_variance[: n_chosen - len(by_error)]]).astype(int)
 
 
-def drawings(rows: Rows, statistics: Statistics, points: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
+def drawings(
+    rows: Rows, statistics: Statistics, points: np.ndarray, columns: np.ndarray
+) -> dict[str, object]:
     """Gather all that is drawn.
 
     Parameters
@@ -127,7 +139,7 @@ def drawings(rows: Rows, statistics: Statistics, points: np.ndarray, columns: np
     }
 
 
-def cumulative(model: Any) -> dict[str, Any] | None:
+def cumulative(model: BaseAutoencoder) -> dict[str, object] | None:
     """Return the variance explained by the first components, where the estimator orders them.
 
     Parameters
@@ -147,7 +159,7 @@ def cumulative(model: Any) -> dict[str, Any] | None:
     return {"own": _numbers(own), "pca": None if pca is None else _numbers(pca)}
 
 
-def _training(model: Any) -> dict[str, Any]:
+def _training(model: BaseAutoencoder) -> dict[str, object]:
     scores = getattr(model, "validation_scores_", None)
     pca = getattr(model, "pca_score_", None)
     return {
@@ -158,7 +170,7 @@ def _training(model: Any) -> dict[str, Any]:
     }
 
 
-def _components(codes: np.ndarray) -> list[dict[str, Any]]:
+def _components(codes: np.ndarray) -> list[dict[str, object]]:
     """Return the components, the most varied ones where there are many."""
     chosen = np.arange(codes.shape[1])
     if len(chosen) > MOST_COLUMNS:
@@ -182,7 +194,9 @@ def _room(most_text: int, n_texts: int) -> int:
     return min(LONGEST_TEXT, max(SHORTEST_TEXT, most_text // max(n_texts, 1)))
 
 
-def _column(name: str, values: Any, most_text: int, may_be_classes: bool = False) -> dict[str, Any]:
+def _column(
+    name: str, values: np.ndarray | Series, most_text: int, may_be_classes: bool = False
+) -> dict[str, object]:
     """Return a column as numbers, or as the places of its texts among those that occur."""
     numbers = _as_numbers(values)
     if numbers is not None and not (may_be_classes and _are_classes(numbers)):
@@ -198,7 +212,7 @@ def _column(name: str, values: Any, most_text: int, may_be_classes: bool = False
     return {"name": _label(name), "kind": "category", "levels": texts, "codes": codes}
 
 
-def _as_numbers(values: Any) -> np.ndarray | None:
+def _as_numbers(values: np.ndarray | Series) -> np.ndarray | None:
     """Return a column of numbers as such, None for anything else."""
     kind = getattr(values.dtype, "kind", "O")
     if hasattr(values.dtype, "categories") or kind not in "iufO":
@@ -219,7 +233,7 @@ def _are_classes(numbers: np.ndarray) -> bool:
     return len(found) <= MOST_CLASSES and bool(is_whole.all())
 
 
-def _numbers(values: Any) -> list[float | int | None]:
+def _numbers(values: ArrayLike) -> list[float | int | None]:
     return [_number(value) for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
@@ -232,14 +246,14 @@ def _number(value: float) -> float | int | None:
     return float(f"{value:.4g}")
 
 
-def _label(value: Any, longest: int = LONGEST_TEXT) -> Any:
+def _label(value: object, longest: int = LONGEST_TEXT) -> str | int:
     """Return what a row or column is called."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     return cut(_text(value), longest)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # classes that are counted in floats
     return str(value)

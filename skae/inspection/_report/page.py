@@ -1,5 +1,7 @@
 """Write a report: one page of HTML that needs nothing else."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import os
@@ -8,14 +10,19 @@ import secrets
 import stat
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sklearn.utils import check_random_state
 
 from skae._extras import import_extra
+from skae._typing import RandomState, Table
 from skae.inspection._report import figures, sections
 from skae.inspection._report.rows import check_path, check_points, read_rows
 from skae.inspection._report.statistics import compute_statistics
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
 
 __all__ = ["report"]
 
@@ -23,14 +30,14 @@ _PLACE = re.compile(r"\{\{ (\w+) \}\}")
 
 
 def report(
-    estimator: Any,
-    X: Any,
-    y: Any = None,
+    estimator: BaseEstimator,
+    X: ArrayLike | Table,
+    y: ArrayLike | None = None,
     path: str | os.PathLike = "report.html",
     *,
     title: str | None = None,
     max_points: int = 5000,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> Path:
     """Write an HTML report about a fitted autoencoder and some rows.
 

@@ -1,20 +1,29 @@
 """The rows of a report: checked, sampled, taken through a Pipeline, and as they are shown."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from skae._containers import as_rows, dense_columns, readable, to_pandas
+from skae._containers import as_rows, dense_columns, is_pandas, readable, to_pandas
 from skae._counts import is_integer
+from skae._typing import RandomState, Table
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import check_is_fitted
 from skae.inspection._rows import take
 from skae.networks.architecture import architecture_in
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from pandas import DataFrame
+    from sklearn.base import BaseEstimator
+    from torch import Tensor
 
 __all__ = ["Rows", "check_path", "check_points", "cut", "names_of", "read_rows"]
 
@@ -31,12 +40,12 @@ class Rows(NamedTuple):
     """Rows as they reach the autoencoder, and as they are shown."""
 
     model: BaseAutoencoder
-    steps: list[Any]  # what stands before it in a Pipeline
-    inner: Any  # as they reach the autoencoder
-    shown: Any  # (n, n_features), an array or a DataFrame
+    steps: list[Pipeline]  # what stands before it in a Pipeline
+    inner: np.ndarray | DataFrame | Tensor  # as they reach the autoencoder
+    shown: np.ndarray | DataFrame  # (n, n_features), an array or a DataFrame
     in_own_units: bool  # whether shown are the columns of X, not what the steps made of them
     names: list[str]
-    labels: list[Any]  # what each row is called
+    labels: list[object]  # what each row is called
     y: np.ndarray | None
     y_name: str
     n_given: int
@@ -47,7 +56,7 @@ def cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def check_path(path: Any) -> Path:
+def check_path(path: object) -> Path:
     """Return the path of the page.
 
     Parameters
@@ -85,7 +94,7 @@ def check_path(path: Any) -> Path:
     return found
 
 
-def check_points(max_points: Any) -> int:
+def check_points(max_points: object) -> int:
     """Return the number of rows that are drawn at most.
 
     Parameters
@@ -107,7 +116,9 @@ def check_points(max_points: Any) -> int:
     return int(max_points)
 
 
-def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
+def read_rows(
+    estimator: BaseEstimator, X: ArrayLike | Table, y: ArrayLike | None, random_state: RandomState
+) -> Rows:
     """Check what the user passed, sample its rows, and take them to the autoencoder.
 
     Parameters
@@ -134,21 +145,21 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
     """
     estimator = _best(estimator)
     model, steps = _model_and_steps(estimator)
-    X = _as_table(X)
-    n_given = X.shape[0]
+    table = _as_table(X)
+    n_given = table.shape[0]
     if n_given < 2:
         raise ValueError(f"A report needs at least 2 rows; X has {n_given}.")
     values = _checked_y(y, n_given)
     width = max(model.n_features_in_, model._inside.columns.n_inside)
-    if issparse(X) and not steps:
+    if issparse(table) and not steps:
         _check_dense(n_given, width)
     limit = min(MOST_ROWS, max(2, MOST_CELLS // width))
     chosen = np.arange(n_given)
     if n_given > limit:
         chosen = np.sort(check_random_state(random_state).permutation(n_given)[:limit])
-    outer = take(X, chosen)
+    outer = take(table, chosen)
     inner, shown, is_own, names = _columns(estimator, model, steps, outer)
-    labels = np.asarray(X.index, dtype=object)[chosen] if hasattr(X, "iloc") else chosen
+    labels = np.asarray(table.index, dtype=object)[chosen] if is_pandas(table) else chosen
     return Rows(
         model,
         steps,
@@ -163,7 +174,7 @@ def read_rows(estimator: Any, X: Any, y: Any, random_state: Any) -> Rows:
     )
 
 
-def names_of(table: Any, model: Any, n_columns: int) -> list[str]:
+def names_of(table: Table, model: object, n_columns: int) -> list[str]:
     """Return what the columns are called.
 
     Parameters
@@ -179,7 +190,7 @@ def names_of(table: Any, model: Any, n_columns: int) -> list[str]:
     -------
     names : list of str
     """
-    if hasattr(table, "columns"):
+    if is_pandas(table):
         return [str(name) for name in table.columns]
     known = getattr(model, "feature_names_in_", None)
     if known is not None and len(known) == n_columns:
@@ -204,8 +215,8 @@ def _best(estimator: Any) -> Any:
     return estimator
 
 
-def _model_and_steps(estimator: Any) -> tuple[BaseAutoencoder, list[Any]]:
-    steps: list[Any] = []
+def _model_and_steps(estimator: BaseEstimator) -> tuple[BaseAutoencoder, list[Pipeline]]:
+    steps: list[Pipeline] = []
     model = estimator
     while isinstance(model, Pipeline):
         if len(model.steps) > 1:
@@ -232,7 +243,7 @@ def _as_table(X: Any) -> Any:
     return X
 
 
-def _checked_y(y: Any, n_rows: int) -> np.ndarray | None:
+def _checked_y(y: object, n_rows: int) -> np.ndarray | None:
     if y is None:
         return None
     values = np.asarray(y if isinstance(y, (list, tuple)) else readable(y))
@@ -254,7 +265,9 @@ def _check_dense(n_rows: int, n_columns: int) -> None:
         )
 
 
-def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[Any, Any, bool, list[str]]:
+def _columns(
+    estimator: BaseEstimator, model: BaseAutoencoder, steps: list[Pipeline], outer: Any
+) -> tuple[Any, Any, bool, list[str]]:
     """Return rows as they reach the autoencoder, as they are shown, and the names of their columns."""
     inner = outer
     for step in steps:
@@ -280,7 +293,7 @@ def _columns(estimator: Any, model: Any, steps: list[Any], outer: Any) -> tuple[
     return inner, shown, False, after if after is not None and len(after) == n_columns else names
 
 
-def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
+def _flattened(table: np.ndarray, model: BaseAutoencoder) -> np.ndarray:
     """Return images and sequences as rows, by way of the architecture that takes them."""
     if table.ndim == 2:
         return table
@@ -293,7 +306,7 @@ def _flattened(table: np.ndarray, model: Any) -> np.ndarray:
     return architecture.to_rows(table)
 
 
-def _names_after(steps: list[Any], names: list[str] | None) -> list[str] | None:
+def _names_after(steps: list[Pipeline], names: list[str] | None) -> list[str] | None:
     """Return what the steps call their columns, None where they do not say."""
     found: Any = None if names is None else np.asarray(names, dtype=object)
     for step in steps:

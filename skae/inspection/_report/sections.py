@@ -1,20 +1,26 @@
 """The sections of a report as HTML. All that comes from the user goes through `escape`."""
 
+from __future__ import annotations
+
 import inspect
 import platform
 from datetime import datetime
 from html import escape
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skae._containers import take_column
+from skae._typing import RandomState
 from skae.inspection._report.figures import MOST_COLUMNS, cumulative
 from skae.inspection._report.rows import LONGEST_NAME, Rows, cut
 from skae.inspection._report.statistics import Statistics
 from skae.inspection._rows import take
 from skae.tables.cells import is_missing, missing_cells
+
+if TYPE_CHECKING:
+    from skae.estimators import BaseAutoencoder
 
 __all__ = ["all_parts"]
 
@@ -29,7 +35,7 @@ def all_parts(
     n_points: int,
     n_columns: int,
     title: str | None,
-    random_state: Any,
+    random_state: RandomState,
 ) -> dict[str, str]:
     """Return the texts of the page, by their places in the template.
 
@@ -53,7 +59,7 @@ def all_parts(
     parts : dict of str
         HTML.
     """
-    model: Any = rows.model
+    model = rows.model
     name = cut(type(model).__name__, LONGEST_NAME)
     explained = cumulative(model)
     return {
@@ -76,7 +82,7 @@ def all_parts(
     }
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """Write a number with four digits, whole ones with all of theirs, and anything else as text.
 
     Parameters
@@ -127,7 +133,7 @@ def _plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def _result(model: Any, score: float) -> str:
+def _result(model: BaseAutoencoder, score: float) -> str:
     """Return a sentence about the result."""
     subject = _plural(model.n_components_, "component")
     verb = "explains" if model.n_components_ == 1 else "explain"
@@ -150,14 +156,19 @@ def _result(model: Any, score: float) -> str:
     return f"{sentence.format(percent(own, digits))}; {others} {verb} {percent(pca, digits)}."
 
 
-def _is_pca(model: Any) -> bool:
+def _is_pca(model: BaseAutoencoder) -> bool:
     """Whether the model stayed at a start that is PCA."""
     own, pca = model.validation_score_, model.pca_score_
-    return model.best_iter_ == 0 and None not in (own, pca) and bool(np.isclose(own, pca, atol=1e-6))
+    return (
+        model.best_iter_ == 0
+        and own is not None
+        and pca is not None
+        and bool(np.isclose(own, pca, atol=1e-6))
+    )
 
 
 def _fitted(rows: Rows, statistics: Statistics) -> str:
-    model: Any = rows.model
+    model = rows.model
     of_all = f"of {rows.n_given:,} given, " if rows.n_given > len(statistics.errors) else ""
     facts = {
         "Estimator": cut(type(model).__name__, LONGEST_NAME),
@@ -181,7 +192,7 @@ def _step_names(rows: Rows) -> list[str]:
     ]
 
 
-def _inside(model: Any) -> str:
+def _inside(model: BaseAutoencoder) -> str:
     n_inside = model._inside.columns.n_inside
     return f" ({n_inside:,} numeric columns inside)" if n_inside != model.n_features_in_ else ""
 
@@ -191,7 +202,7 @@ def _missing(rows: Rows) -> str:
     return percent(share) if share else ""
 
 
-def _against(model: Any, score: float) -> str:
+def _against(model: BaseAutoencoder, score: float) -> str:
     """Draw the shares of variance as bars."""
     n_pca = model._inside.n_pca_components
     own = ("of held-out rows, by the autoencoder", model.validation_score_, "own")
@@ -208,7 +219,7 @@ def _against(model: Any, score: float) -> str:
     return f'<table class="bars">{caption}<tbody>{"".join(lines)}</tbody></table><p>{escape(text)}</p>'
 
 
-def _gain(model: Any) -> str:
+def _gain(model: BaseAutoencoder) -> str:
     own, pca = model.validation_score_, model.pca_score_
     if own is None or pca is None:
         return "There is no figure of PCA: no rows were held out to compare on."
@@ -223,7 +234,7 @@ def _bar(share: float, kind: str) -> str:
     return f'<span class="{kind}" style="width:{width:.2f}%"></span>'
 
 
-def _training(model: Any) -> str:
+def _training(model: BaseAutoencoder) -> str:
     if model.validation_scores_ is None:
         return (
             "The loss of the training rows by epoch. No rows were held out, so that the last epoch was kept, "
@@ -240,7 +251,7 @@ def _training(model: Any) -> str:
     )
 
 
-def _cumulative(explained: dict[str, Any] | None) -> str:
+def _cumulative(explained: dict[str, object] | None) -> str:
     if explained is None:
         return ""
     return (
@@ -250,7 +261,7 @@ def _cumulative(explained: dict[str, Any] | None) -> str:
     )
 
 
-def _sampled(rows: Rows, statistics: Statistics, n_points: int, random_state: Any) -> str:
+def _sampled(rows: Rows, statistics: Statistics, n_points: int, random_state: RandomState) -> str:
     """Return a text about which rows the numbers refer to, and which are drawn."""
     n_rows = len(statistics.errors)
     source = f"random_state={random_state!r}" if isinstance(random_state, int) else "random_state as given"
@@ -361,7 +372,7 @@ def _columns_left_out(n_all: int, n_varying: int, n_shown: int) -> str:
 
 def _settings(rows: Rows) -> str:
     """List all parameters; those that are not at their default are marked."""
-    model: Any = rows.model
+    model = rows.model
     signature = inspect.signature(type(model)).parameters
     lines = []
     for name, value in model.get_params(deep=False).items():
@@ -384,7 +395,7 @@ def _settings(rows: Rows) -> str:
     return f'{before}<table class="settings"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
 
 
-def _shortened(value: Any) -> str:
+def _shortened(value: object) -> str:
     return cut(" ".join(repr(value).split()), _LONGEST)
 
 

@@ -1,13 +1,20 @@
 """Statistics of a report: errors of rows, errors of columns, and the worst rows."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from skae._containers import as_passed, readable, to_pandas
+from skae._typing import Table
 from skae.inspection._report.rows import Rows
 from skae.inspection._rows import take
+from skae.networks.architecture import Architecture, architecture_in
 from skae.tables.columns import row_means
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["Statistics", "compute_statistics"]
 
@@ -24,8 +31,8 @@ class Statistics(NamedTuple):
     total: np.ndarray  # (n_features,) sum of squared deviations from the mean of training
     worst: np.ndarray  # (n_worst,) positions, the worst row first
     worst_cells: np.ndarray  # (n_worst, n_features) squared errors, NaN where a cell is missing
-    worst_rows: Any  # (n_worst, n_features) those rows
-    worst_back: Any  # (n_worst, n_features) what came back of them
+    worst_rows: Table  # (n_worst, n_features) those rows
+    worst_back: Table  # (n_worst, n_features) what came back of them
     in_own_units: bool  # whether both are in the units of X
 
 
@@ -63,12 +70,13 @@ def compute_statistics(rows: Rows) -> Statistics:
     )
 
 
-def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, bool]:
+def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Table, Table, bool]:
     """Return the worst rows and their reconstructions, in the units of X where the steps can be undone."""
-    model: Any = rows.model
-    given: Any = model._inside.columns.as_read(back)
+    model = rows.model
+    architecture = architecture_in(model.network) or Architecture()
+    given = model._inside.columns.as_read(back)
     if getattr(given, "ndim", 2) > 2:
-        given = model.network.to_rows(given)
+        given = architecture.to_rows(given)
     if not rows.steps:
         return take(rows.shown, worst), given, True
     if rows.in_own_units and all(hasattr(step, "inverse_transform") for step in rows.steps):
@@ -77,4 +85,4 @@ def _worst(rows: Rows, worst: np.ndarray, back: np.ndarray) -> tuple[Any, Any, b
             given = step.inverse_transform(given)
         return take(rows.shown, worst), to_pandas(readable(given)), True
     inner = readable(take(rows.inner, worst))
-    return model.network.to_rows(inner) if len(inner.shape) > 2 else inner, given, False
+    return architecture.to_rows(inner) if len(inner.shape) > 2 else inner, given, False
