@@ -15,6 +15,7 @@ from skae.objectives.penalties import (
     ActivityL1,
     ActivityL2,
     AuxK,
+    Contraction,
     GateFit,
     GateL1,
     Resample,
@@ -174,3 +175,27 @@ def test_how_often_codes_are_on_is_weighted(weight):
     repeated = code[[0, 0, 0, 1]]
     expected = ActivityKL(1.0, 0.3)(passed(repeated))
     torch.testing.assert_close(ActivityKL(1.0, 0.3)(weighted), expected)
+
+
+def test_contraction_is_the_mean_over_columns_of_what_is_measured(generator):
+    asked = []
+
+    def measure(network, rows, *signs):
+        asked.append((network, rows, *signs))
+        return rows.sum(1)
+
+    rows = torch.randn(3, 4, generator=generator)
+    handed = Pass("network", Batch(rows, rows), rows, rows, rows)
+    exact = Contraction(1.0, 2, measure, is_exact=True)
+    assert exact.draw(rows, generator) is None
+    torch.testing.assert_close(exact(handed), rows.sum(1) / 4)
+    assert asked.pop() == ("network", rows)
+    drawn = Contraction(1.0, 2, measure, is_exact=False)
+    signs = drawn.draw(rows, generator)
+    assert signs.shape == (3, 2)
+    assert set(drawn.draw(rows.repeat(20, 1), generator).unique().tolist()) == {-1.0, 1.0}
+    torch.testing.assert_close(drawn(handed._replace(draw=signs)), rows.sum(1) / 4)
+    assert asked.pop()[2] is signs
+    # Rows are judged by the same signs every time.
+    drawn(handed), drawn(handed)
+    assert torch.equal(asked.pop()[2], asked.pop()[2])

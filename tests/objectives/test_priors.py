@@ -140,3 +140,17 @@ def test_the_critic_is_kept_from_growing_steep(generator):
     (gradient,) = torch.autograd.grad(kept.critic(points).sum(), points)
     handed = passed(code)._replace(draw=drawn)
     torch.testing.assert_close(kept(handed) - free(handed), 3 * gradient.square().sum(1).mean() / 2)
+
+
+def test_clusters_lie_on_a_line_or_a_circle():
+    one = PRIORS["mixture"](20_000, 1, torch.Generator().manual_seed(0))[:, 0]
+    centres = (torch.arange(10) - 4.5) * 0.3
+    nearest = (one[:, None] - centres).abs().min(1).values
+    # Deviations of 0.06 about places 0.3 apart.
+    assert float(nearest.square().mean().sqrt()) == pytest.approx(0.06, rel=0.05)
+    assert (one.min(), one.max()) == (pytest.approx(-1.35, abs=0.3), pytest.approx(1.35, abs=0.3))
+    two = PRIORS["mixture"](20_000, 3, torch.Generator().manual_seed(0))
+    radius = two[:, :2].norm(dim=1)
+    assert float(radius.mean()) == pytest.approx(1.5, abs=0.03)
+    assert float(radius.std()) == pytest.approx(0.18, rel=0.05)
+    assert float(two[:, 2].std()) == pytest.approx(1.0, rel=0.05)

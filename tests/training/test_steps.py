@@ -163,3 +163,27 @@ def test_terms_are_added_up():
     assert float(total({"one": torch.tensor(1.0)})) == 1
     assert float(total({"one": torch.tensor(1.0), "two": torch.tensor(2.0)})) == 3
     assert float(total({name: torch.tensor(2.0) for name in "abc"})) == 6
+
+
+@pytest.mark.parametrize(
+    ("solver", "settings"),
+    [
+        ("adam", {"betas": (0.9, 0.999), "fused": True}),
+        ("sgd", {"momentum": 0.9, "nesterov": True}),
+        ("rmsprop", {"momentum": 0, "alpha": 0.99}),
+        ("lbfgs", {"max_iter": 1, "max_eval": 26, "history_size": 20, "line_search_fn": "strong_wolfe"}),
+    ],
+)
+def test_solvers_are_those_of_the_papers(parts, solver, settings):
+    network, objective, _ = parts
+    step = step_of(network, objective, solver, rate=0.25, weight_decay=0.5)
+    group = step.optimizer.param_groups[0]
+    assert {name: group[name] for name in settings} == settings
+    if solver != "lbfgs":
+        assert (group["lr"], group["weight_decay"]) == (0.25, 0.5)
+
+
+def test_squares_of_gradients_are_forgotten_faster_where_the_loss_is_weighed_anew(parts):
+    network, objective, _ = parts
+    objective.reweighs = True
+    assert step_of(network, objective).optimizer.param_groups[0]["betas"] == (0.9, 0.95)
