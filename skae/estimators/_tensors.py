@@ -15,7 +15,6 @@ from torch import nn
 from skae import tables
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.dropout import Dropout
 from skae.objectives.reconstruction import Reconstruction
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
@@ -217,13 +216,12 @@ class Codec:
 
     def with_dropout(self, generator: torch.Generator, dtype: np.dtype) -> "Codec":
         """Return a copy whose dropout goes on in use, by a generator; itself where there is none."""
-        if not any(isinstance(module, Dropout) for module in self.network.modules()):
+        if not self.network.dropouts:
             return self
         network = copy.deepcopy(self._network(dtype))
         network.draw_dropout_from(generator)
-        for module in network.modules():
-            if isinstance(module, Dropout):
-                module.train()
+        for layer in network.dropouts:
+            layer.train()
         return Codec(network, self.reconstruction, self.frame)
 
     def _by_chunks(

@@ -170,11 +170,15 @@ class Autoencoder(nn.Module):
             return code
         return torch.cat([code, torch.zeros_like(code) if kept is None else kept - 1], dim=1)
 
+    @property
+    def dropouts(self) -> list[Dropout]:
+        """Layers that set units to zero in training."""
+        return [module for module in self.modules() if isinstance(module, Dropout)]
+
     def draw_dropout_from(self, generator: torch.Generator | None) -> None:
         """Let every dropout layer draw from a generator."""
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.generator = generator
+        for layer in self.dropouts:
+            layer.generator = generator
 
     def keep(self, n_components: int) -> None:
         """Keep the first components only, from now on."""

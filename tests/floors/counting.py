@@ -191,9 +191,6 @@ PARTS = (
 SEATS = ("_table", "_columns", "network")
 # Probes that stay, with the reason of each.
 ALLOWED = {
-    "estimators/_tensors.py: isinstance(module, Dropout)": (
-        "Dropout alone goes on in use, and is looked for among all modules of a network, the user's own too."
-    ),
     "inspection/_rows.py: getattr(model, 'network', None)": (
         "Displays take reducers of any library, which have no architecture."
     ),

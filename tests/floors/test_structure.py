@@ -9,12 +9,12 @@ import pytest
 # What each count may be at most. A change that lowers a count lowers its number here, too.
 AT_MOST = {
     "files of estimators/": 17,
-    "lines of the largest file of estimators/": 435,
+    "lines of the largest file of estimators/": 433,
     "files that a fit passes through": 27,
     "changes of file in a fit": 198,
     "files that a fit without held-out rows passes through": 26,
     "changes of file in a fit without held-out rows": 159,
-    "probes of parts": 4,
+    "probes of parts": 2,
     "circles of imports": 0,
     "imports that run up": 0,
     "Any in annotations": 590,
