@@ -9,13 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from torch import nn
 
-from skae._counts import check_sizes
 from skae._parameters import Declared
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
-from skae.networks import Dense
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.networks.custom import as_architecture
 from skae.objectives import LINKS, LOSSES
 from skae.tables.mixed import SCALINGS
 from skae.training import SCHEDULES, SOLVERS
@@ -300,20 +297,3 @@ default="one_cycle"
         "device": [str],
         "verbose": ["verbose"],
     }
-
-    def _specification(self) -> Architecture:
-        """Return the architecture."""
-        if self.network is None:
-            return Dense(
-                self._layer_sizes(),
-                activation=self.activation,
-                dropout=self.dropout,
-                batch_norm=self.batch_norm,
-                tied_weights=self.tied_weights,
-            )
-        return as_architecture(self.network)
-
-    def _layer_sizes(self) -> tuple[int, ...]:
-        """Return the sizes of the hidden layers; one may stand alone."""
-        sizes = self.hidden_layer_sizes
-        return check_sizes((sizes,) if np.isscalar(sizes) else sizes, "hidden_layer_sizes")

@@ -17,6 +17,7 @@ from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, warn
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
+from skae.networks.scaling import QuantileScaling, Scaling
 from skae.objectives import LOSSES, Objective
 from skae.tables import Options, read, read_target, read_training
 from skae.training.batches import Rows
@@ -291,11 +292,20 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             vars(self).pop(name, None)
         vars(self).update(attributes)
 
+    def _scaling(self) -> Scaling | None:
+        """Return the module for what is done to numbers, None where nothing is."""
+        found = self._columns.scaling
+        if found is None:
+            return None
+        if found.columns is None or found.quantiles is None or found.shares is None:
+            return Scaling(found.shift, found.factor)
+        return QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
+
     def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
         """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
         network.requires_grad_(False)
-        scaling = _tensors.scaling_module(self._columns.scaling)
+        scaling = self._scaling()
         history = fitted.history
         scores = [validation.score for validation in history.validations]
         return {

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from skae._counts import check_sizes
 from skae.estimators import _checks, _tensors
 from skae.estimators._declaration import AutoencoderParameters
+from skae.networks import Dense
+from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder, Blueprint
 from skae.networks.bottlenecks import Bottleneck
+from skae.networks.custom import as_architecture
 from skae.networks.pca_start import fit_affine_decoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
@@ -64,6 +68,23 @@ class Seats(AutoencoderParameters, FittedAttributes):
     _n_fold_steps: ClassVar[int | None] = None
     # What weight_decay="auto" stands for by solver, where it differs from the solver's own (`SOLVERS`).
     _weight_decays: ClassVar[dict[str, float]] = {}
+
+    def _specification(self) -> Architecture:
+        """Return the architecture."""
+        if self.network is None:
+            return Dense(
+                self._layer_sizes(),
+                activation=self.activation,
+                dropout=self.dropout,
+                batch_norm=self.batch_norm,
+                tied_weights=self.tied_weights,
+            )
+        return as_architecture(self.network)
+
+    def _layer_sizes(self) -> tuple[int, ...]:
+        """Return the sizes of the hidden layers; one may stand alone."""
+        sizes = self.hidden_layer_sizes
+        return check_sizes((sizes,) if np.isscalar(sizes) else sizes, "hidden_layer_sizes")
 
     def _bottleneck(self) -> Bottleneck:
         """Return the bottleneck, through which codes pass."""

@@ -28,6 +28,7 @@ from skae.networks import (
     jacobian,
     recurrent,
     recursive,
+    scaling,
 )
 from skae.objectives import (
     LOSSES,
@@ -79,7 +80,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
     "estimators": (
         *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
-        *(_tensors.Scaling, _tensors.QuantileScaling),
+        *(scaling.Scaling, scaling.QuantileScaling),
     ),
     "tables": (
         *(tables.Columns, tables.MixedColumns, tables.Directions, tables.Arrangement),

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from skae import tables
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
+from skae.networks.scaling import Scaling
 from skae.objectives.reconstruction import Reconstruction
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
@@ -268,90 +268,6 @@ def _finite(result: np.ndarray, X: np.ndarray) -> np.ndarray:
             "Remove or clip such rows, or pass float64."
         )
     return result
-
-
-class Scaling(nn.Module):
-    """Scale numbers as the estimator does on their way inside, and undo it, in float64.
-
-    Parameters
-    ----------
-    scaling : skae.tables.Scaling
-        What is done to each column inside.
-    """
-
-    shift: torch.Tensor
-    factor: torch.Tensor
-
-    def __init__(self, scaling: tables.Scaling) -> None:
-        super().__init__()
-        self.register_buffer("shift", torch.from_numpy(scaling.shift.copy()))
-        self.register_buffer("factor", torch.from_numpy(scaling.factor.copy()))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map rows (n, n_features) in the units of X to scaled ones."""
-        return (x - self.shift) / self.factor
-
-    def undo(self, rows: torch.Tensor) -> torch.Tensor:
-        """Map scaled rows (n, n_features) to the units of X."""
-        return rows * self.factor + self.shift
-
-
-class QuantileScaling(Scaling):
-    """The same for a map of quantiles to a normal distribution, as scikit-learn's `QuantileTransformer`."""
-
-    columns: torch.Tensor
-    quantiles: torch.Tensor
-    shares: torch.Tensor
-
-    # Shares nearer to 0 or 1 are taken for these, so that nothing is infinite.
-    _nearest = 1e-7
-
-    def __init__(self, scaling: tables.Scaling) -> None:
-        super().__init__(scaling)
-        for name in ("columns", "quantiles", "shares"):
-            values = torch.from_numpy(np.array(getattr(scaling, name)))
-            # By column, as torch looks values up.
-            self.register_buffer(name, values.T.contiguous() if name == "quantiles" else values)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map rows (n, n_features) in the units of X to scaled ones."""
-        values = x[:, self.columns].to(self.quantiles).T.contiguous()
-        shares = self.shares.expand_as(self.quantiles).contiguous()
-        # From both ends: where several quantiles are equal, the share is in the middle of theirs.
-        up = _interpolated(values, self.quantiles, shares)
-        down = _interpolated(-values, -self.quantiles.flip(1), -shares.flip(1))
-        share = (up - down) / 2
-        share = torch.where(values - self._nearest < self.quantiles[:, :1], 0.0, share)
-        share = torch.where(values + self._nearest > self.quantiles[:, -1:], 1.0, share)
-        most = torch.special.ndtri(torch.tensor(self._nearest - np.spacing(1), dtype=torch.float64)).abs()
-        return self._with(x, torch.special.ndtri(share).clamp(-most, most))
-
-    def undo(self, rows: torch.Tensor) -> torch.Tensor:
-        """Map scaled rows (n, n_features) to the units of X."""
-        share = torch.special.ndtr(rows[:, self.columns].to(self.quantiles)).T.contiguous()
-        shares = self.shares.expand_as(self.quantiles).contiguous()
-        return self._with(rows, _interpolated(share, shares, self.quantiles))
-
-    def _with(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Return rows with other values (n_numeric, n) in the columns of numbers."""
-        return rows.double().index_copy(1, self.columns, values.T)
-
-
-def _interpolated(x: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Interpolate linearly as `numpy.interp`, row by row: x (k, n), at and values (k, m), NaN stays."""
-    place = (torch.searchsorted(at, x, right=True) - 1).clamp(0, at.shape[1] - 2)
-    left, right = at.gather(1, place), at.gather(1, place + 1)
-    below, above = values.gather(1, place), values.gather(1, place + 1)
-    width = right - left
-    share = torch.where(width > 0, ((x - left) / width).clamp(0, 1), (x >= right).to(x))
-    return below + share * (above - below)
-
-
-def scaling_module(scaling: tables.Scaling | None) -> Scaling | None:
-    """Return the module for what is done to numbers, None where nothing is."""
-    if scaling is None:
-        return None
-    return Scaling(scaling) if scaling.quantiles is None else QuantileScaling(scaling)
 
 
 class Encoder(nn.Module):

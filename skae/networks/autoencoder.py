@@ -262,12 +262,14 @@ class Blueprint:
 
     def n_weights(self, n_features: int) -> int:
         """Count the weights of the network, after a check of its sizes."""
-        n_weights = self.architecture.n_weights(n_features, self.width, self.n_components)
+        n_weights = self.architecture._n_weights(n_features, self.width, self.n_components)
         return n_weights + (n_features * (self.width + self.n_components) if self.linear_path else 0)
 
     def row_work(self, n_features: int) -> int:
         """Count the multiply-adds of the largest operation on one row; see `Architecture.row_work`."""
-        return self.architecture.row_work(n_features, self.width, self.n_components)
+        # The linear path is counted whatever the architecture is.
+        path = n_features * max(self.width, self.n_components)
+        return max(path, self.architecture._row_work(n_features, self.width, self.n_components))
 
     def gaps(self, n_features: int, always: bool) -> Gaps | None:
         """Return what fills gaps; None where the encoder has a way of its own with them.

@@ -89,7 +89,8 @@ def read_training(
     has_kinds = declares_kinds(options.column_types)
     X = _table(X, has_kinds)
     is_declared = has_kinds or options.scaling not in ("auto", "none")
-    if issparse(X) or is_sparse_frame(X):
+    is_array = isinstance(X, np.ndarray)
+    if issparse(X) or (not is_array and is_sparse_frame(X)):
         if X.shape[1] > MOST_DENSE_COLUMNS:
             return _read_directions(X, options, is_declared, validate, min_samples)
         X = _dense(X, validate, min_samples)
@@ -99,7 +100,7 @@ def read_training(
         if is_frame(given):
             columns.layout = FrameLayout.of(given)
     else:
-        rows = read_numbers(dense_columns(X), validate, min_samples)
+        rows = read_numbers(X if is_array else dense_columns(X), validate, min_samples)
         columns = Columns(rows.shape[1], validate.names(), arrangement)
         if is_table:
             columns, rows = _read_mixed(rows, options, validate, arrangement)
@@ -152,7 +153,7 @@ def read(columns: Columns, X: Any, validate: Validation, min_samples: int = 1) -
 def _arranged(X: Any, architecture: Shaped | None) -> tuple[Any, Arrangement | None]:
     """Return rows as what is read here, and how they lay before."""
     if architecture is None:
-        return readable(X), None
+        return (X if isinstance(X, np.ndarray) else readable(X)), None
     X, shape = Arrangement(architecture, None).flat(X)
     return X, Arrangement(architecture, shape)
 

@@ -111,7 +111,7 @@ def test_specifications_have_whole_sizes(network, message):
     ids=str,
 )
 def test_networks_that_no_memory_would_hold_are_refused_before_any_is_taken(monkeypatch, network):
-    monkeypatch.setattr("skae.estimators.base.Fitting", None)
+    monkeypatch.setattr("skae.estimators._learning.Fitting", None)
     with pytest.raises(ValueError, match="GB of memory in training"):
         skae.AutoencoderTransformer(2, network=network, **BRIEF).fit(X)
 
