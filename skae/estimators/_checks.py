@@ -166,8 +166,8 @@ def check_n_components(n_components: int, n_features: int) -> None:
     limit = max(10_000, 64 * n_features)
     if n_components > limit:
         raise ValueError(
-            f"n_components={n_components} is too large for data with {n_features} columns: at most {limit} are "
-            "allowed. Choose fewer, usually fewer than the columns."
+            f"n_components={n_components} is too large for data with {n_features} columns: at most {limit} "
+            "are allowed. Choose fewer, usually fewer than the columns."
         )
 
 

@@ -101,8 +101,8 @@ def warn(estimator: Seats, fitted: Fitted) -> None:
     unseen = _unseen(estimator)
     if unseen:
         warnings.warn(
-            f"No row has a value in columns {unseen[:10]}: values in them later count as missing, and they are "
-            "reconstructed as zero. Drop them.",
+            f"No row has a value in columns {unseen[:10]}: values in them later count as missing, and they "
+            "are reconstructed as zero. Drop them.",
             stacklevel=level,
         )
     for message in [*_too_few(estimator, fitted), *estimator._complaints(), *_below_pca(estimator, fitted)]:
