@@ -171,3 +171,12 @@ def test_one_epoch_weighs_penalties_in_full_and_brings_nothing_back():
     assert step["rate"] == PLAN.constant_rate
     again, _, _ = Fitting(PLAN, parts(objective), rows, Streams(0)).one_epoch({"step": step, "rows": order})
     assert not torch.equal(again.network(ROWS), fitted.network(ROWS))
+
+
+def test_gaps_of_the_rows_are_filled_in_the_network():
+    gaps = ROWS.clone()
+    gaps[::5, 1] = torch.nan
+    fitted = fit(Rows(gaps))
+    assert fitted.network.gaps.always
+    assert fitted.network(gaps).isfinite().all()
+    assert not fit(Rows(ROWS)).network.gaps.always
