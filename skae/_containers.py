@@ -7,7 +7,7 @@ estimator.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pandas import DataFrame
+    from typing_extensions import TypeIs
 
 
 _WHOLE = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
@@ -152,12 +153,12 @@ def as_wanted(found: Any, X: object, container: str) -> Any:
     return (layout if layout.library == container else FrameLayout(container)).put(found)
 
 
-def is_pandas(X: object) -> TypeGuard[DataFrame]:
+def is_pandas(X: object) -> TypeIs[DataFrame]:
     """Whether X is a table of pandas, or a column of one."""
     return hasattr(X, "iloc")
 
 
-def is_sparse(X: object) -> TypeGuard[Sparse]:
+def is_sparse(X: object) -> TypeIs[Sparse]:
     """Whether X is a sparse table of scipy."""
     return bool(issparse(X))
 

@@ -12,11 +12,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from pandas import DataFrame, Series
 
-__all__ = ["Panels", "RandomState", "Sparse", "Table", "Transformer"]
+__all__ = ["Column", "Dense", "Model", "Panels", "RandomState", "Reducer", "Sparse", "Table", "Transformer"]
 
 # What `random_state` may be, as everywhere in scikit-learn.
 RandomState: TypeAlias = int | np.random.RandomState | None
+# Rows of single cells, and a column of them.
+Dense: TypeAlias = "np.ndarray | DataFrame"
+Column: TypeAlias = "np.ndarray | Series"
 # Axes to draw on: one, whose area may be divided, several, or None for a new figure.
 Panels: TypeAlias = "Axes | np.ndarray | list[Axes] | tuple[Axes, ...] | None"
 
@@ -50,9 +54,25 @@ class Sparse(Table, Protocol):
         ...
 
 
+class Model(Protocol):
+    """An estimator, such as a classifier."""
+
+    def fit(self, X: Any, y: Any = None, /) -> Any:
+        """Learn from rows."""
+        ...
+
+
 class Transformer(Protocol):
     """A fitted estimator with codes; rows come and go in whatever container it knows."""
 
     def transform(self, X: Any, /) -> Any:
         """Return the codes of rows."""
+        ...
+
+
+class Reducer(Transformer, Protocol):
+    """An estimator that has codes once it is fitted."""
+
+    def fit(self, X: Any, y: Any = None, /) -> Any:
+        """Learn from rows."""
         ...

@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
 from skae._counts import moderate
+from skae._typing import Table
 
 __all__ = ["squared_errors", "variance_explained", "variance_explained_score"]
 
@@ -40,7 +41,11 @@ def squared_errors(X: np.ndarray, X_back: np.ndarray) -> np.ndarray:
 
 
 def variance_explained_score(
-    X: ArrayLike, X_back: ArrayLike, *, mean: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    X: ArrayLike | Table,
+    X_back: ArrayLike,
+    *,
+    mean: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the share of the variance of rows that their reconstruction explains.
 
@@ -100,7 +105,7 @@ def variance_explained_score(
     return float(1 - missed.sum() / total.sum())
 
 
-def _dense(table: Any) -> Any:
+def _dense(table: Any) -> ArrayLike:
     """Return a table that is not sparse."""
     return table.toarray() if issparse(table) else table
 
@@ -114,7 +119,7 @@ def _means(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 
 def variance_explained(
-    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    estimator: Any, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
 ) -> float:
     """Score any fitted reducer by the variance that its reconstruction explains.
 

@@ -1,8 +1,10 @@
 """Checks of a comparison, before anything is trained."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -10,12 +12,16 @@ from sklearn.pipeline import Pipeline
 
 from skae._containers import as_rows, readable
 from skae._counts import check_count, is_integer
+from skae._typing import Reducer, Table
 from skae.inspection._rows import n_rows
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import BaseCrossValidator
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def named_reducers(reducers: Any) -> list[tuple[str, Any]]:
+def named_reducers(reducers: object) -> list[tuple[str, Reducer]]:
     """Return reducers with names, all different.
 
     Parameters
@@ -56,7 +62,7 @@ def named_reducers(reducers: Any) -> list[tuple[str, Any]]:
     return [(name if name is not None else _new_name(reducer, taken), reducer) for name, reducer in pairs]
 
 
-def _check_reducer(name: str | None, reducer: Any) -> None:
+def _check_reducer(name: str | None, reducer: object) -> None:
     if isinstance(reducer, type):
         raise TypeError(
             f"Reducers must be estimators; got the class {reducer.__name__}. Pass an instance of it."
@@ -70,7 +76,7 @@ def _check_reducer(name: str | None, reducer: Any) -> None:
         )
 
 
-def _new_name(reducer: Any, taken: set[str]) -> str:
+def _new_name(reducer: object, taken: set[str]) -> str:
     """Make a name that is not taken, and take it."""
     name = _described(reducer)
     number, free = 1, name
@@ -81,7 +87,7 @@ def _new_name(reducer: Any, taken: set[str]) -> str:
     return free
 
 
-def _described(reducer: Any) -> str:
+def _described(reducer: object) -> str:
     """Name a reducer by its class and the size of its code, a Pipeline by its steps."""
     if isinstance(reducer, Pipeline):
         steps = [step for _, step in reducer.steps if step is not None and not isinstance(step, str)]
@@ -90,7 +96,7 @@ def _described(reducer: Any) -> str:
     return type(reducer).__name__ + ("" if size is None else f"({size})")
 
 
-def checked_rows(X: Any) -> Any:
+def checked_rows(X: object) -> Table:
     """Return X as something whose rows can be chosen.
 
     Parameters
@@ -117,7 +123,7 @@ def checked_rows(X: Any) -> Any:
     return X
 
 
-def checked_target(y: Any, n: int) -> np.ndarray:
+def checked_target(y: object, n: int) -> np.ndarray:
     """Return classes or numbers as an array.
 
     Parameters
@@ -162,7 +168,9 @@ def are_classes(y: np.ndarray) -> bool:
     return y.dtype.kind != "f" or len(np.unique(y)) <= 2
 
 
-def checked_splits(cv: Any, X: Any, y: Any, is_classes: bool, random: Any) -> list[Split]:
+def checked_splits(
+    cv: Any, X: Table, y: np.ndarray | None, is_classes: bool, random: np.random.RandomState
+) -> list[Split]:
     """Return training and held-out positions, one pair for each split.
 
     Parameters
@@ -204,7 +212,9 @@ def checked_splits(cv: Any, X: Any, y: Any, is_classes: bool, random: Any) -> li
     return [_positions(pair, n) for pair in pairs]
 
 
-def _folds(n_folds: int, n: int, classes: np.ndarray | None, random: Any) -> Any:
+def _folds(
+    n_folds: int, n: int, classes: np.ndarray | None, random: np.random.RandomState
+) -> BaseCrossValidator:
     if not 2 <= n_folds <= n:
         raise ValueError(
             f"cv must be from 2 to {n}, the number of rows; got {n_folds}. For a single split pass "
@@ -222,7 +232,7 @@ def _folds(n_folds: int, n: int, classes: np.ndarray | None, random: Any) -> Any
     return StratifiedKFold(n_folds, shuffle=True, random_state=random)
 
 
-def _positions(pair: Any, n: int) -> Split:
+def _positions(pair: object, n: int) -> Split:
     if isinstance(pair, np.ndarray) or not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
         raise ValueError(
             "Each split of cv must be a pair (training, held_out) of positions; "
@@ -244,7 +254,7 @@ def _positions(pair: Any, n: int) -> Split:
     return found[0], found[1]
 
 
-def check_neighbours(n_neighbors: Any, max_rows: Any, splits: list[Split]) -> None:
+def check_neighbours(n_neighbors: int | None, max_rows: int, splits: list[Split]) -> None:
     """Check that there are enough held-out rows for neighbourhoods.
 
     Parameters

@@ -1,10 +1,12 @@
 """One reducer on one split: fitted, timed and measured."""
 
+from __future__ import annotations
+
 import inspect
 import pickle
 import time
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -14,9 +16,13 @@ from sklearn.manifold import trustworthiness
 from sklearn.utils import check_random_state
 
 from skae._containers import readable
+from skae._typing import Model, Reducer, Table, Transformer
 from skae.compare._measures import MEASURES
 from skae.inspection._rows import n_rows, tables, take
 from skae.metrics import variance_explained_score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Fold(NamedTuple):
@@ -25,15 +31,15 @@ class Fold(NamedTuple):
     training: np.ndarray
     held_out: np.ndarray
     where: str  # how messages call it
-    preprocessing: Any  # fitted on the training rows, or None
+    preprocessing: Transformer | None  # fitted on the training rows
     seed: int  # of the sample for neighbourhoods
 
 
 class Task(NamedTuple):
     """How to measure, the same for all reducers and splits."""
 
-    downstream: Any  # model, or None
-    scorer: Any
+    downstream: Model | None
+    scorer: Callable[..., float] | None
     n_neighbors: int | None
     max_rows: int
     raises: bool  # whether a reducer that fails ends everything
@@ -46,7 +52,7 @@ class Measured(NamedTuple):
     error: str | None
 
 
-def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
+def fitted(estimator: object, X: Table, y: np.ndarray | None) -> tuple[Any, float]:
     """Fit a clone, with y if there is one and `fit` takes it; return it, and the seconds of `fit`."""
     # Whatever is no estimator of scikit-learn is copied as it is.
     copy: Any = clone(estimator, safe=False)
@@ -57,7 +63,7 @@ def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
     return copy, time.perf_counter() - start
 
 
-def evaluate(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> Measured:
+def evaluate(name: str, reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | None, task: Task) -> Measured:
     """Fit a reducer on the training rows of a split, and measure it on the held-out rows.
 
     Parameters
@@ -99,7 +105,7 @@ def evaluate(name: str, reducer: Any, fold: Fold, X: Any, y: Any, task: Task) ->
         return Measured(dict.fromkeys(("n_components", *MEASURES), np.nan), what)
 
 
-def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str, float]:
+def _measured(reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | None, task: Task) -> dict[str, float]:
     before = fold.preprocessing
     training, held_out = (
         rows if before is None else before.transform(rows)
@@ -120,7 +126,7 @@ def _measured(reducer: Any, fold: Fold, X: Any, y: Any, task: Task) -> dict[str,
         "transform_seconds": transform_seconds,
         "size": _size(model),
     }
-    if task.downstream is not None:
+    if task.downstream is not None and task.scorer is not None:
         codes_training = _flat(model.transform(training), n_rows(training))
         judge: Any = clone(task.downstream)
         judge.fit(codes_training, y_training)
@@ -139,7 +145,7 @@ def _flat(codes: Any, n: int) -> np.ndarray:
     return table.reshape(n, -1)
 
 
-def _explained(model: Any, training: Any, held_out: Any, codes: Any) -> float:
+def _explained(model: Transformer, training: Table, held_out: Table, codes: object) -> float:
     """Return the variance explained, NaN for text and for reducers without an inverse."""
     back = _back(model, codes)
     if back is None:
@@ -157,7 +163,7 @@ def _explained(model: Any, training: Any, held_out: Any, codes: Any) -> float:
     return variance_explained_score(rows, rows_back, mean=mean)
 
 
-def _back(model: Any, codes: Any) -> Any:
+def _back(model: Any, codes: object) -> Any:
     if not hasattr(model, "inverse_transform"):
         return None
     try:
@@ -167,7 +173,7 @@ def _back(model: Any, codes: Any) -> Any:
         return None
 
 
-def _neighbourhoods(held_out: Any, codes: np.ndarray, seed: int, task: Task) -> dict[str, float]:
+def _neighbourhoods(held_out: Table, codes: np.ndarray, seed: int, task: Task) -> dict[str, float]:
     """Return trustworthiness and continuity."""
     found = {"trustworthiness": np.nan, "continuity": np.nan}
     if task.n_neighbors is None:
@@ -183,7 +189,7 @@ def _neighbourhoods(held_out: Any, codes: np.ndarray, seed: int, task: Task) -> 
     return found
 
 
-def _size(model: Any) -> float:
+def _size(model: object) -> float:
     """Return the size of the pickled reducer in bytes, NaN if it cannot be pickled."""
     try:
         return float(len(pickle.dumps(model)))

@@ -1,7 +1,9 @@
 """Comparison of reducers on rows that they were not fitted on."""
 
+from __future__ import annotations
+
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,29 +16,37 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from skae._extras import import_extra
+from skae._typing import Model, RandomState, Reducer, Table
 from skae.compare import _checks
 from skae.compare._fold import Fold, Task, evaluate, fitted
 from skae.compare._measures import MEASURES
 from skae.inspection._rows import n_rows, take
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import ModuleType
+
+    from pandas import DataFrame
+    from sklearn.model_selection import BaseCrossValidator
+
 __all__ = ["compare_reducers"]
 
 
 def compare_reducers(
-    reducers: Any,
-    X: Any,
+    reducers: Mapping[str, Reducer] | Sequence[Reducer | tuple[str, Reducer]],
+    X: ArrayLike | Table,
     y: ArrayLike | None = None,
     *,
-    cv: Any = None,
-    preprocessing: Any = None,
-    downstream: Any = None,
-    scoring: Any = None,
+    cv: int | BaseCrossValidator | Iterable[Sequence[ArrayLike]] | None = None,
+    preprocessing: Reducer | None = None,
+    downstream: Model | None = None,
+    scoring: str | Callable[..., float] | None = None,
     n_neighbors: int | None = 10,
     max_rows: int = 2000,
-    error_score: Any = np.nan,
+    error_score: float | str = np.nan,
     n_jobs: int | None = None,
-    random_state: Any = None,
-) -> Any:
+    random_state: RandomState = None,
+) -> DataFrame:
     """Compare reducers on rows that they were not fitted on.
 
     All are fitted on the same training rows and measured on the same held-out rows, in the same
@@ -142,7 +152,9 @@ def compare_reducers(
     return table
 
 
-def _judge(y: np.ndarray | None, downstream: Any, scoring: Any) -> tuple[Any, Any, str | None, bool]:
+def _judge(
+    y: np.ndarray | None, downstream: Model | None, scoring: str | Callable[..., float] | None
+) -> tuple[Model | None, Any, str | None, bool]:
     """Return the model on the codes, its scorer, the scorer's name, and whether it is a classifier."""
     if y is None:
         for name, given in (("downstream", downstream), ("scoring", scoring)):
@@ -169,7 +181,7 @@ def _judge(y: np.ndarray | None, downstream: Any, scoring: Any) -> tuple[Any, An
     return downstream, scorer, name, is_classes
 
 
-def _raises(error_score: Any) -> bool:
+def _raises(error_score: object) -> bool:
     if isinstance(error_score, str) and error_score == "raise":
         return True
     if isinstance(error_score, (float, np.floating)) and np.isnan(error_score):
@@ -177,7 +189,7 @@ def _raises(error_score: Any) -> bool:
     raise ValueError(f'error_score must be "raise" or nan; got {error_score!r}.')
 
 
-def _check_preprocessing(preprocessing: Any) -> None:
+def _check_preprocessing(preprocessing: object) -> None:
     is_one = not isinstance(preprocessing, type) and all(
         hasattr(preprocessing, method) for method in ("fit", "transform")
     )
@@ -188,7 +200,13 @@ def _check_preprocessing(preprocessing: Any) -> None:
         )
 
 
-def _folds(splits: list[_checks.Split], X: Any, y: Any, preprocessing: Any, random: Any) -> list[Fold]:
+def _folds(
+    splits: list[_checks.Split],
+    X: Table,
+    y: np.ndarray | None,
+    preprocessing: Reducer | None,
+    random: np.random.RandomState,
+) -> list[Fold]:
     """Fit preprocessing once for each split, so that units are the same for all, even of random ones."""
     folds = []
     for number, (training, held_out) in enumerate(splits, 1):
@@ -200,7 +218,7 @@ def _folds(splits: list[_checks.Split], X: Any, y: Any, preprocessing: Any, rand
     return folds
 
 
-def _summary(pandas: Any, names: list[str], found: np.ndarray) -> Any:
+def _summary(pandas: ModuleType, names: list[str], found: np.ndarray) -> DataFrame:
     """Return the table of means and deviations from an array (n_reducers, n_splits, 1 + n_measures)."""
     means = found.mean(axis=1)
     with warnings.catch_warnings():
@@ -210,7 +228,7 @@ def _summary(pandas: Any, names: list[str], found: np.ndarray) -> Any:
     index = pandas.Index(names, name="reducer")
     widths = means[:, 0]
     is_whole = bool(np.all(widths == np.round(widths)))
-    columns: dict[str, Any] = {"n_components": widths.astype(int) if is_whole else widths}
+    columns: dict[str, np.ndarray] = {"n_components": widths.astype(int) if is_whole else widths}
     columns.update(zip(MEASURES, means.T[1:], strict=True))
     columns.update(zip((f"{name}_std" for name in MEASURES), spreads.T[1:], strict=True))
     return pandas.DataFrame(columns, index=index)

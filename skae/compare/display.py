@@ -1,12 +1,19 @@
 """Plot of a comparison: one panel for each measure, one row for each reducer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skae._typing import Panels
 from skae.compare._measures import MEASURES
 from skae.inspection._drawing import BLUE, ORANGE, Display, as_text, inside, several_axes, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["ComparisonDisplay"]
 
@@ -57,13 +64,13 @@ class ComparisonDisplay(Display):
     ['PCA(2)']
     """
 
-    def __init__(self, table: Any, measures: Sequence[str] | None = None) -> None:
+    def __init__(self, table: DataFrame, measures: Sequence[str] | None = None) -> None:
         self.table = table
         self.measures = measures
 
     @classmethod
     def from_comparison(
-        cls, table: Any, measures: Sequence[str] | None = None, *, ax: Any = None, **kwargs: Any
+        cls, table: DataFrame, measures: Sequence[str] | None = None, *, ax: Panels = None, **kwargs: Any
     ) -> Self:
         """Draw a comparison.
 
@@ -92,7 +99,7 @@ class ComparisonDisplay(Display):
         """
         return cls(table, measures).plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Panels = None, **kwargs: Any) -> Self:
         """Draw the plot.
 
         Parameters
@@ -163,7 +170,7 @@ class ComparisonDisplay(Display):
     def _values(self, column: str) -> np.ndarray:
         return np.asarray(self.table[column], dtype=float)
 
-    def _panel(self, axis: Any, name: str, style: dict[str, Any]) -> None:
+    def _panel(self, axis: Axes, name: str, style: dict[str, Any]) -> None:
         """Draw one measure."""
         measure = MEASURES[name]
         values = self._values(name)
@@ -192,23 +199,23 @@ class ComparisonDisplay(Display):
             self._write(axis, 0.03, row, "none")
         self._dress(axis, name)
 
-    def _mark_edge(self, axis: Any, values: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _mark_edge(self, axis: Axes, values: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mark shares far to the left, and remove them from the others."""
-        for row in np.flatnonzero(values < _LOWEST_SHARE):
+        for row in np.flatnonzero(values < _LOWEST_SHARE).tolist():
             across = axis.get_yaxis_transform()
             axis.plot([0.03], [row], "<", color=BLUE, markersize=5.5, transform=across, clip_on=False)
             self._write(axis, 0.08, row, f"{values[row]:.3g}")
         kept = values >= _LOWEST_SHARE
         return np.where(kept, values, np.nan), np.where(kept, spread, 0.0)
 
-    def _write(self, axis: Any, left: float, row: Any, text: str) -> None:
+    def _write(self, axis: Axes, left: float, row: int, text: str) -> None:
         """Write a word in the row of a reducer."""
         # On white: the line of the row would strike it out.
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         across = axis.get_yaxis_transform()
         axis.text(left, row, text, va="center", fontsize="small", transform=across, bbox=box)
 
-    def _limit(self, axis: Any, values: np.ndarray, spread: np.ndarray, is_cost: bool) -> None:
+    def _limit(self, axis: Axes, values: np.ndarray, spread: np.ndarray, is_cost: bool) -> None:
         """Set the scale and the ends of the axis."""
         if is_cost and values.min() > 0:
             axis.set_xscale("log")
@@ -222,7 +229,7 @@ class ComparisonDisplay(Display):
             axis.set_xlim(*inside((values - spread).min(), (values + spread).max(), 0.1))
             axis.locator_params(axis="x", nbins=4)
 
-    def _dress(self, axis: Any, name: str) -> None:
+    def _dress(self, axis: Axes, name: str) -> None:
         measure = MEASURES[name]
         scoring = getattr(self.table, "attrs", {}).get("scoring")
         title = f"{measure.label}, {scoring}" if name == "downstream" and scoring else measure.label

@@ -1,20 +1,28 @@
 """Cells and columns of tables as users have them: DataFrames, and arrays of numbers or of anything."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
 
-from skae._containers import readable, take_column
+from skae._containers import is_pandas, readable, take_column
+from skae._typing import Column, Dense
 from skae.tables.dtypes import cast_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pandas import DataFrame, Series
 
 # numpy counts durations among its integers.
 _MOMENTS = (np.datetime64, np.timedelta64)
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Whether a value stands for nothing: None, NaN, NaT or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
@@ -30,7 +38,7 @@ def is_real(kind: type) -> bool:
     return issubclass(kind, (Real, Decimal, bool, np.bool_)) and not issubclass(kind, _MOMENTS)
 
 
-def as_dense(X: Any) -> Any:
+def as_dense(X: Any) -> Dense | None:
     """Return a table whose cells can be filled: a DataFrame of pandas or an array; None for a sparse one."""
     X = readable(X)
     if issparse(X):
@@ -79,9 +87,9 @@ def values_of(column: Any) -> np.ndarray:
     return np.asarray(column, dtype=object)
 
 
-def missing_cells(table: Any) -> np.ndarray:
+def missing_cells(table: Dense) -> np.ndarray:
     """Return which cells of a DataFrame or array are missing."""
-    if hasattr(table, "iloc"):
+    if is_pandas(table):
         missing = table.isna().to_numpy()
         for j, dtype in enumerate(table.dtypes):
             if not isinstance(dtype, np.dtype) and is_number(dtype):
@@ -95,7 +103,7 @@ def missing_cells(table: Any) -> np.ndarray:
     return np.isnan(table)
 
 
-def with_gaps(table: Any, value: Any) -> Any:
+def with_gaps(table: Dense, value: object) -> Dense:
     """Return a table in which cells that hold a value are missing, in columns that can hold what is missing.
 
     Parameters
@@ -109,7 +117,7 @@ def with_gaps(table: Any, value: Any) -> Any:
     -------
     table : DataFrame or ndarray of shape (n_samples, n_features)
     """
-    if not hasattr(table, "iloc"):
+    if not is_pandas(table):
         table = table.astype(object) if table.dtype.kind in "UST" else table.copy()
         if not is_missing(value):
             table[_equal(table, value)] = np.nan
@@ -137,7 +145,7 @@ def _equal(values: np.ndarray, value: Any) -> np.ndarray:
         return np.zeros(values.shape, dtype=bool)
 
 
-def _nullable(column: Any) -> Any:
+def _nullable(column: Series) -> Series:
     """Return a column of whole numbers or truth values in a dtype that may miss some; others as they are."""
     dtype = column.dtype
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biu":
@@ -147,7 +155,7 @@ def _nullable(column: Any) -> Any:
     )
 
 
-def joined(columns: list[Any], like: Any, names: Any = ()) -> Any:
+def joined(columns: Iterable[Column], like: DataFrame, names: Sequence[str] | np.ndarray = ()) -> DataFrame:
     """Return a DataFrame of columns with the labels of another one, and names for those it has not.
 
     Names are padded with empty text to as many levels as the labels have.
@@ -170,7 +178,7 @@ def with_index_of(rows: Any, back: Any) -> Any:
     return back.set_axis(rows.index) if hasattr(back, "iloc") and hasattr(rows, "iloc") else back
 
 
-def fill(table: Any, decoded: Any) -> Any:
+def fill(table: Dense, decoded: Dense) -> Dense:
     """Return a table whose missing cells are taken from another one, in the dtypes of the table.
 
     Parameters
@@ -186,12 +194,12 @@ def fill(table: Any, decoded: Any) -> Any:
         A DataFrame where both are.
     """
     missing = missing_cells(table)
-    if not hasattr(table, "iloc"):
-        decoded = decoded.to_numpy() if hasattr(decoded, "iloc") else decoded
+    if not is_pandas(table):
+        decoded = decoded.to_numpy() if is_pandas(decoded) else decoded
         # What is no number does not go into an array of numbers, even if that misses everything.
         dtype = table.dtype if decoded.dtype != object else object
         return np.where(missing, decoded, table).astype(dtype, copy=False)
-    if not hasattr(decoded, "iloc"):
+    if not is_pandas(decoded):
         return np.where(missing, decoded, table.to_numpy(dtype=decoded.dtype, na_value=np.nan))
     columns = [
         _filled(take_column(table, j), take_column(decoded, j), missing[:, j])
@@ -202,7 +210,7 @@ def fill(table: Any, decoded: Any) -> Any:
     return joined(columns, table)
 
 
-def _filled(column: Any, decoded: Any, missing: np.ndarray) -> Any:
+def _filled(column: Any, decoded: Any, missing: np.ndarray) -> Series:
     """Return a column whose missing cells come from another one, in its own dtype if they fit."""
     dtype = column.dtype
     if hasattr(dtype, "fill_value"):
@@ -225,17 +233,17 @@ def _filled(column: Any, decoded: Any, missing: np.ndarray) -> Any:
     return column
 
 
-def is_text(dtype: Any) -> bool:
+def is_text(dtype: object) -> bool:
     """Whether a column of a DataFrame has a dtype for text alone."""
     return getattr(dtype, "kind", None) == "U" or issubclass(getattr(dtype, "type", object), str)
 
 
-def is_plain(dtype: Any) -> bool:
+def is_plain(dtype: object) -> bool:
     """Whether a dtype is one of numpy's of numbers."""
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
-def is_number(dtype: Any) -> bool:
+def is_number(dtype: object) -> bool:
     """Whether a column of a DataFrame holds numbers or booleans."""
     kind = getattr(dtype, "kind", None)
     return kind in "biuf" if kind is not None and not hasattr(dtype, "categories") else False

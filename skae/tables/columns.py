@@ -3,8 +3,10 @@
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._containers import FrameLayout, readable
+from skae._typing import Table
 from skae.metrics import squared_errors, variance_explained_score
 
 _LARGEST = np.finfo(np.float64).max
@@ -155,13 +157,13 @@ class Columns:
         """Whether one of the user's columns holds categories, two or more."""
         return self.kinds[int(np.searchsorted(self.owners, j))] in ("binary", "categorical")
 
-    def names_of(self, columns: np.ndarray) -> list[Any]:
+    def names_of(self, columns: np.ndarray) -> list[int | str]:
         """Return what columns of the user's are called, by their positions: names, or the positions."""
         return [int(j) if self.names is None else str(self.names[j]) for j in columns]
 
     # ------------------------------------------------------------------ there and back
 
-    def is_ready(self, X: Any) -> bool:
+    def is_ready(self, X: ArrayLike | Table) -> bool:
         """Whether rows are such as validation would give them back, and lie inside as they are.
 
         For one row, scikit-learn's search for what kind of table it might be takes as long as all
@@ -204,7 +206,7 @@ class Columns:
         back = self.as_read(rows)
         return back if self.layout is None else self.layout.put(back)
 
-    def unknown(self, X: Any) -> np.ndarray:
+    def unknown(self, X: Table) -> np.ndarray:
         """Return which cells hold a category that training has not seen, (n_samples, n_features)."""
         return np.zeros(X.shape, dtype=bool)
 
@@ -221,7 +223,12 @@ class Columns:
         return centre
 
     def explained(
-        self, X: Any, inside: np.ndarray, back: np.ndarray, centre: np.ndarray, weight: np.ndarray | None
+        self,
+        X: ArrayLike | Table,
+        inside: np.ndarray,
+        back: np.ndarray,
+        centre: np.ndarray,
+        weight: np.ndarray | None,
     ) -> float:
         """Return the share of the variance of rows that came back.
 
@@ -243,20 +250,25 @@ class Columns:
         return variance_explained_score(inside, back, mean=centre, sample_weight=weight)
 
     def explained_in_own_units(
-        self, X: Any, inside: np.ndarray, back: np.ndarray, centre: np.ndarray, weight: np.ndarray | None
+        self,
+        X: ArrayLike | Table,
+        inside: np.ndarray,
+        back: np.ndarray,
+        centre: np.ndarray,
+        weight: np.ndarray | None,
     ) -> float:
         """Return the same in the units of X, where they differ from those inside; see `explained`."""
         return self.explained(X, inside, back, centre, weight)
 
-    def errors_by_cell(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def errors_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Return the squared error of each cell of the user's, (n_samples, n_features); see `explained`."""
         return squared_errors(inside, back)
 
-    def errors_by_row(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def errors_by_row(self, X: ArrayLike | Table, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Return the mean of the squared errors of each row's cells, (n_samples,); see `explained`."""
         return row_means(self.errors_by_cell(X, inside, back))
 
-    def deviations_by_cell(self, X: Any, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    def deviations_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Return the squared deviation of each cell of the user's from the mean; see `explained`."""
         return np.square(np.subtract(inside, centre, dtype=np.float64))
 

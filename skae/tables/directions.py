@@ -8,12 +8,14 @@ through a linear last layer of that rank.
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.utils.extmath import safe_sparse_dot
 
 from skae._containers import as_matrix
 from skae._counts import check_moderate
+from skae._typing import Table
 from skae.metrics import squared_errors
 from skae.tables.columns import Columns
 
@@ -96,31 +98,36 @@ class Directions(Columns):
         return self.means
 
     def explained(
-        self, X: Any, inside: np.ndarray, back: np.ndarray, centre: np.ndarray, weight: np.ndarray | None
+        self,
+        X: ArrayLike | Table,
+        inside: np.ndarray,
+        back: np.ndarray,
+        centre: np.ndarray,
+        weight: np.ndarray | None,
     ) -> float:
         """Return the share of the variance that came back; squared errors are those of the columns."""
-        X = as_matrix(X)
-        missed = squared_errors(inside, back).sum(axis=1) + self.left_out(X, inside)
+        matrix = as_matrix(X)
+        missed = squared_errors(inside, back).sum(axis=1) + self.left_out(matrix, inside)
         weight = np.ones(len(missed)) if weight is None else weight
-        missed, total = weight @ missed, weight @ self.deviations(X)
-        rounding = 1e3 * float(np.finfo(inside.dtype).eps) ** 2 * float(weight @ squared_lengths(X))
+        missed, total = weight @ missed, weight @ self.deviations(matrix)
+        rounding = 1e3 * float(np.finfo(inside.dtype).eps) ** 2 * float(weight @ squared_lengths(matrix))
         if total <= rounding:
             # As `variance_explained_score` without any variance.
             return 1.0 if missed <= rounding else 0.0
         return float(1 - missed / total)
 
-    def errors_by_cell(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def errors_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Return the squared error of each cell of the user's, (n_samples, n_features), which are dense."""
-        X = as_matrix(X)
-        dense = X.toarray() if issparse(X) else X
+        matrix = as_matrix(X)
+        dense = matrix.toarray() if issparse(matrix) else matrix
         return np.square(dense - self.decode(back).astype(np.float64))
 
-    def errors_by_row(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def errors_by_row(self, X: ArrayLike | Table, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Return the mean of the squared errors of each row's cells, (n_samples,)."""
-        X = as_matrix(X)
-        return (squared_errors(inside, back).sum(axis=1) + self.left_out(X, inside)) / X.shape[1]
+        matrix = as_matrix(X)
+        return (squared_errors(inside, back).sum(axis=1) + self.left_out(matrix, inside)) / matrix.shape[1]
 
-    def deviations_by_cell(self, X: Any, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    def deviations_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Return the squared deviation of each cell of dense rows from the mean."""
         return np.square(as_matrix(X) - self.means)
 

@@ -3,13 +3,18 @@
 Knows dtypes of numpy, and those of pandas and Arrow by their attributes.
 """
 
+from __future__ import annotations
+
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from pandas import Index
 
-def is_whole(dtype: Any) -> bool:
+
+def is_whole(dtype: object) -> bool:
     """Whether a dtype is of whole numbers."""
     return getattr(dtype, "kind", None) in ("i", "u")
 
@@ -74,7 +79,7 @@ def cast_back(values: np.ndarray, dtype: Any) -> Any:
     return pandas.Series(values).astype(dtype)
 
 
-def _nearest(values: np.ndarray, categories: Any) -> np.ndarray:
+def _nearest(values: np.ndarray, categories: Index) -> np.ndarray:
     """Return the category next to each value, for categories that are numbers, as objects."""
     levels = np.asarray(categories, dtype=object)
     numbers = levels.astype(np.float64)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skae._typing import Column
 from skae.tables.cells import as_numbers, is_missing, is_real, values_of
 from skae.tables.dtypes import is_whole, within
 
@@ -28,7 +29,7 @@ class Numbers:
 
     width = 1
 
-    def __init__(self, values: np.ndarray, dtype: Any, is_count: bool, name: Any) -> None:
+    def __init__(self, values: np.ndarray, dtype: Any, is_count: bool, name: object) -> None:
         self.kind = "count" if is_count else "numeric"
         self.dtype = dtype
         self.name = name
@@ -60,7 +61,7 @@ class Numbers:
         numbers = self.read(values_of(values))
         return (np.log1p(np.maximum(numbers, 0)) if self.kind == "count" else numbers)[:, None]
 
-    def unknown(self, values: Any) -> np.ndarray:
+    def unknown(self, values: Column) -> np.ndarray:
         """Return which values training could not have told: no number is such."""
         return np.zeros(len(values), dtype=bool)
 
@@ -93,7 +94,7 @@ class Categories:
         Of the column, for messages.
     """
 
-    def __init__(self, found: set, dtype: Any, is_binary: bool, handle_unknown: str, name: Any) -> None:
+    def __init__(self, found: set, dtype: Any, is_binary: bool, handle_unknown: str, name: object) -> None:
         self.name, self.dtype, self.handle_unknown = name, dtype, handle_unknown
         self.has_own = hasattr(dtype, "categories")
         self.levels = [one for one in dtype.categories if one in found] if self.has_own else ordered(found)
@@ -128,12 +129,12 @@ class Categories:
             inside[there] = np.eye(self.width)[codes[there]]
         return inside
 
-    def unknown(self, values: Any) -> np.ndarray:
+    def unknown(self, values: Column) -> np.ndarray:
         """Return which values are categories that training has not seen."""
         codes, missing = self._codes(values)
         return (codes < 0) & ~missing
 
-    def _codes(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _codes(self, values: Column) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of each value, -1 where it has none, and which are missing."""
         listed = np.asarray(values, dtype=object).tolist()
         with _refused(self.name):
@@ -155,7 +156,7 @@ class Categories:
         return found[np.minimum(codes, len(self.levels) - 1)]
 
 
-def make_column(column: Any, kind: str | None, handle_unknown: str, name: Any) -> Numbers | Categories:
+def make_column(column: Column, kind: str | None, handle_unknown: str, name: object) -> Numbers | Categories:
     """Make out what a column is, unless that was said, and how it is to be read."""
     dtype = column.dtype
     if getattr(dtype, "kind", None) in ("M", "m"):
@@ -175,7 +176,7 @@ def make_column(column: Any, kind: str | None, handle_unknown: str, name: Any) -
     return Categories(found, dtype, is_binary, handle_unknown, name)
 
 
-def _guess(values: np.ndarray, dtype: Any, name: Any) -> str:
+def _guess(values: np.ndarray, dtype: object, name: object) -> str:
     """Return the type of a column as its dtype tells it, "either" for categories that may be two."""
     if hasattr(dtype, "categories"):
         return "either"
@@ -209,7 +210,7 @@ def types_in(values: np.ndarray) -> set[type]:
 
 
 @contextlib.contextmanager
-def _refused(name: Any) -> Iterator[None]:
+def _refused(name: object) -> Iterator[None]:
     """Name the column of values that cannot be looked up, lists for example."""
     try:
         yield

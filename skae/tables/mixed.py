@@ -4,20 +4,28 @@ Text becomes one column a category, two values become 0 and 1, counts their loga
 asked to; what is missing becomes NaN. Everything is undone by `decode`.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
-from skae._containers import take_column
+from skae._containers import is_pandas, take_column
 from skae._counts import check_moderate
+from skae._typing import Dense, Table
 from skae.metrics import squared_errors, variance_explained_score
 from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.dtypes import cast_back
 from skae.tables.kinds import Categories, Numbers, make_column
 from skae.tables.positions import positions
 
+if TYPE_CHECKING:
+    from pandas import Index
+
+Scaler = StandardScaler | RobustScaler | QuantileTransformer
 COLUMN_TYPES = ("numeric", "binary", "categorical", "count")
 SCALINGS = ("auto", "none", "standard", "robust", "quantile")
 # Columns that hardly vary would count without limit, were their loss divided by what little there is.
@@ -30,15 +38,15 @@ class Header(NamedTuple):
     """What a DataFrame calls its columns, as plain data."""
 
     names: list[Any]
-    levels: list[Any]  # names of the levels of names, more than one where names are tuples
+    levels: list[Hashable]  # names of the levels of names, more than one where names are tuples
     dtype: Any
 
     @classmethod
-    def of(cls, labels: Any) -> "Header":
+    def of(cls, labels: Index) -> Header:
         """Return the header of labels of pandas."""
         return cls(labels.tolist(), list(labels.names), labels.dtype)
 
-    def labels(self) -> Any:
+    def labels(self) -> Index:
         """Return labels of pandas."""
         import pandas
 
@@ -68,8 +76,8 @@ class MixedColumns(Columns):
 
     def __init__(
         self,
-        X: Any,
-        column_types: str | Mapping[Any, str],
+        X: Dense,
+        column_types: str | Mapping[Hashable, str],
         handle_unknown: str,
         names: list[str] | None = None,
         arrangement: Arrangement | None = None,
@@ -77,7 +85,7 @@ class MixedColumns(Columns):
         super().__init__(X.shape[1], names, arrangement)
         called = column_names(X) if names is None else list(names)
         wanted = declared(column_types, called, X.shape[1])
-        self.header = Header.of(X.columns) if hasattr(X, "iloc") else None
+        self.header = Header.of(X.columns) if is_pandas(X) else None
         self.columns: list[Numbers | Categories] = [
             make_column(take_column(X, j), wanted.get(j), handle_unknown, j if called is None else called[j])
             for j in range(X.shape[1])
@@ -97,8 +105,8 @@ class MixedColumns(Columns):
     @classmethod
     def of(
         cls,
-        X: Any,
-        column_types: str | Mapping[Any, str],
+        X: Dense,
+        column_types: str | Mapping[Hashable, str],
         scaling: str,
         handle_unknown: str,
         names: list[str] | None = None,
@@ -132,7 +140,7 @@ class MixedColumns(Columns):
         columns._loss_weights = columns._balanced(rows, np.ones(len(raw)) if weight is None else weight)
         return columns, rows
 
-    def _fitted_scaler(self, scaling: str, raw: np.ndarray, weight: np.ndarray | None) -> Any:
+    def _fitted_scaler(self, scaling: str, raw: np.ndarray, weight: np.ndarray | None) -> Scaler | None:
         scaler = new_scaler(scaling, len(raw))
         if scaler is None:
             return None
@@ -191,16 +199,17 @@ class MixedColumns(Columns):
         factor[self._is_numeric] = self.scaler.scale_
         return Scaling(shift, factor)
 
-    def encode(self, X: Any) -> np.ndarray:
+    def encode(self, X: Table) -> np.ndarray:
         """Return numeric columns (n_samples, n_inside), NaN where missing."""
         return self._scaled(self._raw(X))
 
-    def unknown(self, X: Any) -> np.ndarray:
+    def unknown(self, X: Table) -> np.ndarray:
         """Return which cells hold a category that training has not seen, (n_samples, n_features)."""
         return np.column_stack([column.unknown(take_column(X, j)) for j, column in enumerate(self.columns)])
 
-    def _raw(self, X: Any) -> np.ndarray:
-        dtype = X.dtype if getattr(X, "dtype", None) in (np.float32, np.float64) else np.float64
+    def _raw(self, X: Table) -> np.ndarray:
+        own = getattr(X, "dtype", None)
+        dtype = own if own in (np.float32, np.float64) else np.float64
         if isinstance(X, np.ndarray) and X.dtype == dtype and not self.is_mixed:
             return X
         parts = [column.encode(take_column(X, j)) for j, column in enumerate(self.columns)]
@@ -218,7 +227,7 @@ class MixedColumns(Columns):
         raw[:, self._is_numeric] = self.scaler.transform(raw[:, self._is_numeric])
         return raw
 
-    def decode(self, rows: np.ndarray) -> Any:
+    def decode(self, rows: np.ndarray) -> Dense:
         """Return the user's table from numeric columns (n_samples, n_inside)."""
         raw = self.unscale(rows)
         if not self.is_mixed:
@@ -258,18 +267,23 @@ class MixedColumns(Columns):
         return centre if self.means is None else self.means
 
     def explained_in_own_units(
-        self, X: Any, inside: np.ndarray, back: np.ndarray, centre: np.ndarray, weight: np.ndarray | None
+        self,
+        X: ArrayLike | Table,
+        inside: np.ndarray,
+        back: np.ndarray,
+        centre: np.ndarray,
+        weight: np.ndarray | None,
     ) -> float:
         """Return the share of the variance that came back in the units of X, of numbers alone."""
         if not self.is_scaled or self.is_mixed:
             return self.explained(X, inside, back, centre, weight)
         return variance_explained_score(X, self.unscale(back), mean=self.means, sample_weight=weight)
 
-    def errors_by_cell(self, X: Any, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def errors_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Return the squared error of each cell of the user's; those of a category's columns are added up."""
         return np.minimum(self._by_owner(squared_errors(inside, back)), np.finfo(np.float64).max)
 
-    def deviations_by_cell(self, X: Any, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    def deviations_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Return the squared deviation of each cell of the user's from the mean, added up alike."""
         return self._by_owner(super().deviations_by_cell(X, inside, centre))
 
@@ -323,12 +337,14 @@ def baseline(kind: str, inside: np.ndarray, means: np.ndarray, weight: np.ndarra
     return float(-sum(share * np.log(share) for share in shares if share > 0))
 
 
-def column_names(X: Any) -> Any:
+def column_names(X: Dense) -> list[Hashable] | None:
     """Return the names of the columns of a DataFrame, else None."""
-    return list(X.columns) if hasattr(X, "columns") else None
+    return list(X.columns) if is_pandas(X) else None
 
 
-def declared(column_types: Any, names: Any, n_features: int) -> dict[int, str]:
+def declared(
+    column_types: str | Mapping[Hashable, str], names: Sequence[Hashable] | None, n_features: int
+) -> dict[int, str]:
     """Return the types named by the user, by position."""
     if isinstance(column_types, str):
         return {}
@@ -339,7 +355,7 @@ def declared(column_types: Any, names: Any, n_features: int) -> dict[int, str]:
     return dict(zip(found, column_types.values(), strict=True))
 
 
-def new_scaler(scaling: str, n_rows: int) -> Any:
+def new_scaler(scaling: str, n_rows: int) -> Scaler | None:
     """Return scikit-learn's scaler for the name, None for none."""
     if scaling == "none":
         return None

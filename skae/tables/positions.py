@@ -1,14 +1,21 @@
 """What users say column by column: levels and groups, by position or by name."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skae._counts import is_integer
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def positions(columns: Sequence[Any], names: Sequence[Any] | None, n_features: int, what: str) -> list[int]:
+
+def positions(
+    columns: Sequence[object], names: Sequence[object] | None, n_features: int, what: str
+) -> list[int]:
     """Return the positions of columns that are named or numbered.
 
     Parameters
@@ -39,7 +46,7 @@ def positions(columns: Sequence[Any], names: Sequence[Any] | None, n_features: i
     return found
 
 
-def _position(column: Any, places: dict[Any, int], n_features: int, what: str) -> int:
+def _position(column: Any, places: dict[object, int], n_features: int, what: str) -> int:
     """Return the position of one column, given those of all names."""
     is_position = is_integer(column) and 0 <= column < n_features
     try:
@@ -62,7 +69,11 @@ def _position(column: Any, places: dict[Any, int], n_features: int, what: str) -
 
 
 def per_column(
-    value: Any, names: Sequence[str] | None, n_features: int, what: str, highest: float
+    value: ArrayLike | Mapping[Any, float],
+    names: Sequence[str] | None,
+    n_features: int,
+    what: str,
+    highest: float,
 ) -> np.ndarray:
     """Spread a number, an array, or a dict by column over all columns; columns not named get 0.
 
@@ -157,7 +168,7 @@ def text_per_column(
     return values
 
 
-def _groups(groups: Any, what: str) -> list[list[Any]]:
+def _groups(groups: Iterable[Iterable[object]] | None, what: str) -> list[list[object]]:
     """Return groups of columns as lists, checked."""
     if groups is None:
         return []
@@ -169,7 +180,7 @@ def _groups(groups: Any, what: str) -> list[list[Any]]:
     return [list(group) for group in listed]
 
 
-def _numbers(value: Any, what: str) -> np.ndarray:
+def _numbers(value: ArrayLike, what: str) -> np.ndarray:
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
@@ -179,7 +190,7 @@ def _numbers(value: Any, what: str) -> np.ndarray:
 
 
 def group_numbers(
-    groups: Sequence[Sequence[Any]] | None, names: Sequence[str] | None, n_features: int, what: str
+    groups: Sequence[Sequence[object]] | None, names: Sequence[str] | None, n_features: int, what: str
 ) -> np.ndarray:
     """Assign numbers from 0 on to groups of columns; each column outside of them is a group of its own.
 

@@ -1,9 +1,10 @@
 """From what users pass to numeric rows: arrays, DataFrames, sparse matrices, images and sequences."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
@@ -17,6 +18,7 @@ from skae._containers import (
     to_pandas,
 )
 from skae._counts import check_moderate
+from skae._typing import Dense, Table
 from skae.tables.cells import is_number
 from skae.tables.columns import Arrangement, Columns, Shaped
 from skae.tables.directions import MOST_DENSE_COLUMNS, Directions
@@ -33,7 +35,7 @@ class Validation(Protocol):
 
     owner: str  # name of the estimator's class
 
-    def __call__(self, X: Any, **checks: Any) -> Any:
+    def __call__(self, X: object, **checks: Any) -> Any:
         """Return rows as `sklearn.utils.validation.validate_data` does, with checks of `check_array`."""
         ...
 
@@ -49,7 +51,7 @@ class Validation(Protocol):
 class Options(NamedTuple):
     """What an estimator says of its columns."""
 
-    column_types: str | Mapping[Any, str] = "auto"
+    column_types: str | Mapping[Hashable, str] = "auto"
     scaling: str = "none"
     handle_unknown: str = "missing"
     n_components: int = 1  # where their number is not known yet, as many directions are there as for one
@@ -57,7 +59,7 @@ class Options(NamedTuple):
 
 
 def read_training(
-    X: Any, options: Options, validate: Validation, min_samples: int = 2
+    X: ArrayLike | Table, options: Options, validate: Validation, min_samples: int = 2
 ) -> tuple[Columns, np.ndarray]:
     """Read the rows that an estimator is trained on.
 
@@ -84,23 +86,22 @@ def read_training(
     ValueError
         If X is not a table of finite numbers of moderate size, or of columns that can be read.
     """
-    given = X
-    X, arrangement = _arranged(X, options.architecture)
+    table, arrangement = _arranged(X, options.architecture)
     has_kinds = declares_kinds(options.column_types)
-    X = _table(X, has_kinds)
+    table = _table(table, has_kinds)
     is_declared = has_kinds or options.scaling not in ("auto", "none")
-    is_array = isinstance(X, np.ndarray)
-    if issparse(X) or (not is_array and is_sparse_frame(X)):
-        if X.shape[1] > MOST_DENSE_COLUMNS:
-            return _read_directions(X, options, is_declared, validate, min_samples)
-        X = _dense(X, validate, min_samples)
-    is_table = is_more(X) or is_declared
-    if is_table and _has_own_kinds(X):
-        columns, rows = _read_frame(X, options, validate, min_samples, arrangement)
-        if is_frame(given):
-            columns.layout = FrameLayout.of(given)
+    is_array = isinstance(table, np.ndarray)
+    if issparse(table) or (not is_array and is_sparse_frame(table)):
+        if table.shape[1] > MOST_DENSE_COLUMNS:
+            return _read_directions(table, options, is_declared, validate, min_samples)
+        table = _dense(table, validate, min_samples)
+    is_table = is_more(table) or is_declared
+    if is_table and _has_own_kinds(table):
+        columns, rows = _read_frame(table, options, validate, min_samples, arrangement)
+        if is_frame(X):
+            columns.layout = FrameLayout.of(X)
     else:
-        rows = read_numbers(X if is_array else dense_columns(X), validate, min_samples)
+        rows = read_numbers(table if is_array else dense_columns(table), validate, min_samples)
         columns = Columns(rows.shape[1], validate.names(), arrangement)
         if is_table:
             columns, rows = _read_mixed(rows, options, validate, arrangement)
@@ -110,7 +111,7 @@ def read_training(
     return columns, rows
 
 
-def read(columns: Columns, X: Any, validate: Validation, min_samples: int = 1) -> np.ndarray:
+def read(columns: Columns, X: ArrayLike | Table, validate: Validation, min_samples: int = 1) -> np.ndarray:
     """Read further rows.
 
     Parameters
@@ -133,24 +134,23 @@ def read(columns: Columns, X: Any, validate: Validation, min_samples: int = 1) -
     ValueError
         If X does not hold the columns of training, or infinite numbers.
     """
-    X = flat(columns, X)
-    X = _table(X, columns.declares_kinds)
-    if issparse(X) or is_sparse_frame(X):
+    table = _table(flat(columns, X), columns.declares_kinds)
+    if issparse(table) or is_sparse_frame(table):
         if columns.reads_sparse:
-            return columns.encode(_validated_sparse(X, validate, min_samples))
+            return columns.encode(_validated_sparse(table, validate, min_samples))
         # No wider than what stands for a wide one inside, or to be read like the dense rows of `fit`.
-        X = _dense(X, validate, min_samples)
-    if not ((is_more(X) or columns.is_declared) and _has_own_kinds(X)):
-        return columns.encode(read_numbers(dense_columns(X), validate, min_samples))
-    _check_frame(X, validate, min_samples)
+        table = _dense(table, validate, min_samples)
+    if not ((is_more(table) or columns.is_declared) and _has_own_kinds(table)):
+        return columns.encode(read_numbers(dense_columns(table), validate, min_samples))
+    _check_frame(table, validate, min_samples)
     if columns.is_plain or columns.reads_sparse:
         raise ValueError(
             f"X holds text, but {validate.owner} was fitted on numbers alone. Pass columns like those of fit."
         )
-    return _finite(columns.encode(X))
+    return _finite(columns.encode(table))
 
 
-def _arranged(X: Any, architecture: Shaped | None) -> tuple[Any, Arrangement | None]:
+def _arranged(X: object, architecture: Shaped | None) -> tuple[Any, Arrangement | None]:
     """Return rows as what is read here, and how they lay before."""
     if architecture is None:
         return (X if isinstance(X, np.ndarray) else readable(X)), None
@@ -158,12 +158,12 @@ def _arranged(X: Any, architecture: Shaped | None) -> tuple[Any, Arrangement | N
     return X, Arrangement(architecture, shape)
 
 
-def flat(columns: Columns, X: Any) -> Any:
+def flat(columns: Columns, X: object) -> Any:
     """Return rows of training's shape as what is read here, images and sequences flat."""
     return readable(X) if columns.arrangement is None else columns.arrangement.flat(X)[0]
 
 
-def read_numbers(X: Any, validate: Validation, min_samples: int) -> np.ndarray:
+def read_numbers(X: object, validate: Validation, min_samples: int) -> np.ndarray:
     """Validate numbers as scikit-learn does, and say which columns are not finite."""
     try:
         rows = validate(X, dtype=_FLOATS, ensure_min_samples=min_samples, ensure_all_finite=_ALLOW_NAN)
@@ -220,7 +220,7 @@ def read_table(X: Any, validate: Validation, min_samples: int = 1) -> Any:
     return X
 
 
-def read_target(columns: Columns, target: Any, rows: np.ndarray) -> np.ndarray:
+def read_target(columns: Columns, target: object, rows: np.ndarray) -> np.ndarray:
     """Read clean rows that belong to rows inside.
 
     Parameters
@@ -256,7 +256,7 @@ def read_target(columns: Columns, target: Any, rows: np.ndarray) -> np.ndarray:
     return target.astype(rows.dtype, copy=False)
 
 
-def check_has_columns(X: Any) -> None:
+def check_has_columns(X: object) -> None:
     """Refuse a row or a column by itself, in the words of scikit-learn."""
     if len(getattr(X, "shape", (0, 0))) < 2:
         check_array(X, accept_sparse=True, dtype=_ANY, ensure_all_finite=False)
@@ -275,12 +275,12 @@ def is_more(X: Any) -> bool:
     return kind is not None and kind in "OUST" and holds_text(X)
 
 
-def declares_kinds(column_types: Any) -> bool:
+def declares_kinds(column_types: object) -> bool:
     """Whether the user has named columns that are no numbers."""
     return isinstance(column_types, Mapping) and any(kind != "numeric" for kind in column_types.values())
 
 
-def holds_text(X: Any) -> bool:
+def holds_text(X: np.ndarray) -> bool:
     """Whether an array holds any text, or dates, for which numpy has numbers."""
     if X.dtype.kind in "UST":
         return True
@@ -288,17 +288,17 @@ def holds_text(X: Any) -> bool:
     return X.ndim == 2 and any(issubclass(kind, (str, np.datetime64, np.timedelta64)) for kind in kinds)
 
 
-def _table(X: Any, declares_kinds: bool) -> Any:
+def _table(X: object, declares_kinds: bool) -> Any:
     check_has_columns(X)
     return to_pandas(X) if declares_kinds else X
 
 
-def _has_own_kinds(X: Any) -> bool:
+def _has_own_kinds(X: object) -> bool:
     """Whether each column may hold something else."""
     return hasattr(X, "iloc") or getattr(getattr(X, "dtype", None), "kind", None) in ("O", "U", "S")
 
 
-def _validated_sparse(X: Any, validate: Validation, min_samples: int) -> Any:
+def _validated_sparse(X: object, validate: Validation, min_samples: int) -> Any:
     return validate(X, dtype=_FLOATS, accept_sparse=["csr", "csc"], ensure_min_samples=min_samples)
 
 
@@ -324,7 +324,7 @@ def _read_directions(
 
 
 def _read_frame(
-    X: Any, options: Options, validate: Validation, min_samples: int, arrangement: Arrangement | None
+    X: Dense, options: Options, validate: Validation, min_samples: int, arrangement: Arrangement | None
 ) -> tuple[MixedColumns, np.ndarray]:
     """Validate a table that holds more than numbers, and give its columns inside."""
     _check_frame(X, validate, min_samples)
@@ -333,7 +333,7 @@ def _read_frame(
 
 
 def _read_mixed(
-    X: Any, options: Options, validate: Validation, arrangement: Arrangement | None
+    X: Dense, options: Options, validate: Validation, arrangement: Arrangement | None
 ) -> tuple[MixedColumns, np.ndarray]:
     # A table of several kinds is for those who want no preprocessing in front.
     scaling = "standard" if options.scaling == "auto" else options.scaling
@@ -348,7 +348,7 @@ def _read_mixed(
     )
 
 
-def _check_frame(X: Any, validate: Validation, min_samples: int) -> None:
+def _check_frame(X: Table, validate: Validation, min_samples: int) -> None:
     validate(X, skip_check_array=True)
     if len(X.shape) != 2 or X.shape[1] == 0 or X.shape[0] < min_samples:
         raise ValueError(
@@ -363,7 +363,7 @@ def _finite(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _infinite_columns(X: Any) -> str:
+def _infinite_columns(X: object) -> str:
     names = [str(name) for name in names_of(X) or []]
     counts = np.isinf(check_array(X, dtype=_FLOATS, ensure_all_finite=False)).sum(0)
     columns = np.flatnonzero(counts)

@@ -1,16 +1,22 @@
 """One autoencoder of an ensemble of outlier detectors: how it is fitted, and how it scores rows."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 
 from skae._containers import take_rows
+from skae._typing import Dense
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import take_fit_params
 from skae.tables import Columns
 from skae.tables.mixed import means
 from skae.tasks._density import Density
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["Member", "Training", "grow", "quantile", "root_mean_square"]
 
@@ -39,7 +45,7 @@ class Member(NamedTuple):
     highest: np.ndarray
     n_rows: int
 
-    def surprise(self, X: Any, as_whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def surprise(self, X: Dense, as_whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return signed errors in deviations (n, n_inside), NaN where missing, and code distances (n,)."""
         inside = self.inside(X)
         codes, back = given_back(self.model, self.seen(inside))
@@ -51,7 +57,7 @@ class Member(NamedTuple):
         errors[np.isnan(errors) & ~np.isnan(inside) & ~np.isnan(self.deviations)] = most
         return errors, np.where(np.isnan(distances), MOST_SURPRISE, distances)
 
-    def scores(self, X: Any, as_whole: bool = False) -> np.ndarray:
+    def scores(self, X: Dense, as_whole: bool = False) -> np.ndarray:
         """Return the anomaly of each row, about one for usual rows; `as_whole` ignores clusters."""
         errors, distances = self.surprise(X, as_whole)
         there = ~np.isnan(errors)
@@ -70,7 +76,7 @@ class Member(NamedTuple):
         """Deviations of a category that no training row has: as if one more row had it."""
         return np.sqrt(self.n_rows + 1.0)
 
-    def inside(self, X: Any) -> np.ndarray:
+    def inside(self, X: Dense) -> np.ndarray:
         """Return the numeric columns inside; infinite where a number is too large to be scaled."""
         with np.errstate(over="ignore"):
             return self.model._inside.rows(X)
@@ -79,11 +85,11 @@ class Member(NamedTuple):
         """Return rows inside for the network: values that are too far off are clipped."""
         return np.clip(inside, self.lowest, self.highest)
 
-    def unknown(self, X: Any) -> np.ndarray:
+    def unknown(self, X: Dense) -> np.ndarray:
         """Return which cells (n, n_features) hold a category that this member has not seen."""
         return self.model._inside.columns.unknown(X)
 
-    def contributions(self, X: Any, units: str) -> np.ndarray:
+    def contributions(self, X: Dense, units: str) -> np.ndarray:
         """Return the signed errors of the user's columns, each predicted from the others, (n, n_features)."""
         columns = self.model._inside.columns
         inside = self.inside(X)
@@ -131,16 +137,16 @@ class Training(NamedTuple):
     """What members are fitted on."""
 
     model: BaseAutoencoder  # not fitted
-    rows: Any
+    rows: Dense
     weight: np.ndarray | None
-    params: dict[str, Any]  # of `fit`
+    params: dict[str, object]  # of `fit`
     trim: float
     n_refits: int
     seed: int
     owner: Any  # the estimator that callbacks are told of
     task: Any  # their context
 
-    def only(self, kept: np.ndarray) -> "Training":
+    def only(self, kept: np.ndarray) -> Training:
         """Return the same for some of the rows."""
         return self._replace(
             rows=take_rows(self.rows, kept),
@@ -187,14 +193,14 @@ def _fitted(training: Training) -> Member:
     )
 
 
-def _limits(mean: np.ndarray, spread: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def _limits(mean: np.ndarray, spread: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and the largest number of each column that a network gets, in a dtype."""
     most = np.finfo(dtype).max
     lowest, highest = (np.clip(mean + sign * _FARTHEST * spread, -most, most) for sign in (-1, 1))
     return lowest.astype(dtype), highest.astype(dtype)
 
 
-def given_back(model: Any, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def given_back(model: BaseAutoencoder, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return codes and reconstructions; NaN for rows that the network cannot compute."""
     try:
         codes = model._inside.codes(inside)

@@ -1,14 +1,22 @@
 """Rows of tables as the tasks pass them on: DataFrames, arrays and sparse matrices, and their weights."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse, sparray
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
+from skae._containers import is_pandas, is_sparse
+from skae._typing import Dense, Sparse, Table
 from skae.estimators._checks import Validation, check_fit_params, check_weights, is_routing
 from skae.tables.directions import MOST_DENSE_COLUMNS
 from skae.tables.reading import read_table
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
 
 __all__ = [
     "check_row_weights",
@@ -23,7 +31,7 @@ __all__ = [
 ]
 
 
-def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any:
+def check_rows(estimator: BaseEstimator, X: ArrayLike | Table, reset: bool, min_samples: int = 1) -> Any:
     """Validate rows for an estimator that passes them on; see `skae.tables.reading.read_table`.
 
     Parameters
@@ -44,40 +52,40 @@ def check_rows(estimator: Any, X: Any, reset: bool, min_samples: int = 1) -> Any
     return read_table(X, Validation(estimator, reset), min_samples)
 
 
-def is_wide(table: Any) -> bool:
+def is_wide(table: Table) -> bool:
     """Whether a table is sparse, and has too many columns to be made dense."""
     return issparse(table) and table.shape[1] > MOST_DENSE_COLUMNS
 
 
-def dense(table: Any) -> Any:
+def dense(table: Dense | Sparse) -> Dense:
     """Return sparse rows as an array; anything else as it is."""
-    return table.toarray() if issparse(table) else table
+    return table.toarray() if is_sparse(table) else table
 
 
-def like(filled: Any, X: Any) -> Any:
+def like(filled: Dense, X: object) -> Dense | csr_array | csr_matrix:
     """Return an array in CSR format if the original rows are sparse."""
     if not issparse(X):
         return filled
     return csr_array(filled) if isinstance(X, sparray) else csr_matrix(filled)
 
 
-def take_columns(table: Any, columns: np.ndarray) -> Any:
+def take_columns(table: Dense, columns: np.ndarray) -> Dense:
     """Return some columns of a DataFrame or array."""
     if len(columns) == table.shape[1]:
         return table
-    return table.iloc[:, columns] if hasattr(table, "iloc") else table[:, columns]
+    return table.iloc[:, columns] if is_pandas(table) else table[:, columns]
 
 
-def put_back(filled: Any, table: Any, kept: np.ndarray) -> Any:
+def put_back(filled: Dense, table: Any, kept: np.ndarray) -> Dense:
     """Return a table with dropped columns inserted again, as zeros."""
-    if hasattr(filled, "iloc"):
+    if is_pandas(filled):
         return filled.reindex(columns=table.columns, fill_value=0)
     whole = np.zeros(table.shape, dtype=filled.dtype)
     whole[:, kept] = filled
     return whole
 
 
-def check_row_weights(sample_weight: Any, table: Any) -> np.ndarray | None:
+def check_row_weights(sample_weight: ArrayLike | None, table: Table) -> np.ndarray | None:
     """Return the weights of rows as float64, None if none were passed."""
     return check_weights(sample_weight, np.empty((table.shape[0], 1)), np.float64)
 
@@ -102,7 +110,9 @@ def router(owner: Any, model: Any) -> MetadataRouter:
     return MetadataRouter(owner=owner).add_self_request(owner).add(estimator=model, method_mapping=mapping)
 
 
-def route(owner: Any, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
+def route(
+    owner: BaseEstimator, sample_weight: np.ndarray | None, params: dict[str, object]
+) -> dict[str, object]:
     """Return the metadata to pass to `fit` of the autoencoder inside.
 
     Without metadata routing that is `sample_weight` alone, with it what its requests say.

@@ -1,7 +1,9 @@
 """Impute missing values by an autoencoder."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -11,9 +13,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.impute import MissingIndicator
 
-from skae._containers import as_wanted, take_column, take_rows
+from skae._containers import as_wanted, is_pandas, take_column, take_rows
 from skae._parameters import Declared
 from skae._random import Streams
+from skae._typing import Dense, RandomState
 from skae.estimators import BaseAutoencoder, DenoisingAutoencoderTransformer
 from skae.estimators._checks import (
     MissingValues,
@@ -38,6 +41,10 @@ from skae.tasks._rows import (
     router,
     take_columns,
 )
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+    from sklearn.utils.metadata_routing import MetadataRouter
 
 __all__ = ["AutoencoderImputer"]
 
@@ -140,7 +147,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
     """
 
     estimator: BaseAutoencoder | None = dataclasses.field(default=None, kw_only=False)
-    missing_values: Any = np.nan
+    missing_values: object = np.nan
     add_indicator: bool = False
     keep_empty_features: bool = False
     random_state: int | np.random.RandomState | None = None
@@ -175,7 +182,9 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return super().set_params(**params)
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
+    def fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Fit the estimator, and compute its residuals.
 
         Parameters
@@ -217,7 +226,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
             self.residuals_ = self._residuals(inside, weight)
         return self
 
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: ArrayLike) -> Dense:
         """Impute the missing values of rows.
 
         Parameters
@@ -238,7 +247,9 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         inside = self.estimator_._inside.rows(rows)
         return self._wanted(table, fill(rows, self._decoded(self._predicted(inside))), X)
 
-    def sample_imputations(self, X: ArrayLike, n_samples: int = 5, random_state: Any = None) -> list[Any]:
+    def sample_imputations(
+        self, X: ArrayLike, n_samples: int = 5, random_state: RandomState = None
+    ) -> list[Dense]:
         """Draw several imputations from the distribution of the missing values.
 
         A `VariationalAutoencoderTransformer` draws from its own distribution (`sample_missing`). Any other
@@ -274,7 +285,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         drawn = (self._decoded(self._drawn(inside, noise, generator)) for _ in range(n_samples))
         return [in_container(self._wanted(table, fill(rows, one), X), X, self) for one in drawn]
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the names of the columns of the output of `transform`.
 
         Parameters
@@ -293,7 +304,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def get_metadata_routing(self) -> Any:
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata that `fit` requests, and those of the estimator inside.
 
         Returns
@@ -311,7 +322,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         model = cast(BaseAutoencoder, clone(self.estimator))
         return model if self.random_state is None else model.set_params(random_state=self.random_state)
 
-    def _fit_inside(self, rows: Any, params: dict[str, Any]) -> BaseAutoencoder:
+    def _fit_inside(self, rows: Dense, params: dict[str, Any]) -> BaseAutoencoder:
         """Fit the estimator inside, with callbacks."""
         model = self._inside()
         context = self._init_callback_context(max_subtasks=1)
@@ -324,7 +335,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         context.call_on_fit_task_end(estimator=self, X=rows)
         return self.estimator_
 
-    def _validated(self, X: Any, reset: bool) -> Any:
+    def _validated(self, X: ArrayLike, reset: bool) -> Dense:
         """Return a DataFrame as it is or an array, with NaN for missing values."""
         value = self.missing_values
         if issparse(X) and not is_missing(value) and value == 0:
@@ -334,7 +345,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
             )
         X = dense(check_rows(self, X, reset))
         if reset:
-            self._has_text = not hasattr(X, "iloc") and X.dtype.kind in "OUST" and holds_text(X)
+            self._has_text = not is_pandas(X) and X.dtype.kind in "OUST" and holds_text(X)
         elif self._has_text and X.dtype.kind != "O":
             # Rows of text that miss everything look like numbers.
             X = X.astype(object)
@@ -345,7 +356,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         back = model.back(model.codes(inside))
         return np.clip(back, self._lowest, self._highest)
 
-    def _decoded(self, inside: np.ndarray) -> Any:
+    def _decoded(self, inside: np.ndarray) -> Dense:
         return self.estimator_._inside.columns.as_given(inside)
 
     def _drawn(
@@ -375,25 +386,25 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         numeric = model._inside.columns.is_numeric
         return [missed[counted[:, j], j] if numeric[j] else np.empty(0) for j in range(len(owners))]
 
-    def _wanted(self, table: Any, filled: Any, X: Any) -> Any:
+    def _wanted(self, table: Dense, filled: Dense, X: ArrayLike) -> Dense:
         """Return imputed rows with all columns, in the container of X; arrays are not wrapped yet."""
         filled, container = self._finished(table, filled), output_container(self)
         # scikit-learn's imputers refuse sparse rows where a DataFrame is wanted; nothing stands against one.
         return as_wanted(like(filled, X) if container == "default" else filled, X, container)
 
-    def _finished(self, table: Any, filled: Any) -> Any:
+    def _finished(self, table: Dense, filled: Dense) -> Dense:
         """Insert empty columns again if they are kept, and add the indicators."""
         if self.keep_empty_features and len(self._kept) < table.shape[1]:
             filled = put_back(filled, table, self._kept)
         if self.indicator_ is None:
             return filled
         added = self.indicator_.transform(as_cells(missing_cells(table)))
-        if not hasattr(filled, "iloc"):
+        if not is_pandas(filled):
             return np.hstack([filled, np.asarray(added, dtype=filled.dtype)])
         names = self.get_feature_names_out()[filled.shape[1] :]
         return joined([*(take_column(filled, j) for j in range(filled.shape[1])), *added.T], filled, names)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = is_missing(self.missing_values)
@@ -401,7 +412,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
         return tags
 
 
-def feature_names(estimator: Any, input_features: Any) -> np.ndarray:
+def feature_names(estimator: Any, input_features: ArrayLike | None) -> np.ndarray:
     """Return the names of the columns seen in `fit`, and check those that are passed."""
     known = getattr(estimator, "feature_names_in_", None)
     if input_features is not None:

@@ -1,9 +1,11 @@
 """Find and explain outliers by an ensemble of autoencoders."""
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +18,7 @@ from skae._containers import as_passed, take_column, take_rows
 from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
+from skae._typing import Dense
 from skae.estimators import AutoencoderTransformer, BaseAutoencoder
 from skae.estimators._checks import (
     Interval,
@@ -32,6 +35,11 @@ from skae.tables.cells import is_missing, missing_cells, values_of
 from skae.tasks._density import Clusters, Density
 from skae.tasks._members import MOST_SURPRISE, Member, Training, grow, quantile
 from skae.tasks._rows import check_row_weights, check_rows, dense, is_wide, route, router
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from sklearn.utils import Tags
+    from sklearn.utils.metadata_routing import MetadataRouter
 
 __all__ = ["AutoencoderOutlierDetector"]
 
@@ -174,7 +182,9 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     _learnt_together: ClassVar[tuple[str, ...]] = ("estimators_", "offset_", "calibration_scores_")
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
+    def fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Fit the ensemble.
 
         Parameters
@@ -293,7 +303,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         weights = self._calibration_weights
         return as_passed((1 + weights[n_below]) / (1 + weights[-1]), X)
 
-    def feature_contributions(self, X: ArrayLike, units: str = "data") -> Any:
+    def feature_contributions(self, X: ArrayLike, units: str = "data") -> DataFrame:
         """Explain rows: how far each column is from its expected value given the other columns.
 
         Each column is hidden in turn and predicted from the others, since a visible unusual cell would change
@@ -334,7 +344,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             found, columns=names, index=cast(Any, X).index if hasattr(X, "iloc") else None
         )
 
-    def get_metadata_routing(self) -> Any:
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata that `fit` requests, and those of the estimator inside.
 
         Returns
@@ -345,18 +355,18 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
 
     # ------------------------------------------------------------------ inside
 
-    def _validated(self, X: Any, reset: bool) -> Any:
+    def _validated(self, X: ArrayLike, reset: bool) -> Any:
         table = check_rows(self, X, reset, min_samples=2 if reset else 1)
         if reset:
             return _moderate(table if is_wide(table) else dense(table))
         return _moderate(dense(table)) if self._directions is None else self._along(_moderate(table))
 
-    def _scored(self, X: Any) -> np.ndarray:
+    def _scored(self, X: ArrayLike) -> np.ndarray:
         """Return the scores of rows as an array, whatever the rows are."""
         check_is_fitted(self, "estimators_")
         return self._scores(self._validated(X, reset=False))
 
-    def _kept_members(self) -> list[Any]:
+    def _kept_members(self) -> list[Member]:
         """Return the members that a warm start keeps."""
         members = getattr(self, "_members", []) if self.warm_start else []
         if self.n_estimators < len(members):
@@ -370,7 +380,9 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             )
         return members
 
-    def _new_directions(self, table: Any, training: np.ndarray, weight: Any) -> Directions | None:
+    def _new_directions(
+        self, table: Any, training: np.ndarray, weight: np.ndarray | None
+    ) -> Directions | None:
         """Return the directions of wide sparse rows, None for other rows."""
         if not is_wide(table):
             return None
@@ -400,7 +412,12 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         return min(int(wanted), n_training)
 
     def _new_members(
-        self, table: Any, training: np.ndarray, weight: Any, params: dict[str, Any], first: int
+        self,
+        table: Dense,
+        training: np.ndarray,
+        weight: np.ndarray | None,
+        params: dict[str, Any],
+        first: int,
     ) -> list[Any]:
         """Return the members from a first one on."""
         numbers = range(first, self.n_estimators)
@@ -440,7 +457,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             sizes[index % 4], scaling="standard", max_iter=20, validation_fraction=0.2
         )
 
-    def _seen_categories(self, training: Any) -> dict[int, set]:
+    def _seen_categories(self, training: Dense) -> dict[int, set]:
         """Return the categories that training has seen, by position of their columns."""
         columns = [member.model._inside.columns for member in self._members]
         if not columns[0].is_mixed:
@@ -451,7 +468,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             if any(one.holds_categories(j) for one in columns)
         }
 
-    def _never_seen(self, table: Any) -> np.ndarray:
+    def _never_seen(self, table: Dense) -> np.ndarray:
         """Return which rows hold a category that training has not seen, or no value at all."""
         missing = missing_cells(table)
         found = np.asarray(missing.all(axis=1))
@@ -463,7 +480,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             found |= new & ~missing[:, j]
         return found
 
-    def _scores(self, table: Any) -> np.ndarray:
+    def _scores(self, table: Dense) -> np.ndarray:
         total = np.zeros(table.shape[0])
         for member in self._members:
             total -= np.log(member.scores(table) + 1e-12)
@@ -479,7 +496,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         share = _AUTO if self.contamination == "auto" else cast(float, self.contamination)
         return quantile(scores, share, weight)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
