@@ -23,7 +23,7 @@ _STAND_INS = {1: torch.uint8, 2: torch.int16}
 class Value(NamedTuple):
     """A kind of object that can be written as a few plain values, and made from them again."""
 
-    owns: Callable[[Any], bool]
+    owns: Callable[[object], bool]
     tell: Callable[[Any], Any]
     make: Callable[[Any], Any]
 
@@ -55,7 +55,7 @@ class Catalogue:
     def __init__(
         self,
         classes: Mapping[str, type],
-        constants: Mapping[str, Any],
+        constants: Mapping[str, object],
         values: Mapping[str, Value] | None = None,
     ) -> None:
         self.classes = dict(classes)
@@ -68,7 +68,7 @@ class Catalogue:
         """Return a catalogue that holds some more classes."""
         return Catalogue(self.classes | dict(classes), self.constants, self.values) if classes else self
 
-    def describe(self, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def describe(self, attributes: Mapping[str, object]) -> tuple[dict[str, object], list[dict[str, object]]]:
         """Return attributes as plain data.
 
         Parameters
@@ -88,7 +88,7 @@ class Catalogue:
         writer = _Writer(self)
         return {name: writer.plain(value) for name, value in attributes.items()}, writer.objects
 
-    def make(self, plain: Mapping[str, Any], objects: list[dict[str, Any]]) -> dict[str, Any]:
+    def make(self, plain: Mapping[str, object], objects: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the attributes that `describe` was given, on the CPU.
 
         Parameters
@@ -111,12 +111,12 @@ class Catalogue:
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
             raise ValueError(f"The state is damaged, and cannot be read: {error!r}.") from error
 
-    def name_of(self, value: Any) -> str | type | None:
+    def name_of(self, value: object) -> str | type | None:
         """Return what stands for the class of an object: a name, or that of a user's own module itself."""
         name = self._names.get(type(value))
         return type(value) if name is None and _is_own_module(value) else name
 
-    def constant_name(self, value: Any) -> str | None:
+    def constant_name(self, value: object) -> str | None:
         """Return the name of a constant, None for other objects."""
         return self._constant_names.get(id(value))
 
@@ -126,11 +126,11 @@ class _Writer:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.objects: list[dict[str, Any]] = []
+        self.objects: list[dict[str, object]] = []
         # With the object itself: an identity may be given again to what is made after it is gone.
-        self.places: dict[int, tuple[int, Any]] = {}
+        self.places: dict[int, tuple[int, object]] = {}
 
-    def plain(self, value: Any) -> Any:
+    def plain(self, value: Any) -> object:
         kind = type(value)
         if value is None or kind in (bool, int, float, str, np.ndarray):
             return value
@@ -153,7 +153,7 @@ class _Writer:
         place = self.places[id(value)][0]
         return value if place < 0 else {REFERENCE: place}
 
-    def _described(self, value: Any) -> dict[str, Any] | None:
+    def _described(self, value: Any) -> dict[str, object] | None:
         """Return what an object is made again of, None where it is to stay as it is."""
         constant = self.catalogue.constant_name(value)
         if constant is not None:
@@ -185,7 +185,7 @@ class _Maker:
     def __init__(self, catalogue: Catalogue, objects: list[dict[str, Any]]) -> None:
         self.catalogue = catalogue
         self.objects = objects
-        self.made: dict[int, Any] = {}
+        self.made: dict[int, object] = {}
 
     def value(self, plain: Any) -> Any:
         if type(plain) is list:
@@ -226,14 +226,14 @@ class _Maker:
             else:
                 vars(made).update(state)
 
-    def _collection(self, description: dict[str, Any]) -> Any:
+    def _collection(self, description: dict[str, Any]) -> object:
         name, items = description["class"], [self.value(item) for item in description["items"]]
         if name in _CONTAINERS:
             return _CONTAINERS[name](items)
         return self._known(self.catalogue.classes, name)(*items)
 
     @staticmethod
-    def _known(table: Mapping[str, Any], name: Any) -> Any:
+    def _known(table: Mapping[str, Any], name: object) -> Any:
         if not isinstance(name, str) or name not in table:
             raise ValueError(
                 f"The state holds {name!r}, which this version of skae does not know. Load it with the "
@@ -242,7 +242,7 @@ class _Maker:
         return table[name]
 
 
-def _is_own_module(value: Any) -> bool:
+def _is_own_module(value: object) -> bool:
     """Whether an object is a torch module that pickle would make again from its attributes."""
     cls = type(value)
     return (
@@ -260,7 +260,7 @@ def _is_usual(cls: type, name: str | type) -> bool:
     return isinstance(name, str) or cls.__getstate__ is object.__getstate__
 
 
-def _without_usual(state: dict[str, Any]) -> dict[str, Any]:
+def _without_usual(state: dict[str, object]) -> dict[str, object]:
     """Leave out the dozen attributes of a module that are as in one that was just made."""
     usual = nn.Module().__dict__
     return {
@@ -270,7 +270,7 @@ def _without_usual(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _described_tensor(tensor: torch.Tensor) -> dict[str, Any] | None:
+def _described_tensor(tensor: torch.Tensor) -> dict[str, object] | None:
     kind = _TENSORS.get(type(tensor))
     if kind is None or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return None

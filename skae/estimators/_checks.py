@@ -66,7 +66,7 @@ __all__ = [
 class Interval(_Interval):
     """scikit-learn's interval of numbers, which truth values are none of: ``True`` is no size and no rate."""
 
-    def is_satisfied_by(self, val: Any) -> bool:
+    def is_satisfied_by(self, val: object) -> bool:
         """Whether a value is a number in the interval."""
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
@@ -84,7 +84,7 @@ def check_parameters(estimator: Any) -> None:
     )
 
 
-def check_weights(sample_weight: Any, X: Any, dtype: Any) -> np.ndarray | None:
+def check_weights(sample_weight: object, X: object, dtype: object) -> np.ndarray | None:
     """Validate weights of rows; None where all weigh alike without having been given."""
     if sample_weight is None:
         return None
@@ -110,7 +110,7 @@ class Validation:
         Weights of the rows.
     """
 
-    def __init__(self, estimator: Any, reset: bool, sample_weight: Any = None) -> None:
+    def __init__(self, estimator: Any, reset: bool, sample_weight: object = None) -> None:
         self.owner = type(estimator).__name__
         self._estimator = estimator
         self._reset = reset
@@ -146,7 +146,7 @@ def check_codes(Z: Any, n_components: int, estimator: Any, fewest: int) -> np.nd
     return Z
 
 
-def check_fit_params(estimator: Any, params: dict[str, Any]) -> None:
+def check_fit_params(estimator: Any, params: dict[str, object]) -> None:
     """Refuse metadata beyond the signature of `fit` where routing is off."""
     _raise_for_params(params, estimator, "fit")
 
@@ -156,7 +156,7 @@ def is_routing() -> bool:
     return bool(_routing_enabled())
 
 
-def take_fit_params(X: Any, params: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+def take_fit_params(X: object, params: dict[str, object], rows: np.ndarray) -> dict[str, object]:
     """Return metadata of some rows: what has a value a row is cut, anything else stays."""
     return _check_method_params(X, params, rows)
 
@@ -171,7 +171,7 @@ def check_n_components(n_components: int, n_features: int) -> None:
         )
 
 
-def check_function(function: Callable[..., Any], name: str, n_arguments: int) -> None:
+def check_function(function: Callable[..., object], name: str, n_arguments: int) -> None:
     """Refuse what can be called but not with the arguments that it would get.
 
     Parameters
@@ -300,12 +300,12 @@ def check_loss(X: np.ndarray, loss: str, link: str) -> str:
     return link
 
 
-def output_container(estimator: Any) -> str:
+def output_container(estimator: object) -> str:
     """Return the container that `transform` is told to give, "default" for none."""
     return _get_output_config("transform", estimator)["dense"]
 
 
-def in_container(found: Any, X: Any, estimator: Any) -> Any:
+def in_container(found: Any, X: object, estimator: object) -> Any:
     """Return what was computed of rows in the container of `set_output`, as scikit-learn wraps `transform`.
 
     Parameters
@@ -325,7 +325,7 @@ def in_container(found: Any, X: Any, estimator: Any) -> Any:
 
 
 @contextmanager
-def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+def unchanged_on_failure(estimator: object) -> Iterator[None]:
     """Put an estimator back as it was if what is done inside fails."""
     before = dict(vars(estimator))
     try:

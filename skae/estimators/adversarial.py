@@ -84,7 +84,9 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
     _rivals_pca: ClassVar[bool] = False
     noise_variance_ = Elsewhere("fit sets it")
 
-    def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, noise: bool = True
+    ) -> np.ndarray:
         """Draw new rows: codes from the prior, decoded.
 
         Parameters
