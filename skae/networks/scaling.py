@@ -88,7 +88,7 @@ class QuantileScaling(Scaling):
 
     def _with(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """Return rows with other values (n_numeric, n) in the columns of numbers."""
-        return rows.double().index_copy(1, self.columns, values.T)
+        return rows.to(values).index_copy(1, self.columns, values.T)
 
 
 def _interpolated(x: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
