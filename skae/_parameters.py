@@ -23,7 +23,7 @@ class Declared:
     is forgotten on a subclass drops its parameters without a word.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         dataclasses.dataclass(eq=False, repr=False, kw_only=True)(cls)
         inherit_sections(cls, [field.name for field in dataclasses.fields(cls)])  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ Knows no network and no estimator.
 """
 
 import warnings
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.decomposition import sparse_encode
@@ -62,12 +62,13 @@ def _by_omp(rows: np.ndarray, atoms: np.ndarray, n_active: int) -> np.ndarray:
 
 def _by_lasso(rows: np.ndarray, atoms: np.ndarray, alpha: float) -> np.ndarray:
     n_columns = rows.shape[1]
+    gram: Any = atoms @ atoms.T
     # That of scikit-learn halves the squared error, and means it over the columns. All is as `sparse_encode`
     # has it, but for the seeds, which it draws from the global generator, one a row.
     lasso = Lasso(
         alpha * n_columns**0.5 / 2 / n_columns,
         fit_intercept=False,
-        precompute=cast(Any, atoms @ atoms.T),
+        precompute=gram,
         max_iter=10_000,
         tol=1e-8,
         random_state=np.random.RandomState(0),

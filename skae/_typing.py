@@ -57,7 +57,7 @@ class Sparse(Table, Protocol):
 class Model(Protocol):
     """An estimator, such as a classifier."""
 
-    def fit(self, X: Any, y: Any = None, /) -> Any:
+    def fit(self, X: Any, y: object = None, /) -> Any:
         """Learn from rows."""
         ...
 
@@ -73,6 +73,6 @@ class Transformer(Protocol):
 class Reducer(Transformer, Protocol):
     """An estimator that has codes once it is fitted."""
 
-    def fit(self, X: Any, y: Any = None, /) -> Any:
+    def fit(self, X: Any, y: object = None, /) -> Any:
         """Learn from rows."""
         ...

@@ -90,7 +90,7 @@ class PCANames:
         Elsewhere(instead) for instead in _parameters_elsewhere.values()
     )
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: object) -> Self:
         """Refuse parameters that PCA has, and say what to do instead."""
         for name, instead in cls._parameters_elsewhere.items():
             if name in kwargs and name not in inspect.signature(cls).parameters:

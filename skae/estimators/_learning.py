@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import Tags
 
 from skae import _computing
 from skae._random import Streams
@@ -41,7 +42,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
     """Estimators that fit a network to rows."""
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the autoencoder.
 
         Parameters
@@ -70,7 +71,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         """
         return self._fit(X, y, sample_weight=sample_weight)
 
-    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on further rows, from the current weights and state of the optimiser.
 
         The first call computes the centring and starts at the PCA of its rows: pass it a few hundred rows or
@@ -104,7 +105,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         """
         return self._partial_fit(X, sample_weight)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         # Architectures with a way of their own with NaN take it at the end of a row, not anywhere.
         # The default has none, and is asked for most often.
@@ -121,7 +122,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
     # ------------------------------------------------------------------ the way of a fit
 
     def _fit(
-        self, X: ArrayLike, y: Any, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
         given: Any = X
@@ -158,7 +159,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         warn(self, fitted)
         return self
 
-    def _train(self, fitting: Fitting, frame: _tensors.Frame, X: Any, y: Any) -> Fitted:
+    def _train(self, fitting: Fitting, frame: _tensors.Frame, X: Any, y: object) -> Fitted:
         """Train, with callbacks around it, and take over what was found."""
         n_epochs, rows = fitting.plan.n_epochs, fitting.rows.target
         context = self._init_callback_context(max_subtasks=n_epochs)

@@ -38,7 +38,7 @@ class EpochReports:
     """
 
     def __init__(
-        self, estimator: Any, context: CallbackContext, frame: Frame, X: np.ndarray, y: Any, n_epochs: int
+        self, estimator: Any, context: CallbackContext, frame: Frame, X: np.ndarray, y: object, n_epochs: int
     ) -> None:
         self.estimator = estimator
         self.context = context

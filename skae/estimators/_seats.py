@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -242,7 +242,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
     def _validated(self, X: ArrayLike) -> np.ndarray:
         """Return rows inside, by the columns of `fit`."""
         if self._columns.is_ready(X):
-            return cast(np.ndarray, X)
+            return X
         rows = read(self._columns, X, _checks.Validation(self, reset=False))
         self._check_gaps(rows)
         return rows

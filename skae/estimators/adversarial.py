@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        check_draws(n_samples, "n_samples", cast(Any, self).n_features_in_)
+        check_draws(n_samples, "n_samples", self.n_features_in_)
         generator = Streams(random_state).torch("noise")
         codes = self._prior()(n_samples, self.n_components_, generator)
         reconstruction = self.objective_.reconstruction
@@ -113,7 +113,7 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         X = self._codec.decode(codes.numpy().astype(np.float64), draw)
         if noise and np.any(self._codec.centred):
             drawn = normal(X.shape, generator, torch.float64).numpy()
-            X += np.where(self._codec.centred, np.sqrt(cast(Any, self).noise_variance_) * drawn, 0.0)
+            X += np.where(self._codec.centred, np.sqrt(vars(self)["noise_variance_"]) * drawn, 0.0)
         return self._columns.as_given(X)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
@@ -137,8 +137,8 @@ class AdversarialAutoencoderTransformer(BaseAutoencoder):
         return attributes
 
     def _keep(self, n_components: int) -> None:
-        read = cast(Any, self)
-        read.noise_variance_ = read._noise_by_size[n_components - 1]
+        fitted = vars(self)
+        fitted["noise_variance_"] = fitted["_noise_by_size"][n_components - 1]
 
     def _prior(self) -> Prior:
         return PRIORS[self.prior] if isinstance(self.prior, str) else UserPrior(self.prior)

@@ -139,7 +139,7 @@ class BaseAutoencoder(
         _checks.check_is_fitted(self, "network_")
         return self._given_back(self._reconstructed(X)[1], X)
 
-    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of the variance of rows that their codes explain.
 
         ``1 - SSE / SST`` with the sums of squares of the reconstruction errors and of the

@@ -156,7 +156,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
         return -(-self.n_components_ // 8) if self.packed else self.n_components_
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
+        tags: Any = super().__sklearn_tags__()
         if self.packed:
             tags.transformer_tags.preserves_dtype = []
         return tags

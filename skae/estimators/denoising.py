@@ -111,7 +111,7 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     def fit(
         self,
         X: ArrayLike,
-        y: Any = None,
+        y: object = None,
         sample_weight: ArrayLike | None = None,
         *,
         clean: ArrayLike | None = None,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -350,11 +350,11 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         return attributes
 
     def _keep(self, n_components: int) -> None:
-        read = cast(Any, self)
+        fitted = vars(self)
         if atoms_of(self.network_.decoder) is not None:
-            read.components_ = read.components_[:n_components]
-        read.activation_frequency_ = read.activation_frequency_[:n_components]
-        vars(self).update(_counts(read.activation_frequency_))
+            fitted["components_"] = fitted["components_"][:n_components]
+        frequency = fitted["activation_frequency_"][:n_components]
+        fitted.update({"activation_frequency_": frequency} | _counts(frequency))
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
         if self.inference != "encoder":

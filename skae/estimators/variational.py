@@ -194,10 +194,10 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             Rows in the units of the data, as float64.
         """
         check_is_fitted(self, "network_")
-        check_draws(n_samples, "n_samples", cast(Any, self).n_features_in_)
+        check_draws(n_samples, "n_samples", self.n_features_in_)
         generator = Streams(random_state).torch("noise")
         codes = normal((n_samples, self.n_components_), generator, torch.float64)
-        reconstruction = self._likelihood()
+        reconstruction = _likelihood_of(self.objective_)
         draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
         return self._columns.as_given(self._codec.decode(codes.numpy(), draw))
 
@@ -253,7 +253,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             raise TypeError("A sparse table has no gaps to draw: its empty cells are zeros. Pass dense rows.")
         inside = self._validated(X)
         table = self._columns.arranged(table)
-        reconstruction = self._likelihood()
+        reconstruction = _likelihood_of(self.objective_)
         generator = Streams(random_state).torch("noise")
 
         def codes(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
@@ -264,8 +264,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         for _ in range(n_samples):
             Z = self._codec.apply(inside, codes)
             drawn = self._codec.decode(Z, lambda mean: reconstruction.sample(mean, generator))
-            back: Any = self._columns.as_read(drawn)
-            tables.append(as_passed(fill(table, back), X))
+            tables.append(as_passed(fill(table, self._columns.as_read(drawn)), X))
         return tables
 
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
@@ -289,7 +288,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_draws(n_importance, "n_importance", self.n_components_)
-        likelihood, bound = self._likelihood(), weighted_bound
+        likelihood, bound = _likelihood_of(self.objective_), weighted_bound
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
         draws = normal((n_draws, self.n_components_), torch.Generator().manual_seed(0))
         if n_importance == 1:
@@ -316,7 +315,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return objective
 
     def _start(self, network: Autoencoder, objective: Objective, axes: PrincipalAxes, rows: Rows) -> None:
-        likelihood = cast(Likelihood, objective.reconstruction)
+        likelihood = _likelihood_of(objective)
         unexplained = axes.unexplained(Rows(rows.seen.square(), weight=rows.weight).mean(), self._size)
         likelihood.start(unexplained)
         # Each direction as if its noise were the mean over columns: probabilistic PCA has one variance.
@@ -355,9 +354,6 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
     # ------------------------------------------------------------------ inside
 
-    def _likelihood(self) -> Likelihood:
-        return cast(Likelihood, self.objective_.reconstruction)
-
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)
         network, likelihood = attributes["network_"], attributes["objective_"].reconstruction
@@ -375,12 +371,12 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return attributes
 
     def _keep(self, n_components: int) -> None:
-        read = cast(Any, self)
-        read.kl_per_component_ = read.kl_per_component_[:n_components]
-        read.active_components_ = read.active_components_[read.active_components_ < n_components]
+        divergences, active = (vars(self)[name] for name in ("kl_per_component_", "active_components_"))
+        kept = {"kl_per_component_": divergences[:n_components]}
+        vars(self).update(kept, active_components_=active[active < n_components])
 
     def _complaints(self) -> list[str]:
-        n_active = len(cast(Any, self).active_components_)
+        n_active = len(vars(self)["active_components_"])
         if n_active >= self.n_components_ / 2:
             return []
         return [
@@ -393,6 +389,10 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         kind = KINDS.get(self.likelihood) if isinstance(self.likelihood, str) else None
         tags.input_tags.positive_only = kind is not None and kind.lowest >= 0
         return tags
+
+
+def _likelihood_of(objective: Objective) -> Likelihood:
+    return cast(Likelihood, objective.reconstruction)
 
 
 def _deviations(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:

@@ -218,7 +218,7 @@ def like(found: np.ndarray, X: Any) -> Table:
     return as_passed(found.astype(np.float32) if is_single else found, X)
 
 
-def as_values(y: Any) -> np.ndarray:
+def as_values(y: object) -> np.ndarray:
     """Return a value for each row as an array: numbers as they are, anything else as objects."""
     if isinstance(y, (list, tuple)):
         return np.asarray(y)

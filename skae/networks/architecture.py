@@ -1,6 +1,6 @@
 """What an architecture can do: the base class of all of them."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Architecture(Specification):
     # Whether modules may draw from torch's global generator, which nobody else does.
     draws_globally: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         refuse_misspelt(cls, Architecture)
 

@@ -250,8 +250,8 @@ class Layers(Coder, nn.Sequential):
         # are constant because they begin with its last layer, which is. So a bias suffices.
         was_training = self.training
         self.eval()
-        n_in = cast(Transposed, self[0]).linear.out_features
-        bias = cast(Transposed, self[-1]).bias
+        first, last = (cast(Transposed, self[place]) for place in (0, -1))
+        n_in, bias = first.linear.out_features, last.bias
         bias -= self(torch.zeros(1, n_in, dtype=bias.dtype, device=bias.device))[0]
         self.train(was_training)
 

@@ -118,15 +118,19 @@ def _slope(function: Any, at: torch.Tensor) -> torch.Tensor:
     return slope
 
 
+def _weight(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.weight)
+
+
 def _linear_weight(network: Autoencoder) -> torch.Tensor | float:
-    return 0.0 if network.linear_encoder is None else cast(torch.Tensor, network.linear_encoder.weight)
+    return 0.0 if network.linear_encoder is None else _weight(network.linear_encoder)
 
 
 def _of_one_layer(
     network: Autoencoder, layer: nn.Module, x: torch.Tensor, there: torch.Tensor | None
 ) -> torch.Tensor:
     """Return ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
-    weight = cast(torch.Tensor, layer.weight)[:, : x.shape[1]] + _linear_weight(network)
+    weight = _weight(layer)[:, : x.shape[1]] + _linear_weight(network)
     slope = _slope(network.bottleneck.read, network.pre_code_of(x, there))
     return (slope.square() * weight.square().sum(1))[:, : network.n_kept].sum(1)
 
@@ -143,6 +147,6 @@ def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Te
     norms = ((slope @ quadratic) * slope).sum(1)
     if network.linear_encoder is None:
         return norms
-    linear = cast(torch.Tensor, network.linear_encoder.weight)[: network.n_kept]
+    linear = _weight(network.linear_encoder)[: network.n_kept]
     crossed = ((writes.T @ linear) * reads).sum(1)
     return linear.square().sum() + 2 * slope @ crossed + norms

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -34,10 +34,31 @@ def left_over(passed: "Pass") -> torch.Tensor:
     return torch.where(counted(passed.batch), passed.batch.target.nan_to_num() - passed.output, 0.0)
 
 
+class Network(Protocol):
+    """What objectives ask of a network, whose class stays in its own room."""
+
+    # Their classes are known to those penalties alone that need more of them than a module has.
+    encoder: Any
+    decoder: Any
+    bottleneck: Any
+
+    def pre_code(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
+        ...
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows (n, n_features) to codes (n, n_components)."""
+        ...
+
+    def decode(self, code: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """Map codes (n, n_components) to outputs before the link, (n, n_features)."""
+        ...
+
+
 class Pass(NamedTuple):
     """One forward pass, as penalties see it."""
 
-    network: Any  # the Autoencoder; its type stays in its own room
+    network: Network
     batch: Batch
     pre: torch.Tensor  # (n, width) what entered the bottleneck
     code: torch.Tensor  # (n, n_components) what left it

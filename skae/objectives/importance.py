@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from skae.objectives.batch import Batch, Pass, n_cells
+from skae.objectives.batch import Batch, Network, Pass, n_cells
 from skae.objectives.objective import Objective, weighted_mean
 from skae.objectives.reconstruction import Reconstruction
 
@@ -13,7 +13,11 @@ _LOG_TWO_PI = math.log(2 * math.pi)
 
 
 def log_weights(
-    network: Any, reconstruction: Reconstruction, pre: torch.Tensor, target: torch.Tensor, noise: torch.Tensor
+    network: Network,
+    reconstruction: Reconstruction,
+    pre: torch.Tensor,
+    target: torch.Tensor,
+    noise: torch.Tensor,
 ) -> torch.Tensor:
     """Return ``log p(x, z) - log q(z | x)`` of codes drawn for each row, in nats of the target's units.
 
@@ -55,7 +59,7 @@ def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
 
 
 def evidence_bound(
-    network: Any, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
+    network: Network, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
 ) -> torch.Tensor:
     """Return the evidence lower bound of each row, (n_rows,), in nats of the target's units.
 
@@ -84,7 +88,7 @@ def evidence_bound(
 
 
 def weighted_bound(
-    network: Any, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
+    network: Network, reconstruction: Reconstruction, rows: torch.Tensor, draws: torch.Tensor
 ) -> torch.Tensor:
     """Return the importance-weighted bound of each row, (n_rows,); takes what `evidence_bound` does."""
     pre, target = network.pre_code(rows), reconstruction.target(rows)
@@ -95,7 +99,7 @@ def weighted_bound(
 
 
 def codes_given(
-    network: Any,
+    network: Network,
     reconstruction: Reconstruction,
     rows: torch.Tensor,
     noise: torch.Tensor,
@@ -134,7 +138,7 @@ def codes_given(
 class ImportanceWeighted(Objective):
     """Minus the importance-weighted bound, a cell; takes the place of reconstruction and divergence."""
 
-    def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised."""
         pre = network.pre_code(batch.inputs)
         # Gaps are filled in the target, and still there in what the encoder sees.
@@ -145,13 +149,13 @@ class ImportanceWeighted(Objective):
         terms = {} if passed is None else self._penalised(passed)
         return {"reconstruction": weighted_mean(loss, batch.weight), **terms}
 
-    def _bound(self, network: Any, pre: torch.Tensor, batch: Batch, noise: Any) -> torch.Tensor:
+    def _bound(self, network: Network, pre: torch.Tensor, batch: Batch, noise: Any) -> torch.Tensor:
         weights = log_weights(network, self.reconstruction, pre, batch.target, noise)
         return -log_mean_exp(weights) / n_cells(batch)
 
     def _judged(
         self,
-        network: Any,
+        network: Network,
         pre: torch.Tensor,
         output: torch.Tensor,
         target: torch.Tensor,

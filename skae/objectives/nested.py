@@ -1,10 +1,10 @@
 """Codes whose first components alone give rows back: the loss of codes that are cut at every size."""
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 
-from skae.objectives.batch import Batch
+from skae.objectives.batch import Batch, Network
 from skae.objectives.objective import Errors, Objective
 from skae.objectives.penalties.base import Penalty
 from skae.objectives.reconstruction import Reconstruction
@@ -92,7 +92,7 @@ class Nested(Objective):
         return len(self.masks)
 
     @torch.no_grad()
-    def start(self, network: Any, rows: torch.Tensor, seen: torch.Tensor) -> None:
+    def start(self, network: Network, rows: torch.Tensor, seen: torch.Tensor) -> None:
         """Measure the loss of each size at the start.
 
         Parameters
@@ -109,7 +109,7 @@ class Nested(Objective):
             output = network.decode(code, kept.expand_as(code))
             self.levels[index] = self._row_losses(output, target, None).mean()
 
-    def prepare(self, rows: Batch, network: Any, generator: torch.Generator) -> Batch:
+    def prepare(self, rows: Batch, network: Network, generator: torch.Generator) -> Batch:
         """Draw all that is random about a training step, sizes among it."""
         batch = super().prepare(rows, network, generator)
         sizes = self.draw(len(batch.inputs), generator)
@@ -132,7 +132,9 @@ class Nested(Objective):
         level = self.share * levels
         return weights * level.sum() / (level * weights).sum()
 
-    def _decoded(self, network: Any, code: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _decoded(
+        self, network: Network, code: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         sizes = cast(torch.Tensor, batch.draws["sizes"])
         kept = self.masks[sizes].flatten(0, 1)
         output = network.decode(code.repeat(2, 1), kept)
@@ -145,7 +147,7 @@ class Nested(Objective):
         return (network.decode(code) if needed else output[-len(code) :]), cells
 
     @torch.no_grad()
-    def evaluate(self, network: Any, rows: Batch) -> Errors:
+    def evaluate(self, network: Network, rows: Batch) -> Errors:
         """Measure reconstruction at several sizes as in use, and penalties that judge.
 
         Parameters
@@ -177,7 +179,7 @@ class Nested(Objective):
         return Errors(loss, by_size[-1], torch.stack(by_size, 1))
 
     @torch.no_grad()
-    def missed_by_size(self, network: Any, rows: Batch) -> torch.Tensor:
+    def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:
         """Sum the squared errors of rows when only the first components are there, (n_components,)."""
         target = self.reconstruction.target(rows.target)
         code = network.bottleneck.read(network.pre_code(rows.inputs))

@@ -6,12 +6,12 @@ Knows no variant's formula.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
 
-from skae.objectives.batch import Batch, Pass
+from skae.objectives.batch import Batch, Network, Pass
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties.base import Penalty
 from skae.objectives.penalties.revival import Revival
@@ -94,7 +94,7 @@ class Objective(nn.Module):
         """Number of sizes of the code that are measured; 0 for codes whose components have no order."""
         return 0
 
-    def start(self, network: Any, rows: torch.Tensor, seen: torch.Tensor) -> None:
+    def start(self, network: Network, rows: torch.Tensor, seen: torch.Tensor) -> None:
         """Take what is needed of the network before the first step; nothing here.
 
         Parameters
@@ -152,7 +152,7 @@ class Objective(nn.Module):
             return None
         return torch.where(inputs != target, self.emphasis, 1 - self.emphasis).to(target)
 
-    def prepare(self, rows: Batch, network: Any, generator: torch.Generator) -> Batch:
+    def prepare(self, rows: Batch, network: Network, generator: torch.Generator) -> Batch:
         """Draw all that is random about a training step and set the target's units.
 
         Parameters
@@ -184,7 +184,7 @@ class Objective(nn.Module):
             target = target.nan_to_num()
         return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
 
-    def forward(self, network: Any, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised.
 
         Parameters
@@ -206,7 +206,9 @@ class Objective(nn.Module):
             self.revival.watch(passed)
         return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
 
-    def _decoded(self, network: Any, code: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _decoded(
+        self, network: Network, code: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the output that penalties see and the loss of each cell, both (n, n_features)."""
         output = network.decode(code)
         return output, self.reconstruction.cells(output, batch.target)
@@ -222,17 +224,17 @@ class Objective(nn.Module):
             terms[name] = coefficient * weighted_mean(values, passed.batch.weight)
         return terms
 
-    def missed_by_size(self, network: Any, rows: Batch) -> torch.Tensor:
+    def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:
         """Sum the squared errors of rows when only the first components are there, (n_sizes,)."""
         return torch.zeros(self.n_sizes, dtype=torch.float64)
 
-    def renew(self, network: Any) -> None:
+    def renew(self, network: Network) -> None:
         """Bring back, after a step, what training has lost."""
         if self.revival is not None:
             self.revival.renew(network, self.progress)
 
     @torch.no_grad()
-    def evaluate(self, network: Any, rows: Batch) -> "Errors":
+    def evaluate(self, network: Network, rows: Batch) -> "Errors":
         """Measure reconstruction as in use, without corruption and noise, and penalties that judge.
 
         Parameters
@@ -255,7 +257,7 @@ class Objective(nn.Module):
         return Errors(loss, self._missed(output, target))
 
     def _judged_penalties(
-        self, network: Any, rows: Batch, pre: torch.Tensor, code: torch.Tensor, output: torch.Tensor
+        self, network: Network, rows: Batch, pre: torch.Tensor, code: torch.Tensor, output: torch.Tensor
     ) -> torch.Tensor | float:
         """Add up the penalties that judge, one value a row (n,) or a scalar."""
         passed = Pass(network, rows, pre, code, output)
@@ -270,7 +272,7 @@ class Objective(nn.Module):
 
     def _judged(
         self,
-        network: Any,
+        network: Network,
         pre: torch.Tensor,
         output: torch.Tensor,
         target: torch.Tensor,
@@ -280,7 +282,7 @@ class Objective(nn.Module):
         noisy = self._noisy(network, pre)
         return self._row_losses(output if noisy is None else network.decode(noisy), target, emphasis)
 
-    def _noisy(self, network: Any, pre: torch.Tensor) -> torch.Tensor | None:
+    def _noisy(self, network: Network, pre: torch.Tensor) -> torch.Tensor | None:
         """Return codes (n, n_components) with noise that is the same every time; None where there is none."""
         noise = network.bottleneck.draw(len(pre), torch.Generator(pre.device).manual_seed(0))
         return None if noise is None else network.bottleneck(pre, noise)

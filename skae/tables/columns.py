@@ -1,6 +1,6 @@
 """Columns of the user's, and the numeric columns inside that a network sees of them."""
 
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -163,7 +163,7 @@ class Columns:
 
     # ------------------------------------------------------------------ there and back
 
-    def is_ready(self, X: ArrayLike | Table) -> bool:
+    def is_ready(self, X: object) -> TypeGuard[np.ndarray]:
         """Whether rows are such as validation would give them back, and lie inside as they are.
 
         For one row, scikit-learn's search for what kind of table it might be takes as long as all

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.parallel import Parallel, delayed
 
-from skae._containers import as_passed, take_column, take_rows
+from skae._containers import as_passed, is_pandas, take_column, take_rows
 from skae._extras import import_extra
 from skae._parameters import Declared
 from skae._random import Streams
@@ -223,7 +223,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             held_out, training = order[:n_held_out], order[n_held_out:]
             if not members:
                 self._directions = self._new_directions(table, training, weight)
-                table = table if self._directions is None else self._along(table)
+                table = table if self._directions is None else self._along(self._directions, table)
             self.max_samples_ = self._n_samples(len(training), table.shape[0])
             self._members = members + self._new_members(table, training, weight, params, len(members))
             self.estimators_ = [member.model for member in self._members]
@@ -339,10 +339,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
             )
         table = self._validated(X, reset=False)
         found = np.mean([member.contributions(table, units) for member in self._members], axis=0)
-        names = getattr(self, "feature_names_in_", np.arange(cast(Any, self).n_features_in_))
-        return pandas.DataFrame(
-            found, columns=names, index=cast(Any, X).index if hasattr(X, "iloc") else None
-        )
+        names = getattr(self, "feature_names_in_", np.arange(found.shape[1]))
+        return pandas.DataFrame(found, columns=names, index=X.index if is_pandas(X) else None)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata that `fit` requests, and those of the estimator inside.
@@ -359,7 +357,11 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         table = check_rows(self, X, reset, min_samples=2 if reset else 1)
         if reset:
             return _moderate(table if is_wide(table) else dense(table))
-        return _moderate(dense(table)) if self._directions is None else self._along(_moderate(table))
+        return (
+            _moderate(dense(table))
+            if self._directions is None
+            else self._along(self._directions, _moderate(table))
+        )
 
     def _scored(self, X: ArrayLike) -> np.ndarray:
         """Return the scores of rows as an array, whatever the rows are."""
@@ -389,9 +391,9 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         weight = None if weight is None else weight[training]
         return Directions(table[training], _N_DIRECTIONS, weight)
 
-    def _along(self, table: Any) -> np.ndarray:
+    @staticmethod
+    def _along(directions: Directions, table: Any) -> np.ndarray:
         """Return rows along the directions, and the norm of each one outside of them."""
-        directions = cast(Directions, self._directions)
         # In single precision, sums of large values would overflow.
         table = table.astype(np.float64)
         inside = directions.encode(table)
@@ -493,7 +495,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         self._calibration_weights = None if weight is None else np.append(0.0, np.cumsum(weight[order]))
 
     def _offset(self, scores: np.ndarray, weight: np.ndarray | None) -> float:
-        share = _AUTO if self.contamination == "auto" else cast(float, self.contamination)
+        share = _AUTO if isinstance(self.contamination, str) else self.contamination
         return quantile(scores, share, weight)
 
     def __sklearn_tags__(self) -> Tags:

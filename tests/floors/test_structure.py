@@ -17,8 +17,8 @@ AT_MOST = {
     "probes of parts": 2,
     "circles of imports": 0,
     "imports that run up": 0,
-    "Any in annotations": 347,
-    "casts": 40,
+    "Any in annotations": 312,
+    "casts": 19,
     'docstrings that begin with "Give" or "Tell"': 0,
 }
 

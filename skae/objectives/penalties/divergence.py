@@ -1,7 +1,5 @@
 """What keeps the distributions of codes near the standard normal."""
 
-from typing import Any, cast
-
 import torch
 
 from skae.objectives.batch import Pass, n_cells
@@ -34,7 +32,7 @@ class Divergence(Penalty):
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row; a scalar with free bits, which are those of the batch."""
-        divergence = cast(Any, passed.network).bottleneck.posterior(passed.pre).divergence()
+        divergence = passed.network.bottleneck.posterior(passed.pre).divergence()
         cells = n_cells(passed.batch)
         if not self.free_bits:
             return divergence.sum(1) / cells

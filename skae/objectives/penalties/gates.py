@@ -1,7 +1,5 @@
 """What trains bottlenecks that decide by a step: counts and gates."""
 
-from typing import Any, cast
-
 import torch
 from torch.nn import functional
 
@@ -18,7 +16,7 @@ class ActiveCount(ActivityL1):
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
-        return cast(Any, passed.network).bottleneck.active(passed.pre).sum(1)
+        return passed.network.bottleneck.active(passed.pre).sum(1)
 
 
 class GateL1(ActivityL1):
@@ -40,7 +38,7 @@ class GateFit(Penalty):
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
-        atoms = cast(Any, passed.network).decoder
+        atoms = passed.network.decoder
         rebuilt = functional.linear(passed.pre.relu(), atoms.weight.detach()) + atoms.offset.detach()
         missed = left_over(passed._replace(output=rebuilt))
         return missed.square().sum(1) / n_cells(passed.batch)

@@ -1,12 +1,10 @@
 """Bringing back components that no row uses any more: by a loss, or by a new start."""
 
-from typing import Any, cast
-
 import torch
 from torch import nn
 
 from skae._spelling import refuse_misspelt
-from skae.objectives.batch import Pass, left_over
+from skae.objectives.batch import Network, Pass, left_over
 from skae.objectives.penalties.base import Penalty
 
 
@@ -49,7 +47,7 @@ class AuxK(Penalty):
         values, places = pre.topk(min(self.n_active, pre.shape[1]), dim=1)
         codes = torch.zeros_like(pre).scatter(1, places, values)
         residual = left_over(passed).detach()
-        missed = (residual - cast(Any, passed.network).decoder.add(codes)).square().mean(1)
+        missed = (residual - passed.network.decoder.add(codes)).square().mean(1)
         return torch.where(dead.any(), missed / residual.square().mean().clamp_min(1e-12), 0.0)
 
 
@@ -66,7 +64,7 @@ class Revival(nn.Module):
     def watch(self, passed: Pass) -> None:
         """Observe one training pass, whose output is that of whole codes."""
 
-    def renew(self, network: Any, progress: float) -> None:
+    def renew(self, network: Network, progress: float) -> None:
         """Change the network after a step, at a progress of training in [0, 1]."""
 
 
@@ -103,7 +101,7 @@ class Resample(Revival):
             self.left = left_over(passed)
 
     @torch.no_grad()
-    def renew(self, network: Any, progress: float) -> None:
+    def renew(self, network: Network, progress: float) -> None:
         """Start dead components again, once an epoch, after the step."""
         if self.left is None:
             return
