@@ -1,5 +1,7 @@
 """What happens inside `fit` and `partial_fit`: checks, the plan, training, and what users read afterwards."""
 
+from __future__ import annotations
+
 import copy
 from numbers import Integral
 from typing import Any, Self

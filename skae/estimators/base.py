@@ -4,6 +4,8 @@ Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of
 `fit`, `transform` or `inverse_transform`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -214,7 +216,7 @@ class BaseAutoencoder(
     # ------------------------------------------------------------------ inside
 
     @property
-    def _inside(self) -> "Inside":
+    def _inside(self) -> Inside:
         """What tasks and reports use of a fitted estimator beside its public methods."""
         return Inside(self)
 

@@ -1,5 +1,7 @@
 """The denoising autoencoder: training on corrupted rows."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
