@@ -65,31 +65,37 @@ def fitted(name):
     return model, [part.astype(np.float32) for part in inside]
 
 
+def in_units(model, rows):
+    """Return rows inside as modules take them: with numbers in the units of X, whatever is scaled inside."""
+    return torch.from_numpy(model._columns.unscale(rows))
+
+
 def assert_follows(recorded, model, rows):
     """Compare with what the estimator says, of one row and of many."""
     for part in rows:
         for n_rows in (1, 5, len(part)):
-            said = recorded(torch.from_numpy(part[:n_rows])).numpy()
+            said = recorded(in_units(model, part[:n_rows])).numpy()
             np.testing.assert_allclose(said, model._codes(part[:n_rows]), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", slow_but(QUICK))
 def test_torch_export_of_encoder_and_decoder(name):
     model, rows = fitted(name)
-    first = torch.from_numpy(rows[0][:2])
+    first = in_units(model, rows[0][:2])
     rule = ({0: Dim("rows")},)
     encoder = export(model.encoder_, (first,), dynamic_shapes=rule).module()
     assert_follows(encoder, model, rows)
-    codes = model.encoder_(torch.from_numpy(rows[0]))
+    codes = model.encoder_(in_units(model, rows[0]))
     decoder = export(model.decoder_, (codes[:2],), dynamic_shapes=rule).module()
-    np.testing.assert_allclose(decoder(codes), model._codec.decode(codes.numpy()), atol=1e-5, rtol=1e-5)
+    back = model._columns.unscale(model._codec.decode(codes.numpy()))
+    np.testing.assert_allclose(decoder(codes), back, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_tracing_complete_rows_serves_rows_with_gaps(name):
     model, rows = fitted(name)
     # What the legacy exporter to ONNX does.
-    traced = torch.jit.trace(model.encoder_, torch.from_numpy(rows[1][:2]), check_trace=False)
+    traced = torch.jit.trace(model.encoder_, in_units(model, rows[1][:2]), check_trace=False)
     assert_follows(traced, model, rows)
 
 
