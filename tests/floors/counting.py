@@ -37,6 +37,7 @@ FLOORS = {
     "tables": 3,
     "datasets": 3,
     "estimators": 4,
+    "selection": 5,
     "tasks": 5,
     "inspection": 5,
     "compare": 6,
