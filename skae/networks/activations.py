@@ -1,4 +1,4 @@
-"""Hidden activations by name, and the weight initialisation that belongs to each."""
+"""Hidden activations by name: how the weights before each of them start, and how each is differentiated."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,13 +6,44 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
+
+_aten = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation and how the weights before it start."""
+    """An activation, how the weights before it start, and its derivative."""
 
     module: Callable[[], nn.Module]
     initialise: Callable[..., torch.Tensor]  # takes weights and `generator`
+    # The same function as the module. Overwrites what it is given, unless `from_input`.
+    apply: Callable[[torch.Tensor], torch.Tensor]
+    # Takes the gradient by its output, and its output (its input if `from_input`); gives that by its input.
+    # These are the operations that autograd calls, of one pass over the numbers: ``gradient * (output > 0)``
+    # makes three and takes four times as long (64 x 64: 17 microseconds against 4).
+    backward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    from_input: bool = False
+
+
+def _same(values: torch.Tensor) -> torch.Tensor:
+    return values
+
+
+def _identity_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    return gradient
+
+
+def _relu_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    return _aten.threshold_backward.default(gradient, output, 0)
+
+
+def _elu_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    # alpha, scale, input_scale, and that what follows is the output.
+    return _aten.elu_backward.default(gradient, 1.0, 1.0, 1.0, True, output)
+
+
+def _leaky_relu_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    return _aten.leaky_relu_backward.default(gradient, output, 0.01, True)
 
 
 # Keeps the variance through units that are zero half of the time (He et al. 2015).
@@ -21,12 +52,14 @@ _he = partial(nn.init.kaiming_normal_, nonlinearity="relu")
 _glorot = nn.init.xavier_normal_
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(nn.Identity, _glorot),
-    "logistic": Activation(nn.Sigmoid, _glorot),
-    "tanh": Activation(nn.Tanh, _glorot),
-    "relu": Activation(nn.ReLU, _he),
-    "gelu": Activation(nn.GELU, _he),
-    "silu": Activation(nn.SiLU, _he),
-    "elu": Activation(nn.ELU, _he),
-    "leaky_relu": Activation(nn.LeakyReLU, _he),
+    "identity": Activation(nn.Identity, _glorot, _same, _identity_backward),
+    "logistic": Activation(nn.Sigmoid, _glorot, torch.sigmoid_, _aten.sigmoid_backward.default),
+    "tanh": Activation(nn.Tanh, _glorot, torch.tanh_, _aten.tanh_backward.default),
+    "relu": Activation(nn.ReLU, _he, torch.relu_, _relu_backward),
+    "gelu": Activation(nn.GELU, _he, functional.gelu, _aten.gelu_backward.default, from_input=True),
+    "silu": Activation(nn.SiLU, _he, functional.silu, _aten.silu_backward.default, from_input=True),
+    "elu": Activation(nn.ELU, _he, partial(functional.elu, inplace=True), _elu_backward),
+    "leaky_relu": Activation(
+        nn.LeakyReLU, _he, partial(functional.leaky_relu, inplace=True), _leaky_relu_backward
+    ),
 }

@@ -15,7 +15,7 @@ from torch.nn import functional
 from skae._computing import use_one_thread_after_fork
 from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.coder import Coder
+from skae.networks.coder import Coder, PlainLayers
 from skae.networks.dense import Transposed, empty_linear, zeroed
 from skae.networks.dropout import Dropout
 from skae.networks.gaps import Gaps
@@ -115,6 +115,14 @@ class Autoencoder(nn.Module):
     def takes_gaps(self) -> bool:
         """Whether the encoder has a way of its own with NaN."""
         return self.encoder.takes_gaps
+
+    def plain_layers(self) -> tuple[PlainLayers, PlainLayers] | None:
+        """List the layers of encoder and decoder; None where there is more than those and the linear path."""
+        encoder, decoder = self.encoder.plain_layers(), self.decoder.plain_layers()
+        sees_more = self.has_code_flags or (self.gaps is not None and self.gaps.always)
+        if encoder is None or decoder is None or sees_more or self.bottleneck.changes_codes:
+            return None
+        return encoder, decoder
 
     def activations(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to all hidden layers: of the encoder, the code, of the decoder.

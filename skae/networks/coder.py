@@ -1,10 +1,19 @@
 """What encoders and decoders can do: the base class of all of them."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
 from skae._spelling import refuse_misspelt
 from skae.networks.bottlenecks import Bottleneck
+
+
+class PlainLayers(NamedTuple):
+    """Linear layers with one activation between them, and nothing else."""
+
+    linear: list[nn.Linear]
+    activation: str  # a key of `ACTIVATIONS`
 
 
 class Coder(nn.Module):
@@ -51,6 +60,10 @@ class Coder(nn.Module):
     def parts(self) -> list["Coder"]:
         """Cut into one part for each layer of weights, from rows to rows; none where it cannot be cut."""
         return []
+
+    def plain_layers(self) -> PlainLayers | None:
+        """List the layers; None where there is more than linear ones and one activation between them."""
+        return None
 
     def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return what each hidden layer puts out, (n, units) each, for rows (n, n_in); none if not known."""

@@ -13,12 +13,13 @@ from torch.nn.utils import skip_init
 from skae._counts import check_sizes
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.networks.coder import Chain, Coder
+from skae.networks.coder import Chain, Coder, PlainLayers
 from skae.networks.dropout import Dropout
 
 LayerT = TypeVar("LayerT", bound=nn.Module)
 
-_ACTIVATION_MODULES = tuple({type(activation.module()) for activation in ACTIVATIONS.values()})
+_NAMES = {type(activation.module()): name for name, activation in ACTIVATIONS.items()}
+_ACTIVATION_MODULES = tuple(_NAMES)
 
 
 class Dense(Architecture):
@@ -222,6 +223,13 @@ class Layers(Coder, nn.Sequential):
     def linear_layers(self) -> list[nn.Linear]:
         """List the layers that have weights of their own."""
         return [module for module in self if isinstance(module, nn.Linear)]
+
+    def plain_layers(self) -> PlainLayers | None:
+        """List the layers; None where there is dropout, normalisation or a layer of shared weights."""
+        linear, between = self.linear_layers(), {type(module) for module in list(self)[1::2]}
+        if len(self) != 2 * len(linear) - 1 or len(between) > 1 or not between <= _NAMES.keys():
+            return None
+        return PlainLayers(linear, _NAMES[between.pop()] if between else "identity")
 
     def parts(self) -> list[Coder]:
         """Cut into one part for each layer of weights, with all that follows it."""

@@ -138,6 +138,8 @@ def codes_given(
 class ImportanceWeighted(Objective):
     """Minus the importance-weighted bound, a cell; takes the place of reconstruction and divergence."""
 
+    averages_cells = False
+
     def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised."""
         pre = network.pre_code(batch.inputs)

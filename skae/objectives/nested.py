@@ -55,6 +55,7 @@ class Nested(Objective):
     """
 
     reweighs = True
+    averages_cells = False
     share: torch.Tensor
     below: torch.Tensor
     halves: torch.Tensor

@@ -41,12 +41,15 @@ class Objective(nn.Module):
         Whether held-out rows charge an epoch for sizes of an ordered code that are worse than at the start.
     reweighs : bool
         Whether parts of the loss are weighed anew in the course of training.
+    averages_cells : bool
+        Whether the reconstruction term is the mean loss of the cells of whole codes.
     judged_sizes : list of int
         Sizes of an ordered code that `evaluate` measures beside the whole one; none without an order.
     """
 
     penalizes_regressions = False
     reweighs = False
+    averages_cells = True
     judged_sizes: Sequence[int] = ()
 
     def __init__(
@@ -118,6 +121,16 @@ class Objective(nn.Module):
     def adapts(self) -> bool:
         """Whether there is any part that may take something of the training rows."""
         return bool(self.penalties) or self.revival is not None or self.corruption is not None
+
+    @property
+    def is_squared_error(self) -> bool:
+        """Whether the mean squared error of cells is all that is minimised."""
+        return (
+            self.averages_cells
+            and self.reconstruction.is_squared_error
+            and not self.penalties
+            and self.revival is None
+        )
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""

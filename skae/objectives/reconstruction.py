@@ -88,6 +88,11 @@ class Reconstruction(nn.Module):
         """The same for each column, (n_features,), where columns differ."""
         return self.is_centred
 
+    @property
+    def is_squared_error(self) -> bool:
+        """Whether the loss of each cell is its squared error, with nothing between output and target."""
+        return self.cell is _squared_error and self.is_centred
+
     def target(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the target for centred and scaled rows."""
         if self.is_centred:

@@ -17,14 +17,19 @@ class Bottleneck(nn.Module):
     ----------
     starts_at_codes : bool
         Whether `start` does anything: true of every bottleneck that overrides it.
+    changes_codes : bool
+        Whether codes leave it, in training, other than they enter: true of every bottleneck that overrides
+        `forward` or `read`.
     """
 
     starts_at_codes: bool = False
+    changes_codes: bool = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         refuse_misspelt(cls, Bottleneck)
         cls.starts_at_codes = cls.start is not Bottleneck.start
+        cls.changes_codes = (cls.forward, cls.read) != (Bottleneck.forward, Bottleneck.read)
 
     def width(self, n_components: int) -> int:
         """Return the number of outputs that the encoder must have."""
