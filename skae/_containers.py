@@ -127,7 +127,7 @@ def as_passed(found: Any, X: Any) -> Any:
     return FrameLayout.of(X).put(found) if is_pandas(found) and is_frame(X) else found
 
 
-def as_wanted(found: Any, X: object, container: str) -> Any:
+def as_wanted(found: object, X: object, container: str) -> Any:
     """Return what `transform` computed in the container that its users want.
 
     Parameters
@@ -210,7 +210,7 @@ def is_sparse_frame(X: object) -> bool:
     )
 
 
-def dense_columns(X: Any) -> Any:
+def dense_columns(X: object) -> Any:
     """Return a DataFrame of pandas whose sparse columns are dense; anything else as it is."""
     if not is_pandas(X) or len(X.shape) != 2:
         return X
@@ -320,7 +320,7 @@ def _series(pandas: Any, column: Any) -> Any:
     return pandas.Series(column.to_list(), dtype=None if column.dtype.is_temporal() else object)
 
 
-def _from_other(X: Any) -> Any:
+def _from_other(X: object) -> Any:
     narwhals = _narwhals()
     if is_frame(X):
         frame = narwhals.from_native(X)
@@ -345,7 +345,7 @@ class FrameLayout(NamedTuple):
     schema: np.ndarray | None = None  # bytes
 
     @classmethod
-    def of(cls, X: Any) -> FrameLayout:
+    def of(cls, X: object) -> FrameLayout:
         """Return that of a DataFrame of another library than pandas.
 
         Parameters
@@ -391,7 +391,7 @@ class FrameLayout(NamedTuple):
             return found.cast({name: dtype for name, dtype in wanted.items() if name in columns})
         return _narwhals().from_dict(columns, backend=self.library).to_native()
 
-    def _put_in_pyarrow(self, columns: dict[str, Any]) -> Any:
+    def _put_in_pyarrow(self, columns: dict[str, object]) -> Any:
         pyarrow = import_extra("pyarrow", "pandas", "A Table of pyarrow")
         wanted = (
             {} if self.schema is None else pyarrow.ipc.read_schema(pyarrow.py_buffer(self.schema.tobytes()))

@@ -52,7 +52,7 @@ class Specification(Declared):
         """
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
-    def set_params(self, **params: Any) -> "Specification":
+    def set_params(self, **params: object) -> "Specification":
         """Set parameters of this specification.
 
         Parameters

@@ -88,7 +88,7 @@ class Catalogue:
         writer = _Writer(self)
         return {name: writer.plain(value) for name, value in attributes.items()}, writer.objects
 
-    def make(self, plain: Mapping[str, object], objects: list[dict[str, Any]]) -> dict[str, Any]:
+    def make(self, plain: Mapping[str, object], objects: list[dict[str, object]]) -> dict[str, Any]:
         """Return the attributes that `describe` was given, on the CPU.
 
         Parameters
@@ -182,12 +182,12 @@ class _Writer:
 class _Maker:
     """One making: the objects made so far, by their place."""
 
-    def __init__(self, catalogue: Catalogue, objects: list[dict[str, Any]]) -> None:
+    def __init__(self, catalogue: Catalogue, objects: list[dict[str, object]]) -> None:
         self.catalogue = catalogue
         self.objects = objects
         self.made: dict[int, object] = {}
 
-    def value(self, plain: Any) -> Any:
+    def value(self, plain: object) -> Any:
         if type(plain) is list:
             return [self.value(item) for item in plain]
         if type(plain) is tuple:
@@ -233,7 +233,7 @@ class _Maker:
         return self._known(self.catalogue.classes, name)(*items)
 
     @staticmethod
-    def _known(table: Mapping[str, Any], name: object) -> Any:
+    def _known(table: Mapping[str, object], name: object) -> Any:
         if not isinstance(name, str) or name not in table:
             raise ValueError(
                 f"The state holds {name!r}, which this version of skae does not know. Load it with the "

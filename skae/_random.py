@@ -6,7 +6,6 @@ are never touched.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class Streams:
         If it is none of these.
     """
 
-    def __init__(self, random_state: Any = None) -> None:
+    def __init__(self, random_state: int | np.random.RandomState | None = None) -> None:
         try:
             source = check_random_state(random_state)
         except ValueError as error:
@@ -46,7 +45,7 @@ class Streams:
         # 63 bits: torch refuses to seed with the sign bit set.
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-    def torch(self, name: str, index: int = 0, device: Any = "cpu") -> torch.Generator:
+    def torch(self, name: str, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
         """Return a torch generator at the start of a stream."""
         return torch.Generator(device).manual_seed(self.seed(name, index))
 

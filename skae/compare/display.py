@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class ComparisonDisplay(Display):
 
     @classmethod
     def from_comparison(
-        cls, table: DataFrame, measures: Sequence[str] | None = None, *, ax: Panels = None, **kwargs: Any
+        cls, table: DataFrame, measures: Sequence[str] | None = None, *, ax: Panels = None, **kwargs: object
     ) -> Self:
         """Draw a comparison.
 
@@ -99,7 +99,7 @@ class ComparisonDisplay(Display):
         """
         return cls(table, measures).plot(ax, **kwargs)
 
-    def plot(self, ax: Panels = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Panels = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -170,7 +170,7 @@ class ComparisonDisplay(Display):
     def _values(self, column: str) -> np.ndarray:
         return np.asarray(self.table[column], dtype=float)
 
-    def _panel(self, axis: Axes, name: str, style: dict[str, Any]) -> None:
+    def _panel(self, axis: Axes, name: str, style: dict[str, object]) -> None:
         """Draw one measure."""
         measure = MEASURES[name]
         values = self._values(name)

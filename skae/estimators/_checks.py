@@ -110,7 +110,7 @@ class Validation:
         Weights of the rows.
     """
 
-    def __init__(self, estimator: Any, reset: bool, sample_weight: object = None) -> None:
+    def __init__(self, estimator: object, reset: bool, sample_weight: object = None) -> None:
         self.owner = type(estimator).__name__
         self._estimator = estimator
         self._reset = reset
@@ -146,7 +146,7 @@ def check_codes(Z: Any, n_components: int, estimator: Any, fewest: int) -> np.nd
     return Z
 
 
-def check_fit_params(estimator: Any, params: dict[str, object]) -> None:
+def check_fit_params(estimator: object, params: dict[str, object]) -> None:
     """Refuse metadata beyond the signature of `fit` where routing is off."""
     _raise_for_params(params, estimator, "fit")
 
@@ -305,7 +305,7 @@ def output_container(estimator: object) -> str:
     return _get_output_config("transform", estimator)["dense"]
 
 
-def in_container(found: Any, X: object, estimator: object) -> Any:
+def in_container(found: object, X: object, estimator: object) -> Any:
     """Return what was computed of rows in the container of `set_output`, as scikit-learn wraps `transform`.
 
     Parameters

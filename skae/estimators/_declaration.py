@@ -47,7 +47,7 @@ class Elsewhere:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: Any, owner: type) -> Any:
+    def __get__(self, instance: object, owner: type) -> Any:
         who = f"type object {owner.__name__!r}" if instance is None else f"{owner.__name__!r} object"
         raise AttributeError(f"{who} has no attribute {self.name!r}: {self.instead}.")
 
@@ -90,7 +90,7 @@ class PCANames:
         Elsewhere(instead) for instead in _parameters_elsewhere.values()
     )
 
-    def __new__(cls, *args: Any, **kwargs: object) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Refuse parameters that PCA has, and say what to do instead."""
         for name, instead in cls._parameters_elsewhere.items():
             if name in kwargs and name not in inspect.signature(cls).parameters:

@@ -289,7 +289,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
 
     # ------------------------------------------------------------------ after training
 
-    def _take(self, attributes: dict[str, Any]) -> None:
+    def _take(self, attributes: dict[str, object]) -> None:
         """Set what users read after a fit, and drop what an earlier one left that this one does not."""
         for name in _AT_TIMES:
             vars(self).pop(name, None)

@@ -103,7 +103,7 @@ _CONSTANTS: dict[str, Any] = {
 # ---------------------------------------------------------------------- dtypes of columns
 
 
-def _is_dtype(value: Any) -> bool:
+def _is_dtype(value: object) -> bool:
     if isinstance(value, np.dtype):
         return True
     pandas = sys.modules.get("pandas")

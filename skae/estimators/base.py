@@ -220,7 +220,7 @@ class BaseAutoencoder(
         """What tasks and reports use of a fitted estimator beside its public methods."""
         return Inside(self)
 
-    def _given_back(self, rows: np.ndarray, X: Any) -> Any:
+    def _given_back(self, rows: np.ndarray, X: object) -> Any:
         """Return rows computed from X: arrays in the library of X, DataFrames in that of `fit`."""
         back = self._columns.as_given(rows)
         return as_passed(back, X) if isinstance(back, np.ndarray) else with_index_of(X, back)

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from sklearn.utils import Tags
 
 from skae.estimators._checks import Interval
 from skae.estimators._tensors import Frame
@@ -155,8 +156,8 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     def _n_features_out(self) -> int:
         return -(-self.n_components_ // 8) if self.packed else self.n_components_
 
-    def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()
-        if self.packed:
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        if self.packed and tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = []
         return tags

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import metadata_routing
+from sklearn.utils import Tags, metadata_routing
 
 from skae._containers import as_passed
 from skae._random import Streams, normal
+from skae._typing import RandomState
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
@@ -176,7 +177,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         Z = as_passed(self._encode(rows), X)
         return (Z, as_passed(self._codec.apply(rows, _deviations), X)) if return_std else Z
 
-    def sample(self, n_samples: int = 1, random_state: Any = None, noise: bool = True) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state: RandomState = None, noise: bool = True) -> np.ndarray:
         """Draw new rows.
 
         Parameters
@@ -201,7 +202,9 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         draw = (lambda mean: reconstruction.sample(mean, generator)) if noise else None
         return self._columns.as_given(self._codec.decode(codes.numpy(), draw))
 
-    def sample_posterior(self, X: ArrayLike, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample_posterior(
+        self, X: ArrayLike, n_samples: int = 1, random_state: RandomState = None
+    ) -> np.ndarray:
         """Draw codes of given rows, which `inverse_transform` decodes.
 
         Parameters
@@ -222,11 +225,10 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         rows = self._validated(X)
         check_draws(n_samples, "n_samples", len(rows) * self.n_components_)
         mean, deviation = self._codes(rows), self._codec.apply(rows, _deviations)
-        generator = Streams(random_state).torch("noise")
-        noise = normal((n_samples, *mean.shape), generator).numpy()
+        noise = normal((n_samples, *mean.shape), Streams(random_state).torch("noise")).numpy()
         return as_passed(mean + deviation * noise.astype(mean.dtype), X)
 
-    def sample_missing(self, X: Any, n_samples: int = 1, random_state: Any = None) -> list[Any]:
+    def sample_missing(self, X: Any, n_samples: int = 1, random_state: RandomState = None) -> list[Any]:
         """Draw missing values, given the observed ones.
 
         Codes are drawn from the encoder's distribution given the observed cells, and one is chosen by its
@@ -358,9 +360,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         attributes = super()._fitted_attributes(fitted, frame)
         network, likelihood = attributes["network_"], attributes["objective_"].reconstruction
         is_gaussian = np.array([kind == "gaussian" for kind in likelihood.kinds])
-        with torch.no_grad():
-            noise = likelihood.noise().double().numpy() * frame.scale**2
-        attributes["noise_variance_"] = np.where(is_gaussian, noise, np.nan)
+        noise = likelihood.noise().detach().double().numpy()
+        attributes["noise_variance_"] = np.where(is_gaussian, noise * frame.scale**2, np.nan)
         if fitted.rows is not None:
             posterior, pre_code = network.bottleneck.posterior, network.pre_code
             moments = average(fitted.rows, lambda part: posterior(pre_code(part)).moments())
@@ -384,7 +385,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             "row. Use fewer components, a lower beta, free_bits, or a longer kl_warm_up."
         ]
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         kind = KINDS.get(self.likelihood) if isinstance(self.likelihood, str) else None
         tags.input_tags.positive_only = kind is not None and kind.lowest >= 0
@@ -396,5 +397,4 @@ def _likelihood_of(objective: Objective) -> Likelihood:
 
 
 def _deviations(network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-    bottleneck = cast(Gaussian, network.bottleneck)
-    return (bottleneck.posterior(network.pre_code(rows)).log_variance / 2).exp()
+    return (cast(Gaussian, network.bottleneck).posterior(network.pre_code(rows)).log_variance / 2).exp()

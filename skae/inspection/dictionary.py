@@ -115,7 +115,7 @@ class DictionaryDisplay(Display):
         n_components: int | None = None,
         feature_names: Sequence[str] | None = None,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the components of an estimator.
 
@@ -168,7 +168,7 @@ class DictionaryDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -214,7 +214,7 @@ class DictionaryDisplay(Display):
         title = shown(len(self.shown_), n, "components")
         return f"{title}, those used most" if self.frequency is not None and len(self.shown_) < n else title
 
-    def _draw_images(self, ax: Axes | None, pictures: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(self, ax: Axes | None, pictures: np.ndarray, kwargs: dict[str, object]) -> None:
         n_atoms = len(pictures)
         pictures = pictures[self.shown_]
         largest = np.abs(pictures).reshape(len(pictures), -1).max(axis=1)
@@ -242,7 +242,7 @@ class DictionaryDisplay(Display):
             label = "weight, in parts\nof the largest"
             ax.figure.colorbar(self.image_, ax=ax, label=label, shrink=0.9, pad=0.02)
 
-    def _draw_bars(self, ax: Axes | None, atoms: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_bars(self, ax: Axes | None, atoms: np.ndarray, kwargs: dict[str, object]) -> None:
         n_atoms, n_features = atoms.shape
         names = numbered("column", n_features) if self.feature_names is None else list(self.feature_names)
         if len(names) != n_features:

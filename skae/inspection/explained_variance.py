@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -78,7 +78,7 @@ class ExplainedVarianceDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: BaseEstimator, *, share: float | None = 0.95, ax: Axes | None = None, **kwargs: Any
+        cls, estimator: BaseEstimator, *, share: float | None = 0.95, ax: Axes | None = None, **kwargs: object
     ) -> Self:
         """Draw what the first components of an estimator explain.
 
@@ -119,7 +119,7 @@ class ExplainedVarianceDisplay(Display):
         pca = getattr(model, "pca_cumulative_explained_variance_", None)
         return cls(cumulative, pca, share, type(model).__name__).plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters

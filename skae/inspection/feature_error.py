@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -137,7 +137,7 @@ class FeatureErrorDisplay(Display):
         max_features: int = _MOST_FEATURES,
         max_samples: int = _MOST_ROWS,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the errors of the columns of X.
 
@@ -195,7 +195,7 @@ class FeatureErrorDisplay(Display):
         row: int | None = None,
         max_features: int = _MOST_FEATURES,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the errors of given reconstructions.
 
@@ -238,7 +238,7 @@ class FeatureErrorDisplay(Display):
         display.feature_names = None if names is None else [str(name) for name in names]
         return display._finish(row, n, max_features, X).plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -360,7 +360,7 @@ def _base(table: np.ndarray, is_number: np.ndarray) -> np.ndarray:
     return base
 
 
-def _checked_row(row: Any, n: int) -> int:
+def _checked_row(row: object, n: int) -> int:
     if not is_integer(row) or not -n <= row < n:
         raise ValueError(f"row must be a position in 0 to {n - 1}; got {row!r}.")
     return int(row) % n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -270,7 +270,7 @@ class LatentFeatureDisplay(Display):
         random_state: RandomState = None,
         max_samples: int = 2_000,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Compute how much columns drive components, and draw it.
 
@@ -321,7 +321,7 @@ class LatentFeatureDisplay(Display):
     # How many rows there were before they were thinned.
     _n_rows: int | None = None
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters

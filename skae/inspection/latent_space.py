@@ -150,7 +150,7 @@ class LatentSpaceDisplay(Display):
         components: Sequence[int] = (0, 1),
         target_names: Sequence[str] | None = None,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the codes of rows.
 
@@ -221,7 +221,7 @@ class LatentSpaceDisplay(Display):
         color_name: str | None = None,
         component_names: Sequence[str] | None = None,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw given codes.
 
@@ -262,7 +262,7 @@ class LatentSpaceDisplay(Display):
     # How many rows there were before they were thinned.
     _n_rows: int | None = None
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -336,14 +336,14 @@ class LatentSpaceDisplay(Display):
         low, high = np.transpose(limits)
         return ((points >= low) & (points <= high)).all(axis=1)
 
-    def _draw_density(self, points: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_density(self, points: np.ndarray, kwargs: dict[str, object]) -> None:
         limits = (*self.ax_.get_xlim(), *self.ax_.get_ylim())
         style = {"gridsize": 60, "bins": "log", "mincnt": 1, "cmap": "viridis", "extent": limits, **kwargs}
         self.hexbin_ = self.ax_.hexbin(*points[self._is_seen(points)].T, **style)
         self.colorbar_ = self.figure_.colorbar(self.hexbin_, ax=self.ax_, label="rows in a cell")
 
     def _draw_coloured(
-        self, points: np.ndarray, found: _Colours, kept: np.ndarray, kwargs: dict[str, Any]
+        self, points: np.ndarray, found: _Colours, kept: np.ndarray, kwargs: dict[str, object]
     ) -> None:
         values, style = found.values[kept], _style(len(kept))
         if found.classes is not None and len(found.classes) <= _MOST_CLASSES:
@@ -365,7 +365,7 @@ class LatentSpaceDisplay(Display):
             )
 
     def _draw_classes(
-        self, points: np.ndarray, values: np.ndarray, classes: list[str], style: dict[str, Any]
+        self, points: np.ndarray, values: np.ndarray, classes: list[str], style: dict[str, object]
     ) -> None:
         self.scatter_ = []
         painted = zip(colours(len(classes)), markers(len(classes)), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -147,7 +147,7 @@ class LatentTraversalDisplay(Display):
         n_steps: int = 7,
         image_shape: Sequence[int] | None = None,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw rows along a component of an estimator.
 
@@ -209,7 +209,7 @@ class LatentTraversalDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -249,7 +249,7 @@ class LatentTraversalDisplay(Display):
     # ------------------------------------------------------------------ inside
 
     def _draw_images(
-        self, ax: Axes | None, values: np.ndarray, pictures: np.ndarray, kwargs: dict[str, Any]
+        self, ax: Axes | None, values: np.ndarray, pictures: np.ndarray, kwargs: dict[str, object]
     ) -> None:
         n, height, width = pictures.shape[:3]
         self.ax_ = one_axes(ax, type(self).__name__, (float(np.clip(1.0 * n + 1.6, 4.0, 13.0)), 1.9))
@@ -267,7 +267,9 @@ class LatentTraversalDisplay(Display):
         if pictures.ndim == 3:
             self.ax_.figure.colorbar(self.image_, ax=self.ax_, label=self.units, shrink=0.9, pad=0.01)
 
-    def _draw_table(self, ax: Axes | None, values: np.ndarray, back: Any, kwargs: dict[str, Any]) -> None:
+    def _draw_table(
+        self, ax: Axes | None, values: np.ndarray, back: object, kwargs: dict[str, object]
+    ) -> None:
         given = (back,) if self.reference is None else (back, self.reference)
         found, is_number = tables(*given)
         names = numbered("column", len(is_number)) if self.feature_names is None else list(self.feature_names)
@@ -297,7 +299,7 @@ class LatentTraversalDisplay(Display):
             set_title(self.ax_, f"{shown(n_shown, n_columns, 'columns')}, those that change most")
 
     def _draw_sequences(
-        self, ax: Axes | None, values: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]
+        self, ax: Axes | None, values: np.ndarray, back: np.ndarray, kwargs: dict[str, object]
     ) -> None:
         self.features_ = np.array([np.ptp(back, axis=0).max(axis=0).argmax()])
         self.ax_ = one_axes(ax, type(self).__name__)

@@ -221,7 +221,7 @@ class ReconstructionDisplay(Display):
         rows: int | Sequence[int] | None = None,
         image_shape: Sequence[int] | None = None,
         ax: Axes | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw rows and their reconstructions.
 
@@ -268,7 +268,7 @@ class ReconstructionDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -309,7 +309,9 @@ class ReconstructionDisplay(Display):
         names = range(n) if self.row_names is None else self.row_names
         return shortened([str(name) for name in names], 16)
 
-    def _draw_images(self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(
+        self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, object]
+    ) -> None:
         n, height, width = X.shape[:3]
         size = (float(np.clip(0.85 * n + 2.4, 5.0, 13.0)), 3.6)
         ax = one_axes(ax, type(self).__name__, size)
@@ -339,7 +341,9 @@ class ReconstructionDisplay(Display):
         if X.ndim == 3:
             ax.figure.colorbar(self.images_[0], ax=ax, label=f"value, {self.units}", shrink=0.8, pad=0.01)
 
-    def _draw_table(self, ax: Axes | None, X: ArrayLike | Table, back: Any, kwargs: dict[str, Any]) -> None:
+    def _draw_table(
+        self, ax: Axes | None, X: ArrayLike | Table, back: object, kwargs: dict[str, object]
+    ) -> None:
         given = (X, back) if self.reference is None else (X, back, self.reference)
         (X, back, *reference), _ = tables(*given)
         if X.shape != back.shape:
@@ -399,7 +403,7 @@ class ReconstructionDisplay(Display):
             set_title(first, title)
 
     def _draw_sequences(
-        self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, Any]
+        self, ax: Axes | None, X: np.ndarray, back: np.ndarray, kwargs: dict[str, object]
     ) -> None:
         n, n_steps, n_values = X.shape
         missed = np.nanmean((back - X) ** 2, axis=(0, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class TrainingCurveDisplay(Display):
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the training curves of an estimator.
 
         Parameters
@@ -129,7 +129,7 @@ class TrainingCurveDisplay(Display):
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the plot.
 
         Parameters
@@ -169,7 +169,7 @@ class TrainingCurveDisplay(Display):
         self.ax_.locator_params(axis="x", integer=True)
         return self
 
-    def _draw_loss(self, kwargs: dict[str, Any]) -> None:
+    def _draw_loss(self, kwargs: dict[str, object]) -> None:
         loss = np.asarray(self.loss_curve, dtype=float)
         style = {"color": GREY, "linewidth": 1.2, "label": "training loss", **kwargs}
         if len(loss) == 1:
@@ -179,7 +179,7 @@ class TrainingCurveDisplay(Display):
         if loss.min() > 0 and loss.max() > _FAR * loss.min():
             self.loss_ax_.set_yscale("log")
 
-    def _draw_scores(self, kwargs: dict[str, Any]) -> None:
+    def _draw_scores(self, kwargs: dict[str, object]) -> None:
         scores = np.asarray(self.validation_scores, dtype=float)
         style = {"color": BLUE, "label": "held-out rows", **kwargs}
         (self.line_,) = self.ax_.plot(np.arange(len(scores)), scores, **style)

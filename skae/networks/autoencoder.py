@@ -6,7 +6,7 @@ Knows no loss, no training and no units of the data: rows come in centred and sc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
         self.row_work = row_work
         self.n_kept: int | None = None
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         super().__setstate__(state)
         use_one_thread_after_fork()
 

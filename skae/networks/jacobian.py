@@ -87,7 +87,7 @@ class _Differentiable:
         self.rows = self.x.detach().clone().requires_grad_()
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         for context in reversed(self.contexts):
             context.__exit__(*exception)
 

@@ -6,7 +6,6 @@ category), which are chosen together and get their values from one donor.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -204,7 +203,7 @@ class UserCorruption(Corruption):
     """
 
     def __init__(
-        self, function: Callable[[np.ndarray, np.random.Generator], Any], centre: np.ndarray, scale: float
+        self, function: Callable[[np.ndarray, np.random.Generator], object], centre: np.ndarray, scale: float
     ) -> None:
         super().__init__()
         self.function = function

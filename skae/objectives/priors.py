@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +49,7 @@ class UserPrior:
         (n_rows, n_components).
     """
 
-    def __init__(self, function: Callable[[int, int, np.random.Generator], Any]) -> None:
+    def __init__(self, function: Callable[[int, int, np.random.Generator], object]) -> None:
         self.function = function
 
     def __call__(self, n_rows: int, n_components: int, generator: torch.Generator) -> torch.Tensor:

@@ -197,7 +197,7 @@ class Columns:
         """Return rows inside as they were read in `fit`: tables, images or sequences."""
         return self.arranged(self.decode(rows))
 
-    def arranged(self, table: Any) -> Any:
+    def arranged(self, table: object) -> Any:
         """Return rows of the user's that lie flat in the shape that they had: images or sequences."""
         return table if self.arrangement is None else self.arrangement.arranged(table)
 

@@ -84,11 +84,11 @@ class Directions(Columns):
         """Return rows (n_samples, n_features), which are dense."""
         return rows @ self.basis.T.astype(rows.dtype, copy=False)
 
-    def left_out(self, X: Any, inside: np.ndarray) -> np.ndarray:
+    def left_out(self, X: object, inside: np.ndarray) -> np.ndarray:
         """Return the squared length of each row outside the directions, (n_samples,)."""
         return np.maximum(squared_lengths(X) - np.square(inside, dtype=np.float64).sum(axis=1), 0.0)
 
-    def deviations(self, X: Any) -> np.ndarray:
+    def deviations(self, X: object) -> np.ndarray:
         """Return the squared distance of each row from the mean of the training rows, (n_samples,)."""
         crossed = np.asarray(safe_sparse_dot(X, self.means)).ravel()
         return squared_lengths(X) - 2 * crossed + self.means @ self.means

@@ -69,7 +69,7 @@ def _position(column: Any, places: dict[object, int], n_features: int, what: str
 
 
 def per_column(
-    value: ArrayLike | Mapping[Any, float],
+    value: ArrayLike | Mapping[object, float],
     names: Sequence[str] | None,
     n_features: int,
     what: str,

@@ -35,7 +35,7 @@ class Validation(Protocol):
 
     owner: str  # name of the estimator's class
 
-    def __call__(self, X: object, **checks: Any) -> Any:
+    def __call__(self, X: object, **checks: object) -> Any:
         """Return rows as `sklearn.utils.validation.validate_data` does, with checks of `check_array`."""
         ...
 

@@ -162,7 +162,7 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
 
     _learnt_together: ClassVar[tuple[str, ...]] = ("estimator_", "indicator_", "residuals_")
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Set parameters of this estimator and of the one inside.
 
         Parameters
