@@ -183,6 +183,27 @@ def test_weights_may_change_between_calls(generator):
     assert_equal_to_autograd(stacked, [batch])
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_batches_may_have_any_number_of_rows(generator, n_members):
+    stacked = Stacked([build(generator) for _ in range(n_members)])
+    for n_rows in (11, 4, 7, 11):
+        batches = [batch_of(generator) for _ in range(n_members)]
+        assert_equal_to_autograd(
+            stacked, [Batch(batch.inputs[:n_rows], batch.target[:n_rows]) for batch in batches]
+        )
+
+
+def test_results_outlast_the_next_call(generator):
+    stacked = Stacked([build(generator)])
+    first, second = torch.randn(2, 1, N_ROWS, N_FEATURES, generator=generator, dtype=torch.float64)
+    results = [stacked.gradient(first, first), stacked.gradient.output(first)]
+    before = [result.clone() for result in results]
+    stacked.gradient(second, second)
+    stacked.gradient.output(second)
+    for result, same in zip(results, before, strict=True):
+        assert torch.equal(result, same)
+
+
 def test_float32_stays_float32(generator):
     network = build(generator).float()
     rows = torch.randn(1, N_ROWS, N_FEATURES, generator=generator)
