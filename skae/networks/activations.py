@@ -20,8 +20,8 @@ class Activation(NamedTuple):
     apply: Callable[[torch.Tensor], torch.Tensor]
     # Takes the gradient by its output, and its output (its input if `from_input`); puts the gradient by its
     # input in the place of the former and returns it. These are the operations that autograd calls: one pass
-    # over the numbers, where ``gradient * (output > 0)`` makes three and takes four times as long (64 x 64: 17
-    # microseconds against 4).
+    # over the numbers, where ``gradient * (output > 0)`` makes three and takes four times as long (64 x 64:
+    # 17 microseconds against 4).
     backward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     from_input: bool = False
 
