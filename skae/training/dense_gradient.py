@@ -11,7 +11,7 @@ import torch
 
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.autoencoder import Autoencoder
-from skae.objectives.objective import Objective
+from skae.objectives.objective import Errors, Objective
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -81,6 +81,26 @@ class DenseGradient:
         """Map rows (n_members, n_rows, n_features) to what each member gives back of its own."""
         output = self._pass(self._members(inputs)).output
         return output.unsqueeze(0) if self.is_alone else output
+
+    def errors(self, inputs: torch.Tensor, target: torch.Tensor, has_gaps: bool = False) -> Errors:
+        """Measure the errors of rows, as `Objective.evaluate` does without emphasis.
+
+        Parameters
+        ----------
+        inputs, target : tensor of shape (n_members, n_rows, n_features)
+            What the encoders see, and what should come back.
+        has_gaps : bool, default=False
+            Whether the target may hold NaN, which count nowhere.
+
+        Returns
+        -------
+        errors : Errors
+            Each of shape (n_members, n_rows).
+        """
+        cells = self.output(inputs).sub_(target).square_()
+        if has_gaps:
+            return Errors(cells.nanmean(-1).nan_to_num_(), cells.nansum(-1))
+        return Errors(cells.mean(-1), cells.sum(-1))
 
     def __call__(
         self, inputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None

@@ -173,6 +173,22 @@ def test_outputs_are_those_of_the_networks(generator, activation, n_members):
         torch.testing.assert_close(output[index], network(rows[index]).detach(), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("has_gaps", [True, False])
+def test_errors_are_those_that_the_objective_measures(generator, has_gaps, n_members):
+    stacked = Stacked([build(generator) for _ in range(n_members)])
+    inputs, target = torch.randn(2, n_members, N_ROWS, N_FEATURES, generator=generator, dtype=torch.float64)
+    if has_gaps:
+        target[:, 1, 2:] = target[:, 3] = torch.nan
+    objective = squared_error()
+    objective.has_gaps = has_gaps
+    loss, squared, _ = stacked.gradient.errors(inputs, target, has_gaps)
+    for index, network in enumerate(stacked.networks):
+        expected = objective.evaluate(network, Batch(inputs[index], target[index]))
+        torch.testing.assert_close(loss[index], expected.loss)
+        torch.testing.assert_close(squared[index], expected.squared)
+
+
 def test_weights_may_change_between_calls(generator):
     stacked = Stacked([build(generator)])
     batch = batch_of(generator)
