@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from skae import compare, datasets, inspection, metrics, networks, tasks
+from skae import compare, datasets, inspection, metrics, networks, selection, tasks
 from skae.estimators import (
     AdversarialAutoencoderTransformer,
     AutoencoderTransformer,
@@ -32,5 +32,6 @@ __all__ = [
     "metrics",
     "networks",
     "report",
+    "selection",
     "tasks",
 ]

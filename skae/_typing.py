@@ -41,6 +41,11 @@ class Table(Protocol):
 class Sparse(Table, Protocol):
     """A sparse table of scipy."""
 
+    @property
+    def nnz(self) -> int:
+        """Number of cells that are stored."""
+        ...
+
     def toarray(self) -> np.ndarray:
         """Return it dense."""
         ...

@@ -11,7 +11,10 @@ import skae
 import skae.tasks
 from skae._docstrings import _entries, _sections
 
-MODULES = (skae, skae.compare, skae.datasets, skae.inspection, skae.metrics, skae.networks, skae.tasks)
+MODULES = (
+    *(skae, skae.compare, skae.datasets, skae.inspection, skae.metrics, skae.networks, skae.selection),
+    skae.tasks,
+)
 
 
 def public():
