@@ -86,8 +86,12 @@ SETTINGS = {
         {"estimator": skae.VariationalAutoencoderTransformer(max_iter=3), "add_indicator": True},
     ],
     skae.tasks.AutoencoderOutlierDetector: [
-        {"n_estimators": 2},
+        {
+            "estimator": skae.AutoencoderTransformer(scaling="standard", max_iter=3, validation_fraction=0.2),
+            "n_estimators": 2,
+        },
         {"estimator": skae.AutoencoderTransformer(max_iter=3), "n_estimators": 1, "max_samples": "all"},
+        {"n_estimators": 2},
     ],
     skae.VariationalAutoencoderTransformer: [
         {"max_iter": 3},

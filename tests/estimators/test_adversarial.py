@@ -19,7 +19,7 @@ def test_codes_of_new_rows_match_the_prior_better(digits, prior):
     X, T = digits[:1300], digits[1300:]
     distances = [
         distance(
-            AdversarialAutoencoderTransformer(2, prior=prior, alpha=alpha, max_iter=60, random_state=0).fit(
+            AdversarialAutoencoderTransformer(2, prior=prior, alpha=alpha, max_iter=25, random_state=0).fit(
                 X
             ),
             T,

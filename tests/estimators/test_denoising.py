@@ -16,6 +16,8 @@ from torch import nn
 from skae import AutoencoderTransformer, DenoisingAutoencoderTransformer
 
 BRIEF = {"max_iter": 5, "random_state": 0}
+# One part held out rather than five folds: the folds are not what is tested here.
+SPLIT = {"validation_fraction": 0.2, "batch_size": 50, "max_iter": 50, "random_state": 0}
 
 
 def add_noise(X, seed=0, size=0.4):
@@ -25,14 +27,14 @@ def add_noise(X, seed=0, size=0.4):
 def test_it_denoises_better_than_pca(curve):
     train, test = curve[:400], curve[400:]
     model = DenoisingAutoencoderTransformer(4, corruption=lambda X, g: X + 0.3 * g.standard_normal(X.shape))
-    model.set_params(random_state=0).fit(train)
+    model.set_params(**SPLIT).fit(train)
     noisy = add_noise(test, size=0.3)
     ours = np.mean((model.denoise(noisy) - test) ** 2)
     pca = min(
         np.mean((p.inverse_transform(p.transform(noisy)) - test) ** 2)
         for p in (PCA(k).fit(train) for k in range(1, 6))
     )
-    assert ours < 0.9 * pca
+    assert ours < 0.6 * pca
     assert model.validation_score_ > model.pca_score_
 
 
@@ -66,15 +68,15 @@ def test_transform_adds_no_noise(curve):
 
 
 def test_codes_wider_than_the_data_are_trained(curve):
-    model = DenoisingAutoencoderTransformer(20, random_state=0).fit(curve)
+    model = DenoisingAutoencoderTransformer(20, **SPLIT).fit(curve)
     # The start gives noisy rows back as they are, noise included.
     assert model.best_iter_ > 0
-    assert model.validation_score_ > model.pca_score_ + 0.02
+    assert model.validation_score_ > model.pca_score_ + 0.1
 
 
 def test_clean_targets_are_what_is_learnt(curve):
     noisy = add_noise(curve)
-    model = DenoisingAutoencoderTransformer(3, max_iter=60, random_state=0).fit(noisy, clean=curve)
+    model = DenoisingAutoencoderTransformer(3, **SPLIT).fit(noisy, clean=curve)
     fresh = add_noise(curve, seed=1)
     assert np.mean((model.denoise(fresh) - curve) ** 2) < 0.5 * np.mean((fresh - curve) ** 2)
     np.testing.assert_allclose(model.mean_, curve.mean(axis=0))

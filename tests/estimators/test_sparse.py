@@ -90,7 +90,7 @@ def test_more_alpha_makes_codes_smaller(mixtures, penalty):
     X, _ = mixtures
     sizes = [
         np.abs(
-            SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=40, random_state=0)
+            SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=15, random_state=0)
             .fit(X)
             .transform(X)
         ).sum()
@@ -188,7 +188,7 @@ def test_revival_leaves_fewer_dead(digits):
 def test_more_alpha_leaves_fewer_active(mixtures, penalty):
     X, _ = mixtures
     models = [
-        SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=40, random_state=0).fit(X)
+        SparseAutoencoderTransformer(40, penalty=penalty, alpha=alpha, max_iter=15, random_state=0).fit(X)
         for alpha in (1e-2, 3e-1)
     ]
     assert models[1].n_active_ < 0.8 * models[0].n_active_
@@ -198,7 +198,9 @@ def test_codes_that_jump_shrink_less_than_those_of_l1(mixtures):
     X, _ = mixtures
     slopes = {}
     for penalty in ("jumprelu", "gated", "l1"):
-        model = SparseAutoencoderTransformer(40, penalty=penalty, alpha=0.3, random_state=0).fit(X)
+        model = SparseAutoencoderTransformer(40, penalty=penalty, alpha=0.3, max_iter=40, random_state=0).fit(
+            X
+        )
         X_back = model.reconstruct(X)
         slopes[penalty] = (X * X_back).sum() / (X * X).sum()
     assert slopes["l1"] < slopes["gated"]
@@ -233,9 +235,10 @@ def test_bad_settings_are_told_before_training(mixtures, settings, message):
 
 
 def test_a_search_over_size_and_penalty(mixtures):
-    X, _ = mixtures
+    X = mixtures[0][:600]
     y = X[:, 0] > 0
-    pipe = make_pipeline(StandardScaler(), SparseAutoencoderTransformer(**BRIEF), LogisticRegression())
+    model = SparseAutoencoderTransformer(validation_fraction=0.2, **BRIEF)
+    pipe = make_pipeline(StandardScaler(), model, LogisticRegression())
     name = "sparseautoencodertransformer__"
     grid = {f"{name}n_components": [8, 30], f"{name}penalty": ["l1", "kl", "topk"]}
     search = GridSearchCV(pipe, grid, cv=2, scoring="roc_auc", error_score="raise").fit(X, y)

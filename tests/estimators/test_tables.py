@@ -111,7 +111,8 @@ def test_no_kind_drowns_the_others(people):
 @pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
 def test_scaling_inside_is_undone(scaling, curve):
     X = curve * [1, 10, 100, 1e3, 1e-3, 1] + [0, 5, 0, 1e4, 0, -3]
-    model = skae.AutoencoderTransformer(4, scaling=scaling, random_state=0, max_iter=60).fit(X)
+    settings = {"validation_fraction": 0.2, "batch_size": 50, "max_iter": 60, "random_state": 0}
+    model = skae.AutoencoderTransformer(4, scaling=scaling, **settings).fit(X)
     back = model.reconstruct(X)
     assert back.dtype == np.float64
     missed = np.square(back - X).mean(axis=0) / X.var(axis=0)
