@@ -38,7 +38,7 @@ def squared_error(penalties=None, loss="squared_error", link="identity", kind=Ob
 class Stacked:
     """Networks with their weights in one table, and the gradients beside them."""
 
-    def __init__(self, networks, contiguous=True):
+    def __init__(self, networks, contiguous=True, at_once=False):
         names = [name for name, _ in networks[0].named_parameters()]
         self.networks = networks
         self.parameters = {
@@ -53,7 +53,7 @@ class Stacked:
                 name: part.unflatten(1, value.shape[1:])
                 for (name, value), part in zip(self.parameters.items(), flat.split(sizes, 1), strict=True)
             }
-        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients)
+        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients, flat if at_once else None)
 
 
 def by_autograd(network, objective, batch):
@@ -107,8 +107,9 @@ def test_rows_and_cells_have_weights(generator, shape, n_members):
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
-def test_gradients_may_be_views_of_one_table(generator, n_members):
-    stacked = Stacked([build(generator) for _ in range(n_members)], contiguous=False)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_gradients_may_be_views_of_one_table(generator, at_once, n_members):
+    stacked = Stacked([build(generator) for _ in range(n_members)], contiguous=False, at_once=at_once)
     assert_equal_to_autograd(stacked, [batch_of(generator) for _ in range(n_members)])
 
 
