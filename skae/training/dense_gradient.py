@@ -15,6 +15,8 @@ from skae.objectives.objective import Errors, Objective
 
 Tensors = Mapping[str, torch.Tensor]
 
+_MOST_ROOMS = 4
+
 
 def can_differentiate(network: Autoencoder, objective: Objective) -> bool:
     """Return whether `DenseGradient` gives the gradient of an objective by the weights of a network.
@@ -168,9 +170,10 @@ class DenseGradient:
             torch.cat(self.columns, 1, out=self.table)
 
     def _room(self, n_rows: int) -> "_Room":
-        """Return what steps of so many rows are computed in; that of two sizes is kept."""
+        """Return what steps of so many rows are computed in; the last few are kept."""
         if n_rows not in self.rooms:
-            self.rooms = dict([*self.rooms.items()][-1:])
+            # Batches of an epoch differ by one row, and those of members whose rows do by another.
+            self.rooms = dict([*self.rooms.items()][-(_MOST_ROOMS - 1) :])
             encoder, decoder = self.encoder.layers, self.decoder.layers
             self.rooms[n_rows] = _Room(
                 [layer.new_output(n_rows) for layer in encoder],

@@ -203,7 +203,7 @@ def test_weights_may_change_between_calls(generator):
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_batches_may_have_any_number_of_rows(generator, n_members):
     stacked = Stacked([build(generator) for _ in range(n_members)])
-    for n_rows in (11, 4, 7, 11):
+    for n_rows in (11, 4, 7, 1, 2, 3, 11):
         batches = [batch_of(generator) for _ in range(n_members)]
         assert_equal_to_autograd(
             stacked, [Batch(batch.inputs[:n_rows], batch.target[:n_rows]) for batch in batches]
