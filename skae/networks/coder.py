@@ -28,10 +28,14 @@ class Coder(nn.Module):
         Whether an encoder has a way of its own with rows that hold NaN.
     starts_at_rows : bool
         Whether `start_at` takes anything of training rows.
+    stacks : bool
+        Whether several of one shape can be computed at once, see `skae.training.stack`: nothing in it draws,
+        counts, or asks what a tensor holds.
     """
 
     takes_gaps: bool = False
     starts_at_rows: bool = False
+    stacks: bool = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

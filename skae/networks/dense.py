@@ -208,6 +208,7 @@ class Layers(Coder, nn.Sequential):
                 if specification.dropout:
                     modules.append(Dropout(specification.dropout))
         super().__init__(*modules)
+        self.stacks = not (specification.batch_norm or specification.dropout)
         if mirrored is not None:
             self._centre_output()
 

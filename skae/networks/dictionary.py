@@ -115,6 +115,8 @@ class Atoms(Coder):
         The atoms at the start, as columns.
     """
 
+    stacks = True
+
     def __init__(self, directions: torch.Tensor) -> None:
         super().__init__()
         self.directions = nn.Parameter(directions)
@@ -168,6 +170,7 @@ class Readers(Coder):
 
     def __init__(self, layers: Layers, atoms: Atoms) -> None:
         super().__init__()
+        self.stacks = layers.stacks
         self.layers = layers
         self.atoms = atoms
 

@@ -16,6 +16,8 @@ class Batch(NamedTuple):
     draws: Mapping[str, torch.Tensor | None] = MappingProxyType(
         {}
     )  # this step's randomness by seat, e.g. "code"
+    # What the values of each penalty are multiplied by in this step; its `coefficient` where none is told.
+    coefficients: Mapping[str, float | torch.Tensor] = MappingProxyType({})
 
 
 def n_cells(batch: Batch) -> torch.Tensor:

@@ -114,7 +114,7 @@ class Nested(Objective):
         """Draw all that is random about a training step, sizes among it."""
         batch = super().prepare(rows, network, generator)
         sizes = self.draw(len(batch.inputs), generator)
-        return batch._replace(draws={**batch.draws, "sizes": sizes})
+        return batch._replace(draws={**batch.draws, "sizes": sizes, "weights": self.weights()[sizes]})
 
     def draw(self, n_rows: int, generator: torch.Generator) -> torch.Tensor:
         """Draw a small and a large size for each row, counted from 0, (2, n_rows)."""
@@ -136,11 +136,11 @@ class Nested(Objective):
     def _decoded(
         self, network: Network, code: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        sizes = cast(torch.Tensor, batch.draws["sizes"])
+        sizes, weights = (cast(torch.Tensor, batch.draws[name]) for name in ("sizes", "weights"))
         kept = self.masks[sizes].flatten(0, 1)
         output = network.decode(code.repeat(2, 1), kept)
         cells = self.reconstruction.cells(output, batch.target.repeat(2, 1))
-        cells = (cells * self.weights()[sizes].reshape(-1, 1)).unflatten(0, (2, -1)).mean(0)
+        cells = (cells * weights.reshape(-1, 1)).unflatten(0, (2, -1)).mean(0)
         # The output of whole codes costs a pass more, and only what brings components back looks at it.
         needed = self.revival is not None or any(
             penalty.needs_output for _, penalty in self.named_penalties()

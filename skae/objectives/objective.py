@@ -195,7 +195,8 @@ class Objective(nn.Module):
             observed = (~target.isnan()).to(target)
             weight = observed if weight is None else weight * observed
             target = target.nan_to_num()
-        return rows._replace(inputs=inputs, target=target, weight=weight, draws=draws)
+        coefficients = {name: self._coefficient(penalty) for name, penalty in self.named_penalties()}
+        return Batch(inputs, target, weight, draws, coefficients)
 
     def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised.
@@ -230,12 +231,16 @@ class Objective(nn.Module):
         """Return the term of each penalty."""
         terms = {}
         for name, penalty in self.named_penalties():
-            coefficient = penalty.coefficient
-            if self.warms_up and penalty.judges and penalty.warm_up:
-                coefficient *= min(1.0, self.progress / penalty.warm_up)
+            coefficient = passed.batch.coefficients.get(name, penalty.coefficient)
             values = penalty(passed._replace(draw=passed.batch.draws.get(_seat(name))))
             terms[name] = coefficient * weighted_mean(values, passed.batch.weight)
         return terms
+
+    def _coefficient(self, penalty: Penalty) -> float:
+        """Return what a penalty is multiplied by at this point of training."""
+        if self.warms_up and penalty.judges and penalty.warm_up:
+            return penalty.coefficient * min(1.0, self.progress / penalty.warm_up)
+        return penalty.coefficient
 
     def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:
         """Sum the squared errors of rows when only the first components are there, (n_sizes,)."""

@@ -3,7 +3,7 @@
 from skae.training.batches import Batches, InMemory
 from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares, weights_of
 from skae.training.layerwise import pretrain
-from skae.training.loop import DivergenceError, History, Validation, train
+from skae.training.loop import Alone, DivergenceError, History, Run, Validation, checked, train
 from skae.training.recirculation import RecirculationStep
 from skae.training.solvers import SOLVERS, Solver
 from skae.training.steps import SCHEDULES, GradientStep, LBFGSStep, Schedule, Step
@@ -11,6 +11,7 @@ from skae.training.steps import SCHEDULES, GradientStep, LBFGSStep, Schedule, St
 __all__ = [
     "SCHEDULES",
     "SOLVERS",
+    "Alone",
     "Batches",
     "DivergenceError",
     "GradientStep",
@@ -19,10 +20,12 @@ __all__ = [
     "InMemory",
     "LBFGSStep",
     "RecirculationStep",
+    "Run",
     "Schedule",
     "Solver",
     "Step",
     "Validation",
+    "checked",
     "choose_epoch",
     "explained",
     "pool",

@@ -93,6 +93,16 @@ class Batches(Protocol):
         """Number of batches of an epoch."""
         ...
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of an epoch."""
+        ...
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        ...
+
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once, in an order drawn from the generator."""
         ...
@@ -117,6 +127,8 @@ class InMemory:
         What the encoder sees of each row; the row itself by default.
     weight : tensor of shape (n_rows, 1), optional
         Weights of rows; equal by default.
+    n_rows : int, optional
+        Rows of an epoch: the first so many in the order that is drawn for it; all by default.
     """
 
     def __init__(
@@ -126,12 +138,15 @@ class InMemory:
         shuffle: bool = True,
         inputs: torch.Tensor | None = None,
         weight: torch.Tensor | None = None,
+        n_rows: int | None = None,
     ) -> None:
         self.rows = rows
         self.inputs = inputs
         self.weight = weight
-        self.n_batches = -(-len(rows) // batch_size)
-        self.shuffle = shuffle and self.n_batches > 1
+        self.n_rows = len(rows) if n_rows is None else n_rows
+        self.n_batches = -(-self.n_rows // batch_size)
+        self.is_weighted = weight is not None
+        self.shuffle = shuffle and (self.n_batches > 1 or self.n_rows < len(rows))
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once."""
@@ -142,7 +157,7 @@ class InMemory:
             yield from itertools.starmap(Batch, zip(*parts, strict=True))
             return
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
-        for index in order.tensor_split(self.n_batches):
+        for index in order[: self.n_rows].tensor_split(self.n_batches):
             part = self.rows[index]
             weight = None if self.weight is None else self.weight[index]
             yield Batch(part if self.inputs is None else self.inputs[index], part, weight)

@@ -4,8 +4,9 @@ Reads a plan in which every choice is made, and knows no estimator.
 """
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,84 @@ from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
-from skae.training.loop import History, train
+from skae.training.loop import Alone, History, Run, Steps, Weights, checked, load_weights, train
 from skae.training.plan import N_FOLDS, Plan
-from skae.training.start import Begun, Parts, Start, new_step
+from skae.training.solvers import SOLVERS
+from skae.training.stack import Pair
+from skae.training.stacked_step import StackedStep
+from skae.training.start import Begun, Parts, Start, new_step, step_settings
+from skae.training.steps import StepSettings
+from skae.training.structure import can_pad, can_stack, structure
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
+# Numbers in the weights that are kept of all epochs, until one is chosen: half a gigabyte of float32.
+_MOST_KEPT = 2**27
+
+
+@dataclasses.dataclass
+class Model:
+    """One model that is to be trained.
+
+    Parameters
+    ----------
+    run : Run
+        A network, an objective and rows.
+    solver : str
+        A key of `SOLVERS`.
+    settings : StepSettings
+        Rate, decay and the like.
+
+    Attributes
+    ----------
+    history : History
+        What training left, once it was trained.
+    """
+
+    run: Run
+    solver: str
+    settings: StepSettings
+    history: History = dataclasses.field(default_factory=History)
+
+
+def stack_key(model: Model) -> Hashable | None:
+    """Return what models have in common that can be trained side by side; None for one that cannot."""
+    network, objective, batches = model.run.network, model.run.objective, model.run.batches
+    if not (SOLVERS[model.solver].stacks and can_stack(network, objective)):
+        return None
+    is_weighted = batches.is_weighted or objective.emphasis is not None or objective.has_gaps
+    n_rows = None if can_pad(network, objective) else batches.n_rows
+    return model.solver, structure(network, objective), batches.n_batches, n_rows, is_weighted
+
+
+def train_models(models: Sequence[Model]) -> None:
+    """Train models, those that can be side by side; the others one after the other.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        Changed in place.
+    """
+    stacks: dict[Hashable, list[Model]] = {}
+    for number, model in enumerate(models):
+        key = stack_key(model) if len(models) > 1 else None
+        stacks.setdefault(("alone", number) if key is None else key, []).append(model)
+    for stack in stacks.values():
+        histories = train([model.run for model in stack], _steps(stack))
+        for model, history in zip(stack, histories, strict=True):
+            model.history = history
+            model.run.network.draw_dropout_from(None)
+            if history.interrupted:
+                return
+
+
+def _steps(models: Sequence[Model]) -> Steps:
+    first = models[0]
+    if len(models) > 1:
+        pairs = [Pair(model.run.network, model.run.objective) for model in models]
+        return StackedStep(pairs, [model.settings for model in models])
+    network, objective = first.run.network, first.run.objective
+    network.draw_dropout_from(first.settings.noise)
+    return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network)
 
 
 class Fitting:
@@ -62,100 +136,27 @@ class Fitting:
         fitted : Fitted
         """
         start = time.perf_counter()
-        ways = {"split": self._by_split, "folds": self._by_folds, "none": self._without_validation}
-        with self._module_randomness():
-            fitted = ways[self.plan.held_out](on_epoch)
+        with self.module_randomness():
+            course = self.begin(on_epoch)
+            train_models(course.models)
+            fitted = course.finish()
         return fitted._replace(seconds=time.perf_counter() - start)
 
-    def _train(
-        self,
-        begun: Begun,
-        rows: Rows,
-        validate: HeldOut | None,
-        on_epoch: OnEpoch | None = None,
-        index: int = 0,
-        patience: int | None = None,
-    ) -> History:
+    def begin(self, on_epoch: OnEpoch) -> "Course":
+        """Begin the trainings of a fit, before the first step of any; takes what `run` does."""
+        return _COURSES[self.plan.held_out](self, on_epoch)
+
+    def model(
+        self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
+    ) -> Model:
+        """Return one model that is to be trained, with the streams of its number."""
         network, objective, _ = begun
-
-        def report(epoch: int, history: History) -> bool:
-            return on_epoch is not None and on_epoch(epoch, history, network, objective)
-
         noise = self.streams.torch("noise", index, rows.target.device)
         size = min(self.plan.batch_size, len(rows.target))
-        history = train(
-            network,
-            objective,
-            InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight),
-            new_step(self.plan, network, objective, noise),
-            n_epochs=self.plan.n_epochs,
-            row_order=self.streams.torch("rows", index),
-            validate=validate,
-            patience=patience,
-            tol=self.plan.tol,
-            on_epoch=report,
-        )
-        network.draw_dropout_from(None)
-        return history
-
-    def _by_split(self, on_epoch: OnEpoch) -> Fitted:
-        """Hold out one part of the rows; keep the epoch that is best on it."""
-        # Views of one tensor: a second copy of the table is never made.
-        cut = self.plan.n_training
-        rows, held = self.rows.take(slice(cut)), self.rows.take(slice(cut, None))
-        begun = self.start(rows)
-        network, objective, axes = begun
-        held = held._replace(inputs=self._seen(objective, held))
-        validate = HeldOut(network, objective, held.target, held.inputs, weight=held.weight)
-        pca = pca_score([Judged(network, axes, held)])
-        history = self._train(begun, rows, validate, on_epoch, patience=self.plan.patience)
-        score = history.validations[history.best_epoch].score
-        fitted = Fitted(network, objective, history, history.best_epoch, score, pca, rows)
-        return with_sizes(fitted, axes, held) if objective.n_sizes else fitted
-
-    def _by_folds(self, on_epoch: OnEpoch) -> Fitted:
-        """Let five cross-validation fits choose the epoch; train on all rows up to it."""
-        histories, judges, parts = [], [], []
-        for index, fold in enumerate(folds(self.rows, self.streams.numpy("split")), start=1):
-            begun = self.start(fold.rows, index, fold.centre)
-            network, objective, axes = begun
-            held = fold.held._replace(inputs=self._seen(objective, fold.held, index))
-            weight = held.weight
-            judges.append(
-                HeldOut(network, objective, held.target, held.inputs, keep_rows=True, weight=weight)
-            )
-            parts.append(Judged(network, axes, held))
-            histories.append(self._train(begun, fold.rows, judges[-1], index=index))
-            if histories[-1].interrupted:
-                break
-        pooled, losses = pool(histories, judges)
-        chosen = chosen_epoch(pooled, losses, weights_of(judges), self.plan.starts_at_pca)
-        begun = self.start(self.rows)
-        if chosen:
-
-            def stop_there(epoch: int, history: History, *modules: Any) -> bool:
-                return on_epoch(epoch, history, *modules) or epoch == chosen
-
-            final = self._train(begun, self.rows, None, stop_there)
-            pooled.interrupted = final.interrupted
-            pooled.n_recoveries += final.n_recoveries
-            chosen = final.n_epochs
-        score, pca = pooled.validations[chosen].score, pca_score(parts)
-        fitted = Fitted(begun.network, begun.objective, pooled, chosen, score, pca, self.rows)
-        return with_pooled_sizes(fitted, parts) if begun.objective.n_sizes else fitted
-
-    def _without_validation(self, on_epoch: OnEpoch) -> Fitted:
-        """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
-        begun = self.start(self.rows)
-        network, objective, axes = begun
-        if self.plan.stays_at_start:
-            loss = HeldOut(network, objective, *self.rows[:2], weight=self.rows.weight)().loss
-            history = History(losses=[{"reconstruction": loss}])
-            fitted = Fitted(network, objective, history, 0, None, None, self.rows)
-        else:
-            history = self._train(begun, self.rows, None, on_epoch, patience=self.plan.patience)
-            fitted = Fitted(network, objective, history, history.best_epoch, None, None, self.rows)
-        return with_sizes(fitted, axes, self.rows) if objective.n_sizes else fitted
+        batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
+        order = self.streams.torch("rows", index)
+        run = Run(network, objective, batches, self.plan.n_epochs, order, tol=self.plan.tol, **options)
+        return Model(run, self.plan.solver, step_settings(self.plan, noise))
 
     def one_epoch(self, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
         """Go over the rows once at a constant rate, from the optimiser's state as it was left.
@@ -172,7 +173,7 @@ class Fitting:
         rows_state : tensor
             Position of the stream that orders the rows.
         """
-        with self._module_randomness():
+        with self.module_randomness():
             network, objective, _ = self.start(self.rows)
             objective.warms_up = False
             # What no row of one call needs, rows of the next may.
@@ -187,23 +188,184 @@ class Fitting:
             batches = InMemory(
                 rows.target, self.plan.batch_size, self.plan.shuffles, rows.inputs, rows.weight
             )
-            history = train(network, objective, batches, step, n_epochs=1, row_order=order)
+            run = Run(network, objective, batches, 1, order)
+            history = checked(train([run], Alone(step, network)))[0]
             network.draw_dropout_from(None)
             fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
             return fitted, step.state_dict(), order.get_state()
 
-    def _seen(self, objective: Objective, held: Rows, index: int = 0) -> torch.Tensor:
+    def seen(self, objective: Objective, held: Rows, index: int = 0) -> torch.Tensor:
         """Return what the encoder sees of held-out rows: corrupted once, so that epochs compare."""
         if held.inputs is not None or objective.corruption is None:
             return held.seen
         noise = self.streams.torch("held_out_noise", index, held.target.device)
         return objective.corrupt(held.target, noise)
 
-    def _module_randomness(self) -> contextlib.AbstractContextManager[None]:
+    def module_randomness(self) -> contextlib.AbstractContextManager[None]:
         """Run the user's own modules with a global state of their own, from which their dropout draws."""
         if self.architecture.draws_globally:
             return global_randomness(self.streams.seed("modules"), self.rows.target.device)
         return contextlib.nullcontext()
+
+
+class Course:
+    """The trainings of a fit, and what is made of them.
+
+    Parameters
+    ----------
+    fitting : Fitting
+    on_epoch : callable
+        See `Fitting.run`.
+
+    Attributes
+    ----------
+    models : list of Model
+        To be trained before `finish`, side by side where they can be.
+    """
+
+    models: list[Model]
+
+    def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
+        self.fitting = fitting
+        self.on_epoch = on_epoch
+
+    def finish(self) -> Fitted:
+        """Return what the trainings found."""
+        raise NotImplementedError
+
+    def reporting(self, begun: Begun) -> Callable[[int, History], bool]:
+        """Return what is called after each epoch of the model that is kept."""
+
+        def report(epoch: int, history: History) -> bool:
+            return self.on_epoch(epoch, history, begun.network, begun.objective)
+
+        return report
+
+
+class BySplit(Course):
+    """Hold out one part of the rows; keep the epoch that is best on it."""
+
+    def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
+        super().__init__(fitting, on_epoch)
+        plan = fitting.plan
+        # Views of one tensor: a second copy of the table is never made.
+        rows, held = (
+            fitting.rows.take(slice(plan.n_training)),
+            fitting.rows.take(slice(plan.n_training, None)),
+        )
+        self.rows, self.begun = rows, fitting.start(rows)
+        network, objective, axes = self.begun
+        self.held = held._replace(inputs=fitting.seen(objective, held))
+        validate = HeldOut(network, objective, held.target, self.held.inputs, weight=held.weight)
+        self.pca = pca_score([Judged(network, axes, self.held)])
+        report = self.reporting(self.begun)
+        self.models = [
+            fitting.model(self.begun, rows, validate=validate, on_epoch=report, patience=plan.patience)
+        ]
+
+    def finish(self) -> Fitted:
+        """Return the network as it was after the best epoch."""
+        network, objective, axes = self.begun
+        history = checked([model.history for model in self.models])[0]
+        score = history.validations[history.best_epoch].score
+        fitted = Fitted(network, objective, history, history.best_epoch, score, self.pca, self.rows)
+        return with_sizes(fitted, axes, self.held) if objective.n_sizes else fitted
+
+
+class ByFolds(Course):
+    """Let five cross-validation fits choose the epoch, and train on all rows up to it.
+
+    The network of all rows is trained beside the folds where they can be stacked, and its weights after each
+    epoch are kept until one is chosen. Its epochs have as many rows as those of a fold, drawn anew for
+    each, so that its steps are as many, and see as many rows.
+    """
+
+    def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
+        super().__init__(fitting, on_epoch)
+        self.judges: list[HeldOut] = []
+        self.parts: list[Judged] = []
+        self.models = []
+        cuts = list(folds(fitting.rows, fitting.streams.numpy("split")))
+        self.n_rows = min(len(fold.rows.target) for fold in cuts)
+        for index, fold in enumerate(cuts, start=1):
+            begun = fitting.start(fold.rows, index, fold.centre)
+            network, objective, axes = begun
+            held = fold.held._replace(inputs=fitting.seen(objective, fold.held, index))
+            rows = (held.target, held.inputs)
+            self.judges.append(HeldOut(network, objective, *rows, keep_rows=True, weight=held.weight))
+            self.parts.append(Judged(network, axes, held))
+            options = {"validate": self.judges[-1], "group": self}
+            self.models.append(fitting.model(begun, fold.rows, index, self.n_rows, **options))
+        self.begun = fitting.start(fitting.rows)
+        self.weights: list[Weights] = []
+        self.last = self._last()
+        self.is_beside = self._fits_beside()
+        if self.is_beside:
+            self.last.run.weights = self.weights
+            self.models.append(self.last)
+
+    def _last(self) -> Model:
+        options = {"on_epoch": self.reporting(self.begun), "group": self}
+        return self.fitting.model(self.begun, self.fitting.rows, 0, self.n_rows, **options)
+
+    def _fits_beside(self) -> bool:
+        """Whether the network of all rows is trained beside the folds, and not after them."""
+        n_weights = sum(value.numel() for value in self.begun.network.state_dict().values())
+        return stack_key(self.last) is not None and n_weights * self.fitting.plan.n_epochs < _MOST_KEPT
+
+    def finish(self) -> Fitted:
+        """Choose the epoch, and return the network of all rows after it."""
+        histories = checked([model.history for model in self.models])[: len(self.judges)]
+        pooled, losses = pool(histories, self.judges)
+        chosen = chosen_epoch(pooled, losses, weights_of(self.judges), self.fitting.plan.starts_at_pca)
+        network, objective, _ = self.begun
+        if self.is_beside:
+            load_weights((network, objective), self.weights[chosen])
+        elif chosen:
+            chosen = self._train_up_to(chosen, pooled)
+        score, pca = pooled.validations[chosen].score, pca_score(self.parts)
+        fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows)
+        return with_pooled_sizes(fitted, self.parts) if objective.n_sizes else fitted
+
+    def _train_up_to(self, chosen: int, pooled: History) -> int:
+        """Train on all rows up to an epoch; return the last one that was made."""
+        report = self.reporting(self.begun)
+
+        def stop_there(epoch: int, history: History) -> bool:
+            return report(epoch, history) or epoch == chosen
+
+        self.last.run.on_epoch = stop_there
+        train_models([self.last])
+        final = checked([self.last.history])[0]
+        pooled.interrupted = final.interrupted
+        pooled.n_recoveries += final.n_recoveries
+        return final.n_epochs
+
+
+class WithoutValidation(Course):
+    """Train on all rows to the last epoch; on a handful of rows, stay at the PCA start."""
+
+    def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
+        super().__init__(fitting, on_epoch)
+        plan, self.begun = fitting.plan, fitting.start(fitting.rows)
+        options = {"on_epoch": self.reporting(self.begun), "patience": plan.patience}
+        stays = plan.stays_at_start
+        self.models = [] if stays else [fitting.model(self.begun, fitting.rows, **options)]
+
+    def finish(self) -> Fitted:
+        """Return the network after the last epoch, or as it started."""
+        network, objective, axes = self.begun
+        rows = self.fitting.rows
+        if self.models:
+            history = checked([model.history for model in self.models])[0]
+        else:
+            loss = HeldOut(network, objective, *rows[:2], weight=rows.weight)().loss
+            history = History(losses=[{"reconstruction": loss}])
+        fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
+        return with_sizes(fitted, axes, rows) if objective.n_sizes else fitted
+
+
+_COURSES: dict[str, type[Course]] = {"split": BySplit, "folds": ByFolds, "none": WithoutValidation}
 
 
 class Fold(NamedTuple):

@@ -1,5 +1,6 @@
 """Rows that judge a network after each epoch, and which epoch they speak for."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -179,7 +180,7 @@ def weights_of(judges: list[HeldOut]) -> np.ndarray | None:
     return np.concatenate(parts) if parts else None
 
 
-def pool(histories: list[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
+def pool(histories: Sequence[History], judges: list[HeldOut]) -> tuple[History, np.ndarray]:
     """Join the folds of a cross-validation.
 
     Parameters

@@ -9,7 +9,7 @@ from skae.networks.bottlenecks import Bottleneck
 from skae.objectives.objective import Objective
 from skae.objectives.reconstruction import LOSSES, Reconstruction
 from skae.training.batches import InMemory
-from skae.training.loop import train
+from skae.training.loop import Alone, Run, checked, train
 from skae.training.steps import Step
 
 _CHUNK = 8192
@@ -65,14 +65,8 @@ def pretrain(
         else:
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))
-        train(
-            layer,
-            objective,
-            batches,
-            make_step(layer, objective, index),
-            n_epochs=n_epochs,
-            row_order=make_order(index),
-        )
+        steps = Alone(make_step(layer, objective, index), layer)
+        checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps))
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
     if network.linear_encoder is not None:

@@ -1,21 +1,27 @@
 """The training loop: epochs, validation, best weights, stopping, recovery, and the history that it leaves.
 
-Knows no estimator and no variant; it speaks of batches, a step and an objective.
+Trains one model or several side by side. Knows no estimator and no variant; it speaks of batches, a step and
+an objective.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives.batch import Batch
+from skae.objectives.objective import Objective
 from skae.training.batches import Batches
-from skae.training.steps import Step
+from skae.training.steps import Schedule, Step, Terms
 
 _MAX_RECOVERIES = 3
 _RECOVERY_FACTOR = 0.1
+
+Weights = list[dict[str, Any]]
 
 
 class DivergenceError(FloatingPointError):
@@ -47,6 +53,8 @@ class History:
         How often training went back to the best weights after a step that diverged.
     interrupted : bool
         Whether the user interrupted the run.
+    divergence : DivergenceError or None
+        Why training ended before its time.
     """
 
     losses: list[dict[str, float]] = dataclasses.field(default_factory=list)
@@ -54,6 +62,7 @@ class History:
     best_epoch: int = 0
     n_recoveries: int = 0
     interrupted: bool = False
+    divergence: DivergenceError | None = None
 
     @property
     def n_epochs(self) -> int:
@@ -66,29 +75,16 @@ class History:
         return [sum(terms.values()) for terms in self.losses]
 
 
-def train(
-    network: nn.Module,
-    objective: nn.Module,
-    batches: Batches,
-    step: Step,
-    *,
-    n_epochs: int,
-    row_order: torch.Generator,
-    validate: Callable[[], Validation] | None = None,
-    patience: int | None = None,
-    tol: float = 0.0,
-    on_epoch: Callable[[int, History], bool] | None = None,
-) -> History:
-    """Train in place and leave the best weights in the network.
+@dataclasses.dataclass
+class Run:
+    """One model to be trained.
 
     Parameters
     ----------
-    network, objective : torch.nn.Module
+    network, objective : Autoencoder, Objective
         What is trained.
     batches : Batches
         The rows.
-    step : Step
-        The update.
     n_epochs : int
         How often to go over the rows at most.
     row_order : torch.Generator
@@ -102,104 +98,257 @@ def train(
     tol : float, default=0.0
         Smallest improvement of the loss that counts, relative to the best so far.
     on_epoch : callable, optional
-        Called after each epoch with its number and the history; a true answer stops.
+        Called after each epoch with its number and the history; a true answer stops the model and all
+        others of its group.
+    group : hashable, optional
+        Models that stop together; None stops alone.
+    weights : list, optional
+        Takes the weights after each epoch, the start first.
+    """
+
+    network: Autoencoder
+    objective: Objective
+    batches: Batches
+    n_epochs: int
+    row_order: torch.Generator
+    validate: Callable[[], Validation] | None = None
+    patience: int | None = None
+    tol: float = 0.0
+    on_epoch: Callable[[int, History], bool] | None = None
+    group: object = None
+    weights: list[Weights] | None = None
+
+
+class Steps(Protocol):
+    """What the loop calls for every batch of each of the models that it trains."""
+
+    schedules: list[Schedule]
+
+    def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
+        """Update each model once; return the terms of their losses before the update, (n_models,) each."""
+        ...
+
+    def slow_down(self, model: int, factor: float) -> None:
+        """Start a model afresh at a lower rate, after its weights went back to an earlier epoch."""
+        ...
+
+    def are_finite(self) -> list[bool]:
+        """Return whether all parameters of each model are finite."""
+        ...
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the models."""
+        ...
+
+    def close(self) -> None:
+        """End training."""
+        ...
+
+
+class Alone:
+    """The steps of a model that is trained alone.
+
+    Parameters
+    ----------
+    step : Step
+    network : torch.nn.Module
+    """
+
+    def __init__(self, step: Step, network: nn.Module) -> None:
+        self.step = step
+        self.network = network
+        self.schedules = [step.schedule]
+
+    def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
+        """Update the model once."""
+        return {name: value.detach() for name, value in self.step(batches[0], progress[0]).items()}
+
+    def slow_down(self, model: int, factor: float) -> None:
+        """Start the model afresh at a lower rate."""
+        self.step.slow_down(factor)
+
+    def are_finite(self) -> list[bool]:
+        """Return whether all parameters are finite."""
+        sums = torch.stack([p.detach().sum() for p in self.network.parameters()])
+        return [bool(sums.sum().isfinite())]
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on."""
+
+    def close(self) -> None:
+        """End training; nothing here."""
+
+
+def train(runs: Sequence[Run], steps: Steps) -> list[History]:
+    """Train models side by side, in place, and leave the best weights in each.
+
+    All of them have as many batches an epoch. Each goes its own way: its rows and their order, its rate, its
+    best epoch, and its end.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The models.
+    steps : Steps
+        Their updates.
 
     Returns
     -------
-    history : History
+    histories : list of History
+        Where training did not stay finite, even after three returns to the best weights, each at a tenth of
+        the learning rate, its `divergence` is set: see `checked`.
+    """
+    trainings = [_Training(run, schedule) for run, schedule in zip(runs, steps.schedules, strict=True)]
+    active = trainings
+    try:
+        for training in trainings:
+            training.begin()
+        while active := _left(active, steps):
+            terms = _run_epoch(active, steps)
+            for model, is_finite in enumerate(steps.are_finite()):
+                if not active[model].end_epoch(terms[model], is_finite):
+                    steps.slow_down(model, _RECOVERY_FACTOR)
+            _stop_groups(active)
+    except KeyboardInterrupt:
+        for training in active:
+            training.history.interrupted = True
+    for training in trainings:
+        training.finish()
+    steps.close()
+    return [training.history for training in trainings]
+
+
+def checked(histories: Sequence[History]) -> Sequence[History]:
+    """Return histories of trainings that stayed finite.
 
     Raises
     ------
     DivergenceError
-        If the loss stops being finite and three returns to the best weights, each at a
-        tenth of the learning rate, do not help.
+        If one of them did not.
     """
-    history = History()
-    best = _Best(network, objective, math.inf)
-    stopping = _Patience(patience, tol, step.schedule.warm_up * n_epochs)
-    if validate is not None:
-        history.validations.append(validate())
-        best.take(0, history.validations[0].loss)
-        stopping.update(0, history.validations[0].loss)
-    try:
-        while history.n_epochs < n_epochs:
-            epoch = history.n_epochs + 1
-            terms = _run_epoch(network, batches, step, row_order, (epoch - 1) / n_epochs, 1 / n_epochs)
-            validation = validate() if validate is not None else None
-            judged = validation.loss if validation is not None else sum(terms.values())
-            if not (math.isfinite(judged + sum(terms.values())) and _is_finite(network)):
-                _recover(history, best, step)
-                continue
-            history.losses.append(terms)
-            step.schedule.observe(judged)
-            if validation is not None:
-                history.validations.append(validation)
-            if validate is None or judged < best.loss:
-                best.take(epoch, judged)
-            stop = stopping.update(epoch, judged)
-            if (on_epoch is not None and on_epoch(epoch, history)) or stop:
-                break
-    except KeyboardInterrupt:
-        history.interrupted = True
-    best.restore()
-    history.best_epoch = best.epoch
-    return history
+    for history in histories:
+        if history.divergence is not None:
+            raise history.divergence
+    return histories
 
 
-def _run_epoch(
-    network: nn.Module, batches: Batches, step: Step, row_order: torch.Generator, start: float, share: float
-) -> dict[str, float]:
-    """Go over the rows once; return the mean of each term, read from the device once."""
-    network.train()
+def _left(active: "list[_Training]", steps: Steps) -> "list[_Training]":
+    """Return the trainings that go on."""
+    left = [index for index, training in enumerate(active) if not training.is_done]
+    if left and len(left) < len(active):
+        steps.keep(left)
+    return [active[index] for index in left]
+
+
+def _stop_groups(active: "list[_Training]") -> None:
+    """Stop all trainings of the groups of which one was told to, or diverged."""
+    groups = {training.run.group for training in active if training.stops_group} - {None}
+    for training in active:
+        training.is_done |= training.run.group in groups
+
+
+def _run_epoch(active: "list[_Training]", steps: Steps) -> list[dict[str, float]]:
+    """Go over the rows of each model once; return the means of its terms, read from the device once."""
     sums: dict[str, torch.Tensor] = {}
-    n_batches = batches.n_batches
-    for index, batch in enumerate(batches.epoch(row_order)):
-        terms = step(batch, start + share * index / n_batches)
-        for name, value in terms.items():
-            value = value.detach()
+    n_batches = active[0].run.batches.n_batches
+    for training in active:
+        training.run.network.train()
+    epochs = zip(*(training.run.batches.epoch(training.run.row_order) for training in active), strict=True)
+    for index, batches in enumerate(epochs):
+        progress = [training.progress(index / n_batches) for training in active]
+        for name, value in steps(batches, progress).items():
             sums[name] = sums[name] + value if name in sums else value
-    network.eval()
+    for training in active:
+        training.run.network.eval()
     # The only place of an epoch that waits for the device.
-    return {name: float(value) / n_batches for name, value in sums.items()}
+    means = {name: (value.reshape(-1) / n_batches).tolist() for name, value in sums.items()}
+    return [{name: values[index] for name, values in means.items()} for index in range(len(active))]
 
 
-def _is_finite(network: nn.Module) -> bool:
-    # The loss of an epoch does not see its last update.
-    return bool(torch.stack([p.detach().sum() for p in network.parameters()]).sum().isfinite())
+class _Training:
+    """Where the training of one model stands."""
 
+    def __init__(self, run: Run, schedule: Schedule) -> None:
+        self.run = run
+        self.schedule = schedule
+        self.history = History()
+        self.modules = (run.network, run.objective)
+        self.stopping = _Patience(run.patience, run.tol, schedule.warm_up * run.n_epochs)
+        self.best_loss = math.inf
+        self.stops_group = False
+        self.is_done = False
+        self.best = self._weights()
 
-def _recover(history: History, best: "_Best", step: Step) -> None:
-    if history.n_recoveries == _MAX_RECOVERIES:
-        raise DivergenceError(
-            f"Training did not stay finite: the loss overflowed in epoch {history.n_epochs + 1}, and "
-            f"{_MAX_RECOVERIES} returns to the best weights at a lower learning rate did not help. "
-            "Lower learning_rate_init, set gradient_clip, or scale the columns of X, "
-            "e.g. with StandardScaler."
-        )
-    history.n_recoveries += 1
-    best.restore()
-    step.slow_down(_RECOVERY_FACTOR)
+    def begin(self) -> None:
+        """Measure the start."""
+        if self.run.weights is not None:
+            self.run.weights.append(self.best)
+        if self.run.validate is not None:
+            validation = self.run.validate()
+            self.history.validations.append(validation)
+            self.best_loss = validation.loss
+            self.stopping.update(0, validation.loss)
 
+    def progress(self, share: float) -> float:
+        """Return how far training is, in [0, 1], at a share of the epoch at hand."""
+        return (self.history.n_epochs + share) / self.run.n_epochs
 
-class _Best:
-    """The best weights so far, and how to get back to them."""
+    def end_epoch(self, terms: dict[str, float], is_finite: bool) -> bool:
+        """Take note of an epoch; go back to the best weights and return False if it did not stay finite."""
+        history, run = self.history, self.run
+        validation = run.validate() if run.validate is not None else None
+        judged = validation.loss if validation is not None else sum(terms.values())
+        # The loss of an epoch does not see its last update.
+        if not (is_finite and math.isfinite(judged + sum(terms.values()))):
+            return self._recover()
+        history.losses.append(terms)
+        epoch = history.n_epochs
+        self.schedule.observe(judged)
+        if validation is not None:
+            history.validations.append(validation)
+        is_best = validation is None or judged < self.best_loss
+        if is_best or run.weights is not None:
+            weights = self._weights()
+            if is_best:
+                self.best, self.best_loss, history.best_epoch = weights, judged, epoch
+            if run.weights is not None:
+                run.weights.append(weights)
+        self.is_done = self.stopping.update(epoch, judged) or epoch == run.n_epochs
+        if run.on_epoch is not None and run.on_epoch(epoch, history):
+            self.is_done = self.stops_group = True
+        return True
 
-    def __init__(self, network: nn.Module, objective: nn.Module, loss: float) -> None:
-        self.modules = (network, objective)
-        self.take(0, loss)
+    def _recover(self) -> bool:
+        history = self.history
+        if history.n_recoveries == _MAX_RECOVERIES:
+            history.divergence = DivergenceError(
+                f"Training did not stay finite: the loss overflowed in epoch {history.n_epochs + 1}, and "
+                f"{_MAX_RECOVERIES} returns to the best weights at a lower learning rate did not help. "
+                "Lower learning_rate_init, set gradient_clip, or scale the columns of X, "
+                "e.g. with StandardScaler."
+            )
+            self.is_done = self.stops_group = True
+        else:
+            history.n_recoveries += 1
+        self.finish()
+        return False
 
-    def take(self, epoch: int, loss: float) -> None:
-        self.epoch = epoch
-        self.loss = loss
-        self.states: list[dict[str, Any]] = [
+    def _weights(self) -> Weights:
+        return [
             {name: value.detach().clone() for name, value in module.state_dict().items()}
             for module in self.modules
         ]
 
-    def restore(self) -> None:
-        for module, state in zip(self.modules, self.states, strict=True):
-            module.load_state_dict(state)
-            module.eval()
+    def finish(self) -> None:
+        """Go back to the best weights."""
+        load_weights(self.modules, self.best)
+
+
+def load_weights(modules: Sequence[nn.Module], weights: Weights) -> None:
+    """Load the weights of a network and an objective, and set both to evaluation mode."""
+    for module, state in zip(modules, weights, strict=True):
+        module.load_state_dict(state)
+        module.eval()
 
 
 class _Patience:

@@ -33,6 +33,8 @@ class Solver:
     follows_gradient : bool, default=True
         Whether it minimises any objective of any network. One that does not knows one layer of weights each
         way and the squared error alone.
+    stacks : bool, default=False
+        Whether `StackedStep` does the same for several models at once.
     """
 
     rate: float
@@ -43,11 +45,12 @@ class Solver:
     decouples_decay: bool = False
     takes_gaps: bool = True
     follows_gradient: bool = True
+    stacks: bool = False
 
 
 # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
 SOLVERS: dict[str, Solver] = {
-    "adam": Solver(0.02, 0.1, partial(GradientStep, optimizer=adam), decouples_decay=True),
+    "adam": Solver(0.02, 0.1, partial(GradientStep, optimizer=adam), decouples_decay=True, stacks=True),
     "sgd": Solver(0.1, 1e-4, partial(GradientStep, optimizer=sgd)),
     "rmsprop": Solver(0.003, 1e-4, partial(GradientStep, optimizer=rmsprop)),
     "lbfgs": Solver(1.0, 2e-3, LBFGSStep, all_rows=True, n_epochs=300),

@@ -176,7 +176,11 @@ def new_step(plan: Plan, network: Autoencoder, objective: Objective, noise: torc
     step : Step
     """
     network.draw_dropout_from(noise)
-    settings = StepSettings(
+    return SOLVERS[plan.solver].make_step(network, objective, step_settings(plan, noise))
+
+
+def step_settings(plan: Plan, noise: torch.Generator) -> StepSettings:
+    """Return what a step is made with by a plan."""
+    return StepSettings(
         SCHEDULES[plan.schedule](), plan.learning_rate, plan.weight_decay, plan.gradient_clip, noise
     )
-    return SOLVERS[plan.solver].make_step(network, objective, settings)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from skae.objectives import Batch
-from skae.training import DivergenceError, Schedule, Validation, train
+from skae.training import Alone, DivergenceError, Run, Schedule, Validation, checked, train
 from skae.training.steps import ReduceOnPlateau
 
 
@@ -43,9 +43,8 @@ class Toward:
 
 
 def run(network, step, n_epochs=10, **options):
-    return train(
-        network, nn.Module(), OneBatch(), step, n_epochs=n_epochs, row_order=torch.Generator(), **options
-    )
+    one = Run(network, nn.Module(), OneBatch(), n_epochs, torch.Generator(), **options)
+    return checked(train([one], Alone(step, network)))[0]
 
 
 def validation_of(network, best_at):

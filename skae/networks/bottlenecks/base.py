@@ -20,10 +20,13 @@ class Bottleneck(nn.Module):
     changes_codes : bool
         Whether codes leave it, in training, other than they enter: true of every bottleneck that overrides
         `forward` or `read`.
+    stacks : bool
+        Whether several can be computed at once, as `Coder.stacks`.
     """
 
     starts_at_codes: bool = False
     changes_codes: bool = False
+    stacks: bool = True
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

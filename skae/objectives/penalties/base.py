@@ -26,12 +26,15 @@ class Penalty(nn.Module):
         Share of the training over which the coefficient of a penalty that judges rises; 0 for none.
     needs_output : bool
         Whether it reads the output of whole codes, which costs a further pass where codes are cut.
+    stacks : bool
+        Whether several can be computed at once: nothing in `forward` counts, or asks what a tensor holds.
     """
 
     judges: bool = False
     # Penalties on codes that push from the first step would empty codes that say nothing yet.
     warm_up: float = 0.1
     needs_output: bool = False
+    stacks: bool = True
     coefficient: float = 1.0
 
     def __init__(self, coefficient: float = 1.0) -> None:

@@ -52,7 +52,15 @@ class AuxK(Penalty):
 
 
 class Revival(nn.Module):
-    """What brings back components that training has lost, without a gradient; the base of all such parts."""
+    """What brings back components that training has lost, without a gradient; the base of all such parts.
+
+    Attributes
+    ----------
+    stacks : bool
+        Whether several can watch at once, as `Penalty.stacks`.
+    """
+
+    stacks: bool = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
