@@ -18,13 +18,13 @@ from skae._random import Streams
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
+from skae.training.dense_gradient import can_differentiate
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
 from skae.training.loop import Alone, History, Run, Steps, Weights, checked, load_weights, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
-from skae.training.stack import Pair
-from skae.training.stacked_step import StackedStep
+from skae.training.stack import Pair, StackedStep
 from skae.training.start import Begun, Parts, Start, new_step, step_settings
 from skae.training.steps import StepSettings
 from skae.training.structure import can_pad, can_stack, structure
@@ -92,7 +92,8 @@ def train_models(models: Sequence[Model]) -> None:
 
 def _steps(models: Sequence[Model]) -> Steps:
     first = models[0]
-    if len(models) > 1:
+    by_hand = can_differentiate(first.run.network, first.run.objective) and SOLVERS[first.solver].stacks
+    if len(models) > 1 or by_hand:
         pairs = [Pair(model.run.network, model.run.objective) for model in models]
         return StackedStep(pairs, [model.settings for model in models])
     network, objective = first.run.network, first.run.objective

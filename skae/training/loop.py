@@ -7,7 +7,7 @@ an objective.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from skae.training.steps import Schedule, Step, Terms
 _MAX_RECOVERIES = 3
 _RECOVERY_FACTOR = 0.1
 
-Weights = list[dict[str, Any]]
+Weights = list[dict[str, torch.Tensor]]
 
 
 class DivergenceError(FloatingPointError):

@@ -15,7 +15,9 @@ from torch.nn import functional
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
-from skae.training.steps import Terms, decays
+from skae.training.dense_gradient import DenseGradient, can_differentiate
+from skae.training.stacked_adam import StackedAdam
+from skae.training.steps import StepSettings, Terms, adam_betas, decaying_of
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")
@@ -74,9 +76,10 @@ class Stack:
 
     def _joined(self) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
         """Put the parameters of all members into one tensor, of which they become views."""
-        network = self.pairs[0].network
-        named = sorted(self.pairs[0].named_parameters(), key=lambda item: not decays(item[1], network))
-        n_decaying = sum(value.numel() for _, value in named if decays(value, network))
+        network, objective = self.pairs[0].network, self.pairs[0].objective
+        decaying = {id(value) for value in decaying_of(network, objective)}
+        named = sorted(self.pairs[0].named_parameters(), key=lambda item: id(item[1]) not in decaying)
+        n_decaying = sum(value.numel() for _, value in named if id(value) in decaying)
         values = named[0][1].new_empty(len(self.pairs), sum(value.numel() for _, value in named))
         values = values.detach()
         members = [dict(pair.named_parameters()) for pair in self.pairs]
@@ -111,7 +114,31 @@ class Stack:
                 setattr(module, last, module.get_buffer(last).clone())
 
 
-class Differentiated:
+class ByHand:
+    """Terms and gradients of a stack of plain `Dense` networks with the squared error.
+
+    Parameters
+    ----------
+    stack : Stack
+        Of members that `can_differentiate` takes.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        parameters, gradients, start = {}, {}, 0
+        for name, value in stack.parameters.items():
+            end = start + value[0].numel()
+            name = name.removeprefix("network.")
+            parameters[name], gradients[name] = value, stack.gradients[:, start:end].view(value.shape)
+            start = end
+        self.gradient = DenseGradient(stack.pairs[0].network, parameters, gradients)
+
+    def __call__(self, batches: Sequence[Batch]) -> Terms:
+        """Compute the term of each member, (n_members,), and its gradient."""
+        joined = _joined(batches)
+        return {"reconstruction": self.gradient(joined.inputs, joined.target, joined.weight)}
+
+
+class ByAutograd:
     """Terms and gradients of any stack, by torch's vectorised map over the parameters of its members.
 
     Parameters
@@ -126,7 +153,9 @@ class Differentiated:
         """Compute the terms of each member, (n_members,) each, and the gradients of their sum."""
         stack = self.stack
         with torch.enable_grad():
-            terms = vmap(self._terms)(stack.parameters, stack.buffers, _joined(batches))
+            # What is None is no tensor to map over.
+            joined = {name: part for name, part in _joined(batches)._asdict().items() if part is not None}
+            terms = vmap(self._terms)(stack.parameters, stack.buffers, joined)
             loss = torch.stack([values.sum() for values in terms.values()]).sum()
         parameters = list(stack.parameters.values())
         found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
@@ -139,29 +168,93 @@ class Differentiated:
         buffers: Mapping[str, torch.Tensor],
         batch: Mapping[str, Any],
     ) -> dict[str, torch.Tensor]:
-        # What is None is no tensor to map over, and left out.
         found: dict[str, torch.Tensor] = functional_call(
             self.stack.pairs[0], {**parameters, **buffers}, (Batch(**batch),)
         )
         return found
 
 
-def _joined(batches: Sequence[Batch]) -> dict[str, torch.Tensor | dict[str, torch.Tensor]]:
-    """Stack the tensors of prepared batches; what is None is left out."""
+class StackedStep:
+    """One step of Adam for each member of a stack, along the gradient of its own objective.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        Networks and objectives of one structure.
+    settings : sequence of StepSettings
+        Rate, decay and the like of each.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], settings: Sequence[StepSettings]) -> None:
+        self.settings = list(settings)
+        self.schedules = [each.schedule for each in settings]
+        self.rates = [each.rate for each in settings]
+        self._take(pairs)
+        self.optimizer = StackedAdam(
+            self.stack.values,
+            self.stack.gradients,
+            self.stack.n_decaying,
+            [each.weight_decay for each in settings],
+            [each.gradient_clip for each in settings],
+            adam_betas(pairs[0].objective.reweighs),
+        )
+
+    def _take(self, pairs: Sequence[Pair]) -> None:
+        self.stack = Stack(pairs)
+        by_hand = can_differentiate(pairs[0].network, pairs[0].objective)
+        self.gradient = (ByHand if by_hand else ByAutograd)(self.stack)
+
+    def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
+        """Update each member once; return the terms of the loss before, (n_members,) each."""
+        prepared, rates = [], []
+        for index, pair in enumerate(self.stack.pairs):
+            pair.objective.progress = progress[index]
+            prepared.append(pair.objective.prepare(batches[index], pair.network, self.settings[index].noise))
+            rates.append(self.rates[index] * self.schedules[index].factor(progress[index]))
+        terms = self.gradient(prepared)
+        self.optimizer.step(rates)
+        for pair in self.stack.pairs:
+            pair.objective.renew(pair.network)
+        return terms
+
+    def slow_down(self, model: int, factor: float) -> None:
+        """Forget the moments of a model, whose weights went back to an earlier epoch, and lower its rate."""
+        self.rates[model] *= factor
+        self.optimizer.reset(model)
+
+    def are_finite(self) -> list[bool]:
+        """Return whether all parameters of each member are finite."""
+        found: list[bool] = self.stack.values.sum(1).isfinite().tolist()
+        return found
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the models."""
+        pairs = [self.stack.pairs[model] for model in models]
+        self.stack.release()
+        self._take(pairs)
+        self.optimizer.keep(models, self.stack.values, self.stack.gradients)
+        for name in ("settings", "schedules", "rates"):
+            setattr(self, name, [getattr(self, name)[model] for model in models])
+
+    def close(self) -> None:
+        """Part the members."""
+        self.stack.release()
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Stack prepared batches: each tensor gets an axis of members in front."""
     first = batches[0]
     batches = padded(batches)
-    found: dict[str, torch.Tensor | dict[str, torch.Tensor]] = {
-        "inputs": torch.stack([batch.inputs for batch in batches]),
-        "target": torch.stack([batch.target for batch in batches]),
-        "draws": {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
-        "coefficients": {
+    return Batch(
+        _together([batch.inputs for batch in batches]),
+        _together([batch.target for batch in batches]),
+        None if batches[0].weight is None else _together([batch.weight for batch in batches]),
+        {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
+        {
             name: first.inputs.new_tensor([float(batch.coefficients[name]) for batch in batches])
             for name in first.coefficients
         },
-    }
-    if batches[0].weight is not None:
-        found["weight"] = _together([batch.weight for batch in batches])
-    return found
+    )
 
 
 def drawn(batch: Batch) -> list[str]:
@@ -186,4 +279,6 @@ def _with_rows(batch: Batch, n_rows: int) -> Batch:
 
 
 def _together(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
-    return torch.stack([tensor for tensor in tensors if tensor is not None])
+    there = [tensor for tensor in tensors if tensor is not None]
+    # One needs no copy.
+    return torch.stack(there) if len(there) > 1 else there[0].unsqueeze(0)

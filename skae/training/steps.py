@@ -177,18 +177,19 @@ def parameter_groups(network: Autoencoder, objective: Objective, weight_decay: f
     Decay draws the nonlinear parts towards zero, where the network is PCA. It leaves
     biases alone, and the linear path, which decay would draw away from PCA.
     """
-    parameters = [*network.parameters(), *objective.parameters()]
-    decaying = [p for p in parameters if decays(p, network)]
-    others = [p for p in parameters if not decays(p, network)]
+    decaying = decaying_of(network, objective)
+    known = {id(p) for p in decaying}
+    others = [p for p in [*network.parameters(), *objective.parameters()] if id(p) not in known]
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 
-def decays(parameter: nn.Parameter, network: Autoencoder) -> bool:
-    """Whether a parameter of a network or of its objective decays."""
+def decaying_of(network: Autoencoder, objective: Objective) -> list[nn.Parameter]:
+    """Return the parameters that decay; see `parameter_groups`."""
     path = [m for m in (network.linear_encoder, network.linear_decoder) if m is not None]
     free = {id(p) for module in path for p in module.parameters()}
-    return parameter.ndim > 1 and id(parameter) not in free
+    parameters = [*network.parameters(), *objective.parameters()]
+    return [p for p in parameters if p.ndim > 1 and id(p) not in free]
 
 
 class GradientStep:
