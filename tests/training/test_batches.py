@@ -94,3 +94,41 @@ def test_batches_take_inputs_and_weights_along(shuffle, generator):
 def test_gaps_are_looked_for_in_inputs_too(inputs, gaps):
     assert Rows(TARGET, inputs).has_gaps == gaps
     assert Rows(TARGET * torch.nan).has_gaps
+
+
+def test_one_batch_of_all_rows_keeps_their_order(generator):
+    before = generator.get_state()
+    (batch,) = InMemory(TARGET, 3).epoch(generator)
+    assert torch.equal(batch.target, TARGET)
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_gaps_are_found_wherever_they_are(monkeypatch):
+    monkeypatch.setattr("skae.training.batches.CHUNK", 1)
+    gaps = TARGET.clone()
+    gaps[2, 1] = torch.nan
+    assert Rows(gaps).has_gaps
+    assert not Rows(TARGET).has_gaps
+
+
+def test_selected_rows_take_inputs_and_weights_along():
+    taken = Rows(TARGET, TARGET + 1, WEIGHT).take([2, 0])
+    assert taken.target.tolist() == [[5, 6], [1, 2]]
+    assert taken.seen.tolist() == [[6, 7], [2, 3]]
+    assert taken.weight.tolist() == [[3], [1]]
+    plain = Rows(TARGET).take(slice(1))
+    assert (plain.target.tolist(), plain.inputs, plain.weight) == ([[1, 2]], None, None)
+
+
+def test_a_column_without_cells_has_the_mean_zero_whatever_rows_weigh():
+    gaps = TARGET.clone()
+    gaps[:, 0] = torch.nan
+    assert Rows(gaps, weight=WEIGHT).mean().tolist() == [0.0, 5.0]
+
+
+def test_all_rows_of_one_weight_may_be_drawn(generator):
+    rows = Rows(torch.arange(400.0)[:, None], weight=torch.full((400, 1), 2.0)).drawn(generator)
+    assert len(rows) == 400
+    # A draw with replacement: about 1 - 1/e of the rows, first and last ones as often as others.
+    assert len(set(rows[:, 0].tolist())) / 400 == pytest.approx(1 - 1 / 2.718, abs=0.06)
+    assert float(rows.mean()) == pytest.approx(199.5, abs=25)

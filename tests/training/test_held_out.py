@@ -227,6 +227,15 @@ def test_variance_explained(missed, total, expected):
     assert explained(missed, total) == expected
 
 
+@pytest.mark.parametrize(("missed", "expected"), [(1e-11, 1.0), (1e-9, 0.0)])
+def test_rounding_is_no_variance(missed, expected):
+    assert explained(missed, 0.0) == expected
+
+
+def test_the_first_of_epochs_that_are_alike_is_chosen():
+    assert choose_epoch(losses_of(1.0, 0.5, 0.5)) == 1
+
+
 # ---------------------------------------------------------------------- folds
 
 

@@ -66,6 +66,33 @@ def test_a_split_leaves_rows_to_train_on():
         lay_out(30, True, 0.99, Streams(0))
 
 
+def test_two_rows_are_enough_to_train_on():
+    assert lay_out(30, True, 0.93, Streams(0)).n_training == 2
+    with pytest.raises(ValueError, match="leaves fewer than 2 of 30 rows"):
+        lay_out(30, True, 0.94, Streams(0))
+
+
+def test_the_seed_says_which_rows_are_held_out():
+    first, second = (lay_out(1000, True, "auto", Streams(seed)).order for seed in (0, 1))
+    assert set(first[900:]) != set(second[900:])
+
+
+def test_a_plan_shuffles_unless_a_step_takes_all_rows():
+    assert plan_of(AutoencoderTransformer(3)).shuffles
+    assert not plan_of(AutoencoderTransformer(3, solver="lbfgs")).shuffles
+
+
+def test_epochs_of_a_solver_that_takes_all_rows_are_its_own():
+    assert plan_of(AutoencoderTransformer(3, solver="lbfgs")).n_epochs == SOLVERS["lbfgs"].n_epochs
+
+
+def test_without_a_schedule_everything_else_is_as_planned():
+    plan = plan_of(AutoencoderTransformer(3))
+    changed = {"schedule", "learning_rate"}
+    fields = {field.name for field in dataclasses.fields(plan)} - changed
+    assert all(getattr(plan.without_schedule(), name) == getattr(plan, name) for name in fields)
+
+
 def plan_of(model, n_rows=1600, kind="split"):
     model._columns = Columns(5)
     return model._plan(n_rows, Layout(kind, n_rows, None))

@@ -5,53 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from small_fits import BLUEPRINT, PLAN, ROWS, parts, squared
 
 from skae._random import Streams
-from skae.networks import Dense
-from skae.networks.autoencoder import Blueprint
-from skae.networks.bottlenecks import Bottleneck
-from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.nested import Nested
 from skae.training.batches import Rows
-from skae.training.plan import Plan
-from skae.training.start import Parts, Start, filled, new_step
+from skae.training.start import Start, filled, new_step
 from skae.training.steps import GradientStep, LBFGSStep
 
-ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
-PLAN = Plan(
-    n_pca_components=2,
-    init="pca",
-    starts_at_pca=True,
-    stays_at_start=False,
-    held_out="none",
-    n_training=40,
-    solver="adam",
-    batch_size=40,
-    n_epochs=3,
-    n_pretraining_epochs=0,
-    schedule="constant",
-    learning_rate=0.01,
-    constant_rate=0.001,
-    weight_decay=0.0,
-    gradient_clip=None,
-    patience=None,
-    tol=0.0,
-)
-BLUEPRINT = Blueprint(Dense((4,)), Bottleneck, 2)
 
-
-def squared():
-    return Reconstruction(LOSSES["squared_error"].cell, "identity")
-
-
-def parts(blueprint=BLUEPRINT, previous=None, objective=None, after_pca=lambda *seen: None):
-    return Parts(blueprint, objective or (lambda: Objective(squared())), after_pca, previous)
-
-
-def begin(table, plan=PLAN, **given):
+def begin(table, plan=PLAN, index=0, **given):
     start = Start(plan, parts(**given), Streams(0), table.has_gaps)
-    return start(table)
+    return start(table, index)
 
 
 def test_the_network_is_pca_before_the_first_step():
@@ -120,6 +85,54 @@ def test_layers_are_pretrained_by_the_epochs_of_the_plan():
     )
     assert not torch.equal(begun.encoder[0].weight, pretrained.encoder[0].weight)
     torch.testing.assert_close(begun(ROWS), pretrained(ROWS))
+
+
+def test_layers_of_each_training_are_pretrained_by_streams_of_their_own():
+    class Heard(Streams):
+        def torch(self, name, index=0, device="cpu"):
+            asked.append((name, index))
+            return super().torch(name, index, device)
+
+    seen = []
+    for index in (0, 1):
+        asked = []
+        Start(dataclasses.replace(PLAN, n_pretraining_epochs=1), parts(), Heard(0), False)(Rows(ROWS), index)
+        seen.append({one for one in asked if one[0] in ("rows", "noise")})
+        # Not those of the training that follows.
+        assert not seen[-1] & {(name, index) for name in ("rows", "noise")}
+    assert seen[0]
+    assert not seen[0] & seen[1]
+
+
+def test_gaps_of_later_rows_are_filled_by_the_pca_of_the_rows_trained_on():
+    rows = ROWS.clone()
+    rows[:, 1] = rows[:, 0]
+    network = begin(Rows(rows)).network
+    gaps = rows.clone()
+    gaps[:, 1] = torch.nan
+    assert not network.gaps.always
+    left = (network.complete(gaps) - rows)[:, 1]
+    assert left.square().sum() < 0.05 * rows[:, 1].square().sum()
+
+
+def test_a_warm_start_fills_gaps_from_now_on():
+    def objective():
+        return Nested(squared(), n_components=2)
+
+    gaps = Rows(ROWS.clone())
+    gaps.target[::7, 1] = torch.nan
+    network, previous, _ = begin(Rows(ROWS), objective=objective)
+    begun = begin(gaps, objective=objective, previous=(network, previous))
+    assert begun.network.gaps.always
+    # Rows without gaps, later, take nothing back.
+    assert begin(Rows(ROWS), objective=objective, previous=begun[:2]).network.gaps.always
+
+
+def test_all_rows_are_filled_however_many_go_through_at_once(monkeypatch):
+    monkeypatch.setattr("skae.training.start.CHUNK", 3)
+    rows = ROWS.clone()
+    rows[::4, 2] = torch.nan
+    torch.testing.assert_close(filled(rows, None), rows.nan_to_num())
 
 
 def test_gaps_are_filled_by_zeros_where_nothing_fills_them():

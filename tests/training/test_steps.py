@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,7 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Autoencoder, linear_path
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
+from skae.objectives.corruption import Gaussian
 from skae.objectives.penalties import ActivityL2
 from skae.training import SOLVERS, Schedule
 from skae.training.steps import StepSettings, parameter_groups, total
@@ -121,8 +124,6 @@ def test_slowing_down_forgets_the_moments(parts):
 
 @pytest.mark.parametrize("solver", [name for name in BY_GRADIENT if not SOLVERS[name].all_rows])
 def test_a_step_resumes_bit_for_bit(parts, solver):
-    import copy
-
     network, objective, batch = parts
     step = step_of(network, objective, solver, noise=torch.Generator().manual_seed(3))
     step(batch, 0.0)
@@ -181,6 +182,20 @@ def test_solvers_are_those_of_the_papers(parts, solver, settings):
     assert {name: group[name] for name in settings} == settings
     if solver != "lbfgs":
         assert (group["lr"], group["weight_decay"]) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize("solver", BY_GRADIENT)
+def test_noise_is_drawn_from_the_stream_of_the_step(parts, solver):
+    network, objective, batch = parts
+    objective.corruption = Gaussian(torch.full((4,), 0.5), torch.arange(4))
+    nn.init.ones_(network.linear_decoder.weight)
+    seen = []
+    for seed in (0, 0, 1):
+        noise = torch.Generator().manual_seed(seed)
+        seen.append(step_of(copy.deepcopy(network), objective, solver, noise=noise)(batch, 0.0))
+        assert not torch.equal(noise.get_state(), torch.Generator().manual_seed(seed).get_state())
+    first, again, other = (terms["reconstruction"].item() for terms in seen)
+    assert first == again != other
 
 
 def test_squares_of_gradients_are_forgotten_faster_where_the_loss_is_weighed_anew(parts):

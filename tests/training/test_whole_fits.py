@@ -4,59 +4,23 @@ import dataclasses
 
 import pytest
 import torch
+from small_fits import PLAN, ROWS, parts, plain, squared
 
 from skae._random import Streams
-from skae.networks import Dense
-from skae.networks.autoencoder import Blueprint
-from skae.networks.bottlenecks import Bottleneck
-from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.objectives import Objective
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import ActivityL2
 from skae.objectives.penalties.revival import Revival
 from skae.training.batches import Rows
 from skae.training.fits import Fitting, folds
-from skae.training.plan import Plan
-from skae.training.start import Parts, Start
+from skae.training.start import Start
 
-ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
 WEIGHT = 1 + torch.arange(40.0, dtype=torch.float64)[:, None] % 4
 WEIGHTS = pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
-PLAN = Plan(
-    n_pca_components=2,
-    init="pca",
-    starts_at_pca=True,
-    stays_at_start=False,
-    held_out="none",
-    n_training=40,
-    solver="adam",
-    batch_size=40,
-    n_epochs=3,
-    n_pretraining_epochs=0,
-    schedule="constant",
-    learning_rate=0.01,
-    constant_rate=0.001,
-    weight_decay=0.0,
-    gradient_clip=None,
-    patience=None,
-    tol=0.0,
-)
-
-
-def squared():
-    return Reconstruction(LOSSES["squared_error"].cell, "identity")
-
-
-def plain():
-    return Objective(squared())
 
 
 def ordered():
     return Nested(squared(), n_components=2)
-
-
-def parts(objective):
-    return Parts(Blueprint(Dense((4,)), Bottleneck, 2), objective, lambda *given: None, None)
 
 
 def fit(rows, on_epoch=lambda *given: False, objective=plain, **changes):
