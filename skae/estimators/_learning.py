@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -38,6 +38,14 @@ _AT_TIMES = (
     "pca_cumulative_explained_variance_",
     "_validations_by_size",
 )
+
+
+class BegunFit(NamedTuple):
+    """A fit before its training."""
+
+    fitting: Fitting
+    frame: _tensors.Frame
+    reports: EpochReports
 
 
 class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -127,60 +135,63 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
-        given: Any = X
         with _checks.unchanged_on_failure(self), _computing.learning():
-            # First: all that follows reads parameters, those of the tags among it.
-            _checks.check_parameters(self)
-            is_warm = self._is_warm()
-            previous = self._warm_start() if is_warm else None
-            X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
-            given = X if self._columns.is_plain else given
-            wanted = X if target is None else read_target(self._columns, target, X)
-            if weight is not None and not weight.all():
-                wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
-            self._largest_size = self.n_components_ if is_warm else self._most_components(wanted)
-            link = self._check(wanted)
-            if self._sought is not None:
-                self._largest_size = self._enough_components(self._sought, wanted, weight)
-            streams = Streams(self.random_state)
-            layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
-            frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
-            device = _computing.find_device(self.device)
-            rows = _tensors.to_rows(wanted, frame, device, layout.order)
-            if previous is not None:
-                # Small tables are trained in another dtype than large ones, and the one before may have been.
-                previous = previous[0].to(rows), previous[1].to(rows)
-            table = Rows(
-                rows,
-                None if target is None else _tensors.to_rows(X, frame, device, layout.order),
-                None if weight is None else _tensors.weights_to(weight, rows, layout.order),
-            )
-            parts = self._parts(link, frame, rows, previous, is_clean=target is not None)
-            fitting = Fitting(self._plan(len(X), layout), parts, table, streams)
-            fitted = self._train(fitting, frame, given, y)
+            begun = self._begin_fit(X, y, target, sample_weight)
+            with _computing.threads(begun.fitting.work):
+                fitted = begun.fitting.run(begun.reports)
+            self._end_fit(begun, fitted)
         warn(self, fitted)
         return self
 
-    def _train(self, fitting: Fitting, frame: _tensors.Frame, X: Any, y: object) -> Fitted:
-        """Train, with callbacks around it, and take over what was found."""
-        n_epochs, rows = fitting.plan.n_epochs, fitting.rows.target
-        context = self._init_callback_context(max_subtasks=n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        reports = EpochReports(self, context, frame, X, y, n_epochs)
+    def _begin_fit(
+        self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> BegunFit:
+        """Do what comes before training; takes what `_fit` does."""
+        given: Any = X
+        # First: all that follows reads parameters, those of the tags among it.
+        _checks.check_parameters(self)
+        is_warm = self._is_warm()
+        previous = self._warm_start() if is_warm else None
+        X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
+        given = X if self._columns.is_plain else given
+        wanted = X if target is None else read_target(self._columns, target, X)
+        if weight is not None and not weight.all():
+            wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
+        self._largest_size = self.n_components_ if is_warm else self._most_components(wanted)
+        link = self._check(wanted)
+        if self._sought is not None:
+            self._largest_size = self._enough_components(self._sought, wanted, weight)
+        streams = Streams(self.random_state)
+        layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
+        frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
+        device = _computing.find_device(self.device)
+        rows = _tensors.to_rows(wanted, frame, device, layout.order)
+        if previous is not None:
+            # Small tables are trained in another dtype than large ones, and the one before may have been.
+            previous = previous[0].to(rows), previous[1].to(rows)
+        table = Rows(
+            rows,
+            None if target is None else _tensors.to_rows(X, frame, device, layout.order),
+            None if weight is None else _tensors.weights_to(weight, rows, layout.order),
+        )
+        parts = self._parts(link, frame, rows, previous, is_clean=target is not None)
+        plan = self._plan(len(X), layout)
+        context = self._init_callback_context(max_subtasks=plan.n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=given, y=y)
+        reports = EpochReports(self, context, frame, given, y, plan.n_epochs)
+        return BegunFit(Fitting(plan, parts, table, streams), frame, reports)
+
+    def _end_fit(self, begun: BegunFit, fitted: Fitted) -> None:
+        """Take over what training found, and tell callbacks."""
+        fitting, frame, reports = begun
+        rows = fitting.rows.target
         with _computing.threads(fitting.work):
-            fitted = fitting.run(reports)
             attributes = self._fitted_attributes(fitted, frame)
         reports.close()
         self._take(attributes | {"_training_state": None, "n_samples_": len(rows)})
         if fitted.by_size is not None:
             self._finish_order(rows)
-        context.call_on_fit_task_end(
-            estimator=self,
-            X=X,
-            y=y,
-            reconstruction_attributes=lambda: self._fitted_attributes(fitted, frame),
-        )
-        return fitted
+        reports.end(lambda: self._fitted_attributes(fitted, frame))
 
     def _partial_fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Self:
         """Go once over further rows."""

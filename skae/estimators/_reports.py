@@ -3,6 +3,7 @@
 import copy
 import html
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class EpochReports:
         self.estimator = estimator
         self.context = context
         self.frame = frame
+        self.y = y
         self.data = {"X": X, "y": X if y is None else y}
         self.n_epochs = n_epochs
         self.current: Any = None
@@ -76,6 +78,13 @@ class EpochReports:
         if history.validations:
             line += f", held-out variance explained {history.validations[-1].score:.4f}"
         print(f"{line} (at the start {history.validations[0].score:.4f})" if history.validations else line)
+
+    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
+        """End the fit; callbacks may ask for what it found."""
+        # Callbacks of the fit itself are told `y` as it was passed.
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, X=self.data["X"], y=self.y, reconstruction_attributes=attributes
+        )
 
     def close(self) -> None:
         """End the epoch that was announced and never run."""

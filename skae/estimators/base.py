@@ -6,21 +6,24 @@ Knows no variant by name. A variant fills seats (`_seats`) and adds read-outs of
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
+from skae._computing import learning, threads
 from skae._containers import as_passed
 from skae.estimators import _checks
 from skae.estimators._declaration import PCANames
-from skae.estimators._learning import Learning
-from skae.estimators._reports import NotebookFigures
+from skae.estimators._learning import BegunFit, Learning
+from skae.estimators._reports import NotebookFigures, warn
 from skae.estimators._state import AutoencoderState
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
+from skae.training.fits import fit_all
 
 
 class BaseAutoencoder(
@@ -296,3 +299,99 @@ class Inside:
             return reconstruction.sample(mean, generator) if self.columns.is_mixed else mean
 
         return codec.decode(codec.encode(rows), drawn)
+
+
+class Job(NamedTuple):
+    """One fit among several.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Not fitted; fitted in place.
+    X : array-like of shape (n_samples, n_features)
+        Training rows. Jobs that share their rows hold the same object.
+    y : object, default=None
+        Passed to `fit`.
+    fit_params : dict or None, default=None
+        Further arguments of `fit`, such as `sample_weight`.
+    """
+
+    estimator: BaseAutoencoder
+    X: ArrayLike
+    y: object = None
+    fit_params: Mapping[str, ArrayLike] | None = None
+
+    @property
+    def can_join(self) -> bool:
+        """Whether the fit is the one of this package, of which nothing outside is told or asked."""
+        estimator = self.estimator
+        is_plain = type(estimator).fit.__module__.startswith("skae.") and "_skl_callbacks" not in vars(
+            estimator
+        )
+        return is_plain and set(self.fit_params or ()) <= {"sample_weight"}
+
+    def run(self) -> Exception | None:
+        """Fit alone; return what was raised."""
+        try:
+            self.estimator.fit(self.X, self.y, **(self.fit_params or {}))
+        except Exception as error:
+            return error
+        return None
+
+
+def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
+    """Fit estimators, side by side where they can be; one that fails does not keep the others from it.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What to fit, in any order and of any shapes. All tables are in memory at once.
+
+    Returns
+    -------
+    errors : list of Exception or None
+        What the fit of each job raised, None where it went well.
+    """
+    errors: list[Exception | None] = [None] * len(jobs)
+    begun: dict[int, BegunFit] = {}
+    for number, job in enumerate(jobs):
+        if len(jobs) == 1 or not job.can_join:
+            errors[number] = job.run()
+            continue
+        try:
+            with learning():
+                hand = job.estimator._begin_fit(job.X, job.y, **(job.fit_params or {}))
+        except Exception as error:
+            errors[number] = error
+            continue
+        if hand.fitting.architecture.draws_globally:
+            errors[number] = job.run()
+        else:
+            begun[number] = hand
+    if begun:
+        errors = _end_together(jobs, begun, errors)
+    return errors
+
+
+def _end_together(
+    jobs: Sequence[Job], begun: Mapping[int, BegunFit], errors: list[Exception | None]
+) -> list[Exception | None]:
+    """Train what was begun, and return the errors of all jobs."""
+    hands = list(begun.values())
+    work = sum(hand.fitting.work for hand in hands)
+    try:
+        with learning(), threads(work):
+            results = fit_all([hand.fitting for hand in hands], [hand.reports for hand in hands])
+    except Exception:
+        # Something of one of them, a function of the user's for example, failed in the midst of all.
+        return [jobs[number].run() if number in begun else error for number, error in enumerate(errors)]
+    for (number, hand), result in zip(begun.items(), results, strict=True):
+        try:
+            if isinstance(result, Exception):
+                raise result
+            with learning():
+                jobs[number].estimator._end_fit(hand, result)
+            warn(jobs[number].estimator, result)
+        except Exception as error:
+            errors[number] = error
+    return errors

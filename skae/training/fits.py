@@ -3,11 +3,13 @@
 Reads a plan in which every choice is made, and knows no estimator.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from skae.training.structure import can_pad, can_stack, structure
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
 # Numbers in the weights that are kept of all epochs, until one is chosen: half a gigabyte of float32.
 _MOST_KEPT = 2**27
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass
@@ -86,8 +89,8 @@ def train_models(models: Sequence[Model]) -> None:
         for model, history in zip(stack, histories, strict=True):
             model.history = history
             model.run.network.draw_dropout_from(None)
-            if history.interrupted:
-                return
+        if any(history.interrupted for history in histories):
+            return
 
 
 def _steps(models: Sequence[Model]) -> Steps:
@@ -99,6 +102,45 @@ def _steps(models: Sequence[Model]) -> Steps:
     network, objective = first.run.network, first.run.objective
     network.draw_dropout_from(first.settings.noise)
     return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network)
+
+
+def fit_all(fittings: Sequence[Fitting], on_epochs: Sequence[OnEpoch]) -> list[Fitted | Exception]:
+    """Fit several networks, side by side where they can be.
+
+    Parameters
+    ----------
+    fittings : sequence of Fitting
+        Of architectures that do not draw from torch's global generator.
+    on_epochs : sequence of callable
+        What is called after each epoch of each, see `Fitting.run`.
+
+    Returns
+    -------
+    results : list of Fitted or Exception
+        What a fit raised, if it did, in its place.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts: what was trained so far is of no use to anyone who asked for all of it.
+    """
+    start = time.perf_counter()
+    begun = [_or_error(fitting.begin, report) for fitting, report in zip(fittings, on_epochs, strict=True)]
+    courses = [course for course in begun if isinstance(course, Course)]
+    models = [model for course in courses for model in course.models]
+    train_models(models)
+    if any(model.history.interrupted for model in models):
+        raise KeyboardInterrupt
+    results = [_or_error(course.finish) if isinstance(course, Course) else course for course in begun]
+    seconds = (time.perf_counter() - start) / max(1, len(results))
+    return [result._replace(seconds=seconds) if isinstance(result, Fitted) else result for result in results]
+
+
+def _or_error(function: Callable[..., Result], *arguments: object) -> Result | Exception:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return error
 
 
 class Fitting:
@@ -143,7 +185,7 @@ class Fitting:
             fitted = course.finish()
         return fitted._replace(seconds=time.perf_counter() - start)
 
-    def begin(self, on_epoch: OnEpoch) -> "Course":
+    def begin(self, on_epoch: OnEpoch) -> Course:
         """Begin the trainings of a fit, before the first step of any; takes what `run` does."""
         return _COURSES[self.plan.held_out](self, on_epoch)
 

@@ -69,6 +69,8 @@ class Adversary(Penalty):
     """
 
     judges = True
+    # Differentiates within its pass, which torch's vectorised map does not do.
+    stacks = False
     # The encoder's gradient is weighed by `weight`; the critic learns from the first step.
     warm_up = 0.0
 

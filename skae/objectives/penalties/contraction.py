@@ -29,6 +29,8 @@ class Contraction(Penalty):
     """
 
     judges = True
+    # Differentiates within its pass, which torch's vectorised map does not do.
+    stacks = False
 
     def __init__(self, coefficient: float, n_components: int, squared_norm: Measure, is_exact: bool) -> None:
         super().__init__(coefficient)

@@ -26,6 +26,8 @@ class AuxK(Penalty):
 
     silent: torch.Tensor
     needs_output = True
+    # Counts the rows that pass.
+    stacks = False
 
     def __init__(self, n_components: int, n_active: int, coefficient: float = 1 / 32) -> None:
         super().__init__(coefficient)
