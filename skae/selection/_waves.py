@@ -28,8 +28,11 @@ from skae.selection._together import Job, fit_together
 
 # What tells a fit from all others: the fold, the path, and the signature of the place.
 Key: TypeAlias = tuple[int, Path, Hashable]
-# Cells of the training rows of the jobs that are handed over at once: 1 GiB in float64.
-_MOST_CELLS = 2**27
+# Numbers that jobs which are handed over at once hold: half a GiB in float32.
+_MOST_NUMBERS = 2**27
+# What an autoencoder holds beside its rows: weights of the default size, gradients, moments and copies, those
+# of the outer layers for each column.
+_OF_WEIGHTS, _OF_WEIGHTS_A_COLUMN = 100_000, 1_000
 
 
 class Plan(NamedTuple):
@@ -234,10 +237,10 @@ def _plan(task: Task) -> Plan:
 
 
 def _chunks(evaluations: list[Evaluation]) -> Iterator[list[Evaluation]]:
-    """Yield evaluations such that the rows of their autoencoders, counted for each, stay within bounds."""
+    """Yield evaluations such that what their autoencoders hold stays within bounds."""
     if not evaluations:
         return
-    most = max(1, _MOST_CELLS // max(1, _n_cells(evaluations[0].task.X)))
+    most = max(1, _MOST_NUMBERS // _n_numbers(evaluations[0].task.X))
     chunk: list[Evaluation] = []
     jobs: set[Key] = set()
     for one in evaluations:
@@ -250,8 +253,11 @@ def _chunks(evaluations: list[Evaluation]) -> Iterator[list[Evaluation]]:
     yield chunk
 
 
-def _n_cells(X: ArrayLike) -> int:
-    return X.nnz if is_sparse(X) else math.prod(np.shape(X))
+def _n_numbers(X: ArrayLike) -> int:
+    """Return about how many numbers the training of an autoencoder holds."""
+    n_cells = X.nnz if is_sparse(X) else math.prod(np.shape(X))
+    n_columns = math.prod(np.shape(X)[1:])
+    return n_cells + _OF_WEIGHTS_A_COLUMN * n_columns + _OF_WEIGHTS
 
 
 def _fit_part(jobs: Sequence[Job]) -> list[Fit]:

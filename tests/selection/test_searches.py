@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -237,7 +238,7 @@ def test_what_differs_behind_shares_one_network(handed_over):
 
 def test_results_do_not_depend_on_the_size_of_chunks(monkeypatch, handed_over, counting):
     X, y = table()
-    monkeypatch.setattr(_waves, "_MOST_CELLS", 3 * X.size)
+    monkeypatch.setattr(_waves, "_MOST_NUMBERS", 3 * _waves._n_numbers(X))
     pipe = Pipeline([("count", counting()), *pipeline().steps])
     both(pipe, {**GRID, "rain__C": [0.1, 1.0], "count__by": [1.0, 2.0]}, X, y, refit=False)
     assert max(handed_over) == 3
@@ -246,9 +247,18 @@ def test_results_do_not_depend_on_the_size_of_chunks(monkeypatch, handed_over, c
     assert counting.fits == 2 * 16 + 4
 
 
+@pytest.mark.parametrize(
+    ("shape", "fewest", "most"), [((100, 4), 500, 2000), ((500, 784), 50, 150), ((200_000, 100), 6, 6)]
+)
+def test_large_tables_are_handed_over_in_smaller_portions(shape, fewest, most):
+    X = np.broadcast_to(0.0, shape)
+    assert fewest <= _waves._MOST_NUMBERS // _waves._n_numbers(X) <= most
+    assert _waves._n_numbers(sparse.csr_matrix(shape)) < _waves._n_numbers(X)
+
+
 def test_nothing_is_kept_that_is_not_needed_any_more(monkeypatch):
     X, y = table()
-    monkeypatch.setattr(_waves, "_MOST_CELLS", X.size)
+    monkeypatch.setattr(_waves, "_MOST_NUMBERS", 1)
     kept = []
 
     class Watching(_waves.StackedRuns):
@@ -652,3 +662,11 @@ def test_a_second_fit_forgets_the_first(handed_over):
     first = search.cv_results_["mean_test_score"]
     np.testing.assert_array_equal(search.fit(X, y).cv_results_["mean_test_score"], first)
     assert handed_over == [8, 8]
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_backend_of_joblib_is_asked_for_jobs(backend, handed_over):
+    with joblib.parallel_config(backend, n_jobs=2):
+        both(coder(), {"n_components": [1, 2]}, table()[0], refit=False)
+    # In processes, nothing can be counted here.
+    assert sorted(handed_over) == ([2, 2] if backend == "threading" else [])
