@@ -168,8 +168,10 @@ class ByAutograd:
         buffers: Mapping[str, torch.Tensor],
         batch: Mapping[str, Any],
     ) -> dict[str, torch.Tensor]:
+        # Modules that two parts share have their tensors under one name. Left to find the others itself,
+        # torch would put members' tensors back under the second one.
         found: dict[str, torch.Tensor] = functional_call(
-            self.stack.pairs[0], {**parameters, **buffers}, (Batch(**batch),)
+            self.stack.pairs[0], {**parameters, **buffers}, (Batch(**batch),), tie_weights=False
         )
         return found
 

@@ -53,6 +53,19 @@ def test_what_is_told_of_the_codes_is_so(mixtures, penalty):
     assert model.components_.shape == (40, 20)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [{}, {"network": DEEP}], ids=["atoms", "deep"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_folds_of_few_rows_are_trained_with_every_penalty(mixtures, penalty, settings):
+    if penalty == "gated" and settings:
+        pytest.skip("gates belong to atoms")
+    X = mixtures[0][:60]
+    model = SparseAutoencoderTransformer(12, penalty=penalty, max_iter=3, random_state=0, **settings)
+    # What the folds leave behind is a network like any other.
+    assert np.isfinite(model.fit(X).transform(X)).all()
+    assert model.validation_scores_[-1] == pytest.approx(model.validation_scores_[0], abs=1)
+
+
 def test_rows_are_sums_of_atoms(mixtures):
     X, _ = mixtures
     model = SparseAutoencoderTransformer(40, **BRIEF).fit(X)

@@ -49,11 +49,19 @@ class JumpReLU(Bottleneck):
 class _Jump(torch.autograd.Function):
     """A step at the threshold, whose derivative by the threshold is that of a ramp around it."""
 
+    # Several are computed at once where models are trained side by side.
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, pre: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> torch.Tensor:
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth = bandwidth
+    def forward(pre: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> torch.Tensor:
         return (pre > threshold).to(pre)
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[torch.Tensor, torch.Tensor, float], output: torch.Tensor
+    ) -> None:
+        pre, threshold, ctx.bandwidth = inputs
+        ctx.save_for_backward(pre, threshold)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, torch.Tensor, None]:
