@@ -176,6 +176,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
         n_epochs = self.max_iter
         if isinstance(n_epochs, str):
             n_epochs = solver.n_epochs or rules.n_epochs(n_rows, batch_size, self._n_steps_of(layout))
+        warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
+        second_moment = rules.second_moment(n_rows)
         rate, starts_at_pca = self._learning_rate_init(), self._starts_as_pca()
         return Plan(
             n_pca_components=self._n_pca_components(),
@@ -192,6 +194,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
             learning_rate=rate,
             constant_rate=rules.CONSTANT * rate if self.learning_rate_init == "auto" else rate,
             weight_decay=self._weight_decay(n_rows),
+            warm_up=warm_up,
+            second_moment=second_moment,
             gradient_clip=self.gradient_clip,
             patience=self.n_iter_no_change,
             tol=self.tol,

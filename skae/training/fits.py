@@ -69,7 +69,8 @@ def stack_key(model: Model) -> Hashable | None:
         return None
     is_weighted = batches.is_weighted or objective.emphasis is not None or objective.has_gaps
     n_rows = None if can_pad(network, objective) else batches.n_rows
-    return model.solver, structure(network, objective), batches.n_batches, n_rows, is_weighted
+    kind = model.solver, model.settings.second_moment, structure(network, objective)
+    return kind, batches.n_batches, n_rows, is_weighted
 
 
 def train_models(models: Sequence[Model]) -> None:

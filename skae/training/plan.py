@@ -14,6 +14,7 @@ from skae._random import Streams
 from skae.training.solvers import SOLVERS, Solver
 
 _FOLDS_BELOW = 1000
+_FEW = 2000
 NOTHING_BELOW = 20
 # Ordered components learn for every size at once; more would take over three times as long as a plain fit.
 ORDERED_STEPS = 1.6
@@ -37,6 +38,20 @@ def n_epochs(n_rows: int, size: int, n_steps: int) -> int:
     """Return the epochs of about so many steps, between 10 and 300."""
     steps_per_epoch = -(-n_rows // size)
     return min(300, max(10, round(n_steps / steps_per_epoch)))
+
+
+def warm_up(n_rows: int, size: int, n_epochs: int) -> float:
+    """Return the share of a training over which the rate rises: 250 steps, between a tenth and a quarter."""
+    return min(0.25, max(0.1, 250 / (n_epochs * -(-n_rows // size))))
+
+
+def second_moment(n_rows: int) -> float:
+    """Return the decay of Adam's mean of squared gradients: a shorter memory for rows that are not few.
+
+    With it and a shorter rise of the rate, 1,700 steps of weatherAUS leave 1.02 of what 3,400 steps left
+    before, and 2,500 leave 0.98; without, 1,700 leave 1.07.
+    """
+    return 0.99 if n_rows >= _FEW else 0.999
 
 
 def ordered_decay(n_components: int, n_rows: int) -> float:
@@ -138,6 +153,10 @@ class Plan:
         The rate where there is no schedule, since rows come in parts.
     weight_decay : float
         Decay of the weights of the nonlinear parts.
+    warm_up : float
+        Share of the training over which the rate rises, where the schedule lets it.
+    second_moment : float
+        Decay of the mean of squared gradients, where the solver has one.
     gradient_clip : float or None
         Largest norm of the gradient of a step.
     patience : int or None
@@ -160,6 +179,8 @@ class Plan:
     learning_rate: float
     constant_rate: float
     weight_decay: float
+    warm_up: float
+    second_moment: float
     gradient_clip: float | None
     patience: int | None
     tol: float

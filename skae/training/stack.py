@@ -198,7 +198,7 @@ class StackedStep:
             self.stack.n_decaying,
             [each.weight_decay for each in settings],
             [each.gradient_clip for each in settings],
-            adam_betas(pairs[0].objective.reweighs),
+            adam_betas(pairs[0].objective, settings[0]),
         )
 
     def _take(self, pairs: Sequence[Pair]) -> None:

@@ -16,7 +16,7 @@ from skae.training.batches import CHUNK, Rows
 from skae.training.layerwise import pretrain
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
-from skae.training.steps import SCHEDULES, Step, StepSettings
+from skae.training.steps import SCHEDULES, OneCycle, Step, StepSettings
 
 
 class Parts(NamedTuple):
@@ -181,6 +181,6 @@ def new_step(plan: Plan, network: Autoencoder, objective: Objective, noise: torc
 
 def step_settings(plan: Plan, noise: torch.Generator) -> StepSettings:
     """Return what a step is made with by a plan."""
-    return StepSettings(
-        SCHEDULES[plan.schedule](), plan.learning_rate, plan.weight_decay, plan.gradient_clip, noise
-    )
+    schedule = OneCycle(plan.warm_up) if plan.schedule == "one_cycle" else SCHEDULES[plan.schedule]()
+    rate, decay, clip = plan.learning_rate, plan.weight_decay, plan.gradient_clip
+    return StepSettings(schedule, rate, decay, clip, noise, plan.second_moment)

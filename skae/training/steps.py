@@ -32,7 +32,7 @@ class Schedule:
         improvement says nothing and no patience is lost.
     """
 
-    warm_up = 0.0
+    warm_up: float = 0.0
 
     def factor(self, progress: float) -> float:
         """Return the factor of the initial rate."""
@@ -42,14 +42,20 @@ class Schedule:
         """Take note of the loss after an epoch."""
 
 
+@dataclasses.dataclass
 class OneCycle(Schedule):
-    """Rise to the rate over a quarter of the training, then fall to zero, both by cosines.
+    """Rise to the rate over a share of the training, then fall to zero, both by cosines.
 
     Smith and Topin (2018). On weatherAUS, the high peak that this allows was worth more
     than any other choice about the optimiser (`benchmarks/many_tables.py`).
+
+    Parameters
+    ----------
+    warm_up : float, default=0.25
+        The share.
     """
 
-    warm_up = 0.25
+    warm_up: float = 0.25
 
     def factor(self, progress: float) -> float:
         """Return the factor of the initial rate."""
@@ -134,6 +140,8 @@ class StepSettings:
         Largest norm of the whole gradient.
     noise : torch.Generator
         The stream that `Objective.prepare` draws from.
+    second_moment : float, default=0.999
+        Decay of Adam's mean of squared gradients.
     """
 
     schedule: Schedule
@@ -141,32 +149,34 @@ class StepSettings:
     weight_decay: float
     gradient_clip: float | None
     noise: torch.Generator
+    second_moment: float = 0.999
 
 
-# Takes groups of parameters, a rate, a device, and whether the loss weighs its parts anew in training.
-Optimizer = Callable[[list[dict], float, torch.device, bool], torch.optim.Optimizer]
+# Takes groups of parameters, a rate, a device, and the decays of moments.
+Betas = tuple[float, float]
+Optimizer = Callable[[list[dict], float, torch.device, Betas], torch.optim.Optimizer]
 
 
-def adam_betas(reweighs: bool) -> tuple[float, float]:
-    """Return the decays of Adam's moments, by whether the loss weighs its parts anew in training."""
-    # Where it does, squares of gradients from long before say little. On weatherAUS, the first two of 16
-    # ordered components explain 0.757 so, 0.748 with 0.999.
-    return 0.9, 0.95 if reweighs else 0.999
+def adam_betas(objective: Objective, settings: StepSettings) -> Betas:
+    """Return the decays of Adam's moments."""
+    # Where the loss weighs its parts anew in training, squares of gradients from long before say little. On
+    # weatherAUS, the first two of 16 ordered components explain 0.757 so, 0.748 with 0.999.
+    return 0.9, 0.95 if objective.reweighs else settings.second_moment
 
 
-def adam(groups: list[dict], rate: float, device: torch.device, reweighs: bool) -> torch.optim.Optimizer:
+def adam(groups: list[dict], rate: float, device: torch.device, betas: Betas) -> torch.optim.Optimizer:
     """Return AdamW."""
     # One fused kernel for all parameters: twice as fast as a loop over small tensors.
     is_fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=rate, fused=is_fused, betas=adam_betas(reweighs))
+    return torch.optim.AdamW(groups, lr=rate, fused=is_fused, betas=betas)
 
 
-def sgd(groups: list[dict], rate: float, device: torch.device, reweighs: bool) -> torch.optim.Optimizer:
+def sgd(groups: list[dict], rate: float, device: torch.device, betas: Betas) -> torch.optim.Optimizer:
     """Return stochastic gradient descent with Nesterov momentum."""
     return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
 
 
-def rmsprop(groups: list[dict], rate: float, device: torch.device, reweighs: bool) -> torch.optim.Optimizer:
+def rmsprop(groups: list[dict], rate: float, device: torch.device, betas: Betas) -> torch.optim.Optimizer:
     """Return RMSprop."""
     return torch.optim.RMSprop(groups, lr=rate)
 
@@ -218,6 +228,7 @@ class GradientStep:
         self.rate = settings.rate
         self.gradient_clip = settings.gradient_clip
         self.noise = settings.noise
+        self.betas = adam_betas(objective, settings)
         self.groups = parameter_groups(network, objective, settings.weight_decay)
         self.parameters = [p for group in self.groups for p in group["params"]]
         self.make = optimizer
@@ -225,7 +236,7 @@ class GradientStep:
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         groups = [dict(group) for group in self.groups]
-        return self.make(groups, self.rate, self.parameters[0].device, self.objective.reweighs)
+        return self.make(groups, self.rate, self.parameters[0].device, self.betas)
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
         """Update the parameters once."""

@@ -8,7 +8,7 @@ import pytest
 from skae import AutoencoderTransformer, SparseAutoencoderTransformer
 from skae._random import Streams
 from skae.tables import Columns
-from skae.training.plan import Layout, batch_size, lay_out, n_epochs, ordered_decay, validation
+from skae.training.plan import Layout, batch_size, lay_out, n_epochs, ordered_decay, validation, warm_up
 from skae.training.solvers import SOLVERS
 
 
@@ -27,6 +27,16 @@ def test_a_solver_may_take_all_rows_at_once():
 @pytest.mark.parametrize(("n_rows", "size", "epochs"), [(1000, 100, 34), (64, 64, 300), (10**6, 100, 10)])
 def test_epochs_make_the_steps_that_are_wanted(n_rows, size, epochs):
     assert n_epochs(n_rows, size, 340) == epochs
+
+
+@pytest.mark.parametrize(("n_epochs", "share"), [(10, 0.25), (100, 0.25), (200, 0.125), (1000, 0.1)])
+def test_the_rate_rises_over_250_steps_between_a_tenth_and_a_quarter(n_epochs, share):
+    assert warm_up(1000, 100, n_epochs) == share
+
+
+def test_adam_remembers_longer_where_rows_are_few():
+    assert plan_of(AutoencoderTransformer(3), n_rows=1999).second_moment == 0.999
+    assert plan_of(AutoencoderTransformer(3), n_rows=2000).second_moment == 0.99
 
 
 def test_decay_grows_with_ordered_components_and_falls_with_rows():

@@ -22,6 +22,13 @@ def test_one_cycle_rises_and_falls():
     assert (np.diff(factors[25:]) < 0).all()
 
 
+def test_one_cycle_rises_over_the_share_that_is_wanted():
+    schedule = OneCycle(0.1)
+    factors = [schedule.factor(progress) for progress in np.linspace(0, 1, 101)]
+    assert np.argmax(factors) == 10
+    assert factors[-1] == pytest.approx(0, abs=1e-12)
+
+
 def test_a_plateau_divides_by_five():
     schedule = ReduceOnPlateau()
     for loss in [1.0, 0.9, *[0.9] * 4]:

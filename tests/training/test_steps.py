@@ -144,6 +144,12 @@ def test_adam_forgets_where_parts_of_the_loss_are_weighed_anew(parts, reweighs, 
     assert step_of(network, objective).optimizer.param_groups[0]["betas"] == (0.9, memory)
 
 
+def test_adam_remembers_squares_as_long_as_it_is_told_to(parts):
+    network, objective, _ = parts
+    step = step_of(network, objective, second_moment=0.9)
+    assert step.optimizer.param_groups[0]["betas"] == (0.9, 0.9)
+
+
 def test_every_solver_says_what_it_is():
     assert all(solver.rate > 0 and solver.weight_decay >= 0 for solver in SOLVERS.values())
     # What takes all rows at once has no number of steps an epoch that epochs could follow from.
