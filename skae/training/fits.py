@@ -6,6 +6,7 @@ Reads a plan in which every choice is made, and knows no estimator.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -23,6 +24,7 @@ from skae.training.batches import InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
+from skae.training.last_layer import can_solve, solve_last_layer
 from skae.training.loop import Alone, History, Run, Steps, Weights, checked, load_weights, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
@@ -300,20 +302,33 @@ class BySplit(Course):
         self.rows, self.begun = rows, fitting.start(rows)
         network, objective, axes = self.begun
         self.held = held._replace(inputs=fitting.seen(objective, held))
-        validate = HeldOut(network, objective, held.target, self.held.inputs, weight=held.weight)
+        self.validate = HeldOut(network, objective, held.target, self.held.inputs, weight=held.weight)
         self.pca = pca_score([Judged(network, axes, self.held)])
         report = self.reporting(self.begun)
         self.models = [
-            fitting.model(self.begun, rows, validate=validate, on_epoch=report, patience=plan.patience)
+            fitting.model(self.begun, rows, validate=self.validate, on_epoch=report, patience=plan.patience)
         ]
 
     def finish(self) -> Fitted:
-        """Return the network as it was after the best epoch."""
+        """Return the network as it was after the best epoch, or with a last layer that is better still."""
         network, objective, axes = self.begun
         history = checked([model.history for model in self.models])[0]
+        if history.best_epoch and can_solve(network, objective):
+            self._solve_last_layer(history)
         score = history.validations[history.best_epoch].score
         fitted = Fitted(network, objective, history, history.best_epoch, score, self.pca, self.rows)
         return with_sizes(fitted, axes, self.held) if objective.n_sizes else fitted
+
+    def _solve_last_layer(self, history: History) -> None:
+        """Solve for the last layer, and keep what is better on held-out rows."""
+        network, best = self.begun.network, history.best_epoch
+        before = copy.deepcopy(network.state_dict())
+        solve_last_layer(network, self.rows)
+        found = self.validate()
+        if found.loss < history.validations[best].loss:
+            history.validations[best] = found
+        else:
+            network.load_state_dict(before)
 
 
 class ByFolds(Course):

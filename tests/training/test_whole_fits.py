@@ -11,8 +11,10 @@ from skae.objectives import Objective
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import ActivityL2
 from skae.objectives.penalties.revival import Revival
+from skae.training import fits
 from skae.training.batches import Rows
 from skae.training.fits import Fitting, folds
+from skae.training.held_out import HeldOut
 from skae.training.start import Start
 
 WEIGHT = 1 + torch.arange(40.0, dtype=torch.float64)[:, None] % 4
@@ -144,3 +146,51 @@ def test_gaps_of_the_rows_are_filled_in_the_network():
     assert fitted.network.gaps.always
     assert fitted.network(gaps).isfinite().all()
     assert not fit(Rows(ROWS)).network.gaps.always
+
+
+def left_unsolved(monkeypatch, rows, **changes):
+    with monkeypatch.context() as without:
+        without.setattr(fits, "can_solve", lambda *given: False)
+        return fit(rows, **changes)
+
+
+# Columns that bend: there is something to learn about the others.
+U, V = 2 * torch.rand(2, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+CURVED = torch.stack([2 * U, V, U**2, U * V, V.abs()], dim=1)
+CURVED = CURVED - CURVED[:300].mean(0)
+
+
+@WEIGHTS
+def test_the_last_layer_is_solved_for_where_held_out_rows_gain_by_it(monkeypatch, weight):
+    rows = Rows(CURVED, weight=None if weight is None else weight.repeat(10, 1))
+    changes = {"held_out": "split", "n_training": 300, "n_epochs": 6, "batch_size": 30}
+    before = left_unsolved(monkeypatch, rows, **changes)
+    after = fit(rows, **changes)
+
+    assert 0 < after.best_epoch == before.best_epoch
+    assert after.validation_score > before.validation_score
+    validations, best = list(after.history.validations), after.best_epoch
+    held = rows.take(slice(300, None))
+    found = HeldOut(after.network, after.objective, held.target, weight=held.weight)()
+    assert validations.pop(best).score == after.validation_score == pytest.approx(found.score)
+    assert validations == [one for at, one in enumerate(before.history.validations) if at != best]
+
+
+def test_a_last_layer_that_is_worse_on_held_out_rows_is_put_back(monkeypatch):
+    changes = {"held_out": "split", "n_training": 30, "n_epochs": 6}
+    before = left_unsolved(monkeypatch, Rows(ROWS), **changes)
+
+    def spoil(network, rows):
+        network.decoder.last_layer().bias.data += 1
+
+    monkeypatch.setattr(fits, "solve_last_layer", spoil)
+    after = fit(Rows(ROWS), **changes)
+    assert after.history.validations == before.history.validations
+    for one, other in zip(after.network.parameters(), before.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_where_nothing_is_better_than_the_start_no_layer_is_solved_for():
+    fitted = fit(Rows(ROWS), held_out="split", n_training=30, n_epochs=2, learning_rate=5.0)
+    assert fitted.best_epoch == 0
+    assert fitted.validation_score == pytest.approx(fitted.pca_score)
