@@ -10,6 +10,8 @@ from skae.objectives.batch import Batch
 
 # Rows of a part, where what is computed of all rows would need a copy of them.
 CHUNK = 8192
+# Numbers of a table of which an epoch may take a copy: 4 MiB of float32.
+_FEW = 2**20
 
 
 class Rows(NamedTuple):
@@ -150,14 +152,22 @@ class InMemory:
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once."""
+        rows = Rows(self.rows, self.inputs, self.weight)
         if not self.shuffle:
-            seen = self.rows if self.inputs is None else self.inputs
-            tables = (seen, self.rows) if self.weight is None else (seen, self.rows, self.weight)
-            parts = (table.tensor_split(self.n_batches) for table in tables)
-            yield from itertools.starmap(Batch, zip(*parts, strict=True))
+            yield from self._cut(rows)
             return
-        order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
-        for index in order[: self.n_rows].tensor_split(self.n_batches):
-            part = self.rows[index]
-            weight = None if self.weight is None else self.weight[index]
-            yield Batch(part if self.inputs is None else self.inputs[index], part, weight)
+        order = torch.randperm(len(self.rows), generator=generator)[: self.n_rows].to(self.rows.device)
+        if self.rows.numel() <= _FEW:
+            # One selection for all batches: on small tables, each costs as much as a product of matrices.
+            yield from self._cut(rows.take(order))
+            return
+        for index in order.tensor_split(self.n_batches):
+            part = rows.take(index)
+            yield Batch(part.seen, part.target, part.weight)
+
+    def _cut(self, rows: Rows) -> Iterator[Batch]:
+        """Cut rows into batches, in the order in which they lie."""
+        target = rows.target.tensor_split(self.n_batches)
+        inputs = target if rows.inputs is None else rows.inputs.tensor_split(self.n_batches)
+        weight = itertools.repeat(None) if rows.weight is None else rows.weight.tensor_split(self.n_batches)
+        return map(Batch, inputs, target, weight)

@@ -25,7 +25,7 @@ from skae.training.dense_gradient import can_differentiate
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
 from skae.training.last_layer import can_solve, solve_last_layer
-from skae.training.loop import Alone, History, Run, Steps, Weights, checked, load_weights, train
+from skae.training.loop import Alone, History, Restore, Run, Steps, checked, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -104,7 +104,7 @@ def _steps(models: Sequence[Model]) -> Steps:
         return StackedStep(pairs, [model.settings for model in models])
     network, objective = first.run.network, first.run.objective
     network.draw_dropout_from(first.settings.noise)
-    return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network)
+    return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network, objective)
 
 
 def fit_all(fittings: Sequence[Fitting], on_epochs: Sequence[OnEpoch]) -> list[Fitted | Exception]:
@@ -235,7 +235,7 @@ class Fitting:
                 rows.target, self.plan.batch_size, self.plan.shuffles, rows.inputs, rows.weight
             )
             run = Run(network, objective, batches, 1, order)
-            history = checked(train([run], Alone(step, network)))[0]
+            history = checked(train([run], Alone(step, network, objective)))[0]
             network.draw_dropout_from(None)
             fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
             return fitted, step.state_dict(), order.get_state()
@@ -356,7 +356,7 @@ class ByFolds(Course):
             options = {"validate": self.judges[-1], "group": self}
             self.models.append(fitting.model(begun, fold.rows, index, self.n_rows, **options))
         self.begun = fitting.start(fitting.rows)
-        self.weights: list[Weights] = []
+        self.weights: list[Restore] = []
         self.last = self._last()
         self.is_beside = self._fits_beside()
         if self.is_beside:
@@ -379,7 +379,7 @@ class ByFolds(Course):
         chosen = chosen_epoch(pooled, losses, weights_of(self.judges), self.fitting.plan.starts_at_pca)
         network, objective, _ = self.begun
         if self.is_beside:
-            load_weights((network, objective), self.weights[chosen])
+            self.weights[chosen]()
         elif chosen:
             chosen = self._train_up_to(chosen, pooled)
         score, pca = pooled.validations[chosen].score, pca_score(self.parts)

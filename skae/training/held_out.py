@@ -1,10 +1,11 @@
 """Rows that judge a network after each epoch, and which epoch they speak for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import PrincipalAxes
@@ -14,6 +15,8 @@ from skae.training.batches import Rows
 from skae.training.loop import History, Validation
 
 _CHUNK = 8192
+# Numbers of the held-out rows of several networks, up to which they are joined: 128 MiB of float32.
+_MOST_JOINED = 2**25
 # Standard errors by which an epoch must beat the start.
 _EVIDENCE = 3.0
 # What an epoch is charged for the share of the variance that an ordered code explains less than at the start,
@@ -64,8 +67,7 @@ class HeldOut:
         batches = map(Batch, *(table.split(_CHUNK) for table in tables))
         parts = [self.objective.evaluate(self.network, batch) for batch in batches]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
-        if self.keep_rows:
-            self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))
+        self.keep(errors)
         sizes = [p.by_size for p in parts if p.by_size is not None]
         if self.weight is None:
             squared = float(errors.squared.sum(dtype=torch.float64))
@@ -76,6 +78,11 @@ class HeldOut:
             loss = float((weight * errors.loss).sum() / weight.sum())
         validation = Validation(loss, explained(squared, self.total))
         return self._by_size(validation, torch.cat(sizes)) if sizes else validation
+
+    def keep(self, errors: Errors) -> None:
+        """Keep the errors of an epoch, if they are kept."""
+        if self.keep_rows:
+            self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))
 
     def _by_size(self, validation: Validation, squared: torch.Tensor) -> Validation:
         """Add what the first components explain; charge what is below the start."""
@@ -91,6 +98,69 @@ class HeldOut:
         """Return the sum of squared errors after each epoch whose errors were kept."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
         return [float((errors.squared.double() * weight).sum()) for errors in self.errors]
+
+
+def can_join(judges: Sequence[HeldOut]) -> bool:
+    """Return whether `HeldOutTogether` measures what each of some judges would, in little memory."""
+    if any(judge.objective.emphasis is not None for judge in judges):
+        return False
+    # A copy of all rows is made, but not for one.
+    n_numbers = len(judges) * max(judge.rows.numel() for judge in judges)
+    return len(judges) == 1 or n_numbers <= _MOST_JOINED
+
+
+class HeldOutTogether:
+    """Held-out rows of several networks, all measured at once.
+
+    Parameters
+    ----------
+    judges : sequence of HeldOut
+        Each with rows of its own, of networks whose objectives are the squared error alone, without emphasis.
+    errors : callable
+        Takes inputs and target, (n_judges, n_rows, n_features), and whether they may hold NaN; gives the
+        errors of rows, (n_judges, n_rows) each.
+    """
+
+    def __init__(
+        self,
+        judges: Sequence[HeldOut],
+        errors: Callable[[torch.Tensor, torch.Tensor, bool], Errors],
+    ) -> None:
+        self.judges = judges
+        self.errors = errors
+        self.has_gaps = any(judge.objective.has_gaps for judge in judges)
+        self.target = _padded([judge.rows for judge in judges])
+        is_same = all(judge.inputs is judge.rows for judge in judges)
+        self.inputs = self.target if is_same else _padded([judge.inputs for judge in judges])
+        ones = [torch.ones(len(judge.rows), 1, device=judge.rows.device) for judge in judges]
+        weights = [
+            one if judge.weight is None else judge.weight for judge, one in zip(judges, ones, strict=True)
+        ]
+        # Rows that make up for a lack weigh nothing.
+        self.weight = _padded(weights)[:, :, 0].double()
+        self.total_weight = self.weight.sum(1)
+
+    def __call__(self) -> list[Validation]:
+        """Measure the networks as they are now."""
+        pieces = zip(self.inputs.split(_CHUNK, 1), self.target.split(_CHUNK, 1), strict=True)
+        parts = [self.errors(inputs, target, self.has_gaps) for inputs, target in pieces]
+        loss, squared = (torch.cat([part[which] for part in parts], 1) for which in (0, 1))
+        losses = ((loss * self.weight).sum(1) / self.total_weight).tolist()
+        missed = (squared * self.weight).sum(1).tolist()
+        for judge, *errors in zip(self.judges, loss, squared, strict=True):
+            judge.keep(Errors(*(values[: len(judge.rows)] for values in errors)))
+        return [
+            Validation(loss, explained(missed, judge.total))
+            for judge, loss, missed in zip(self.judges, losses, missed, strict=True)
+        ]
+
+
+def _padded(tables: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack tables, (n_tables, n_rows, n_columns), shorter ones with rows of zeros at the end."""
+    if len(tables) == 1:
+        return tables[0].unsqueeze(0)
+    n_rows = max(len(table) for table in tables)
+    return torch.stack([functional.pad(table, (0, 0, 0, n_rows - len(table))) for table in tables])
 
 
 class Judged(NamedTuple):

@@ -65,7 +65,7 @@ def pretrain(
         else:
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))
-        steps = Alone(make_step(layer, objective, index), layer)
+        steps = Alone(make_step(layer, objective, index), layer, objective)
         checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps))
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])

@@ -7,6 +7,7 @@ an objective.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -21,7 +22,8 @@ from skae.training.steps import Schedule, Step, Terms
 _MAX_RECOVERIES = 3
 _RECOVERY_FACTOR = 0.1
 
-Weights = list[dict[str, torch.Tensor]]
+# Puts weights back into the model that they were taken from.
+Restore = Callable[[], None]
 
 
 class DivergenceError(FloatingPointError):
@@ -34,6 +36,10 @@ class Validation(NamedTuple):
     loss: float  # mean loss a cell; what the best epoch is chosen by
     score: float  # share of variance explained
     by_size: tuple[float, ...] | None = None  # the same by the first components alone, at the judged sizes
+
+
+# Judges a model on held-out rows, as it is now.
+Judge = Callable[[], Validation]
 
 
 @dataclasses.dataclass
@@ -103,7 +109,7 @@ class Run:
     group : hashable, optional
         Models that stop together; None stops alone.
     weights : list, optional
-        Takes the weights after each epoch, the start first.
+        Takes what puts the weights after each epoch back, the start first.
     """
 
     network: Autoencoder
@@ -111,12 +117,12 @@ class Run:
     batches: Batches
     n_epochs: int
     row_order: torch.Generator
-    validate: Callable[[], Validation] | None = None
+    validate: Judge | None = None
     patience: int | None = None
     tol: float = 0.0
     on_epoch: Callable[[int, History], bool] | None = None
     group: object = None
-    weights: list[Weights] | None = None
+    weights: list[Restore] | None = None
 
 
 class Steps(Protocol):
@@ -126,6 +132,18 @@ class Steps(Protocol):
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each model once; return the terms of their losses before the update, (n_models,) each."""
+        ...
+
+    def set_training(self, is_training: bool) -> None:
+        """Set all models to training or evaluation mode."""
+        ...
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Return what the judge of each model says; None for a model that has none."""
+        ...
+
+    def remember(self, model: int) -> Restore:
+        """Keep the weights of a model as they are now; return what puts them back."""
         ...
 
     def slow_down(self, model: int, factor: float) -> None:
@@ -151,17 +169,37 @@ class Alone:
     Parameters
     ----------
     step : Step
-    network : torch.nn.Module
+    network, objective : torch.nn.Module
     """
 
-    def __init__(self, step: Step, network: nn.Module) -> None:
+    def __init__(self, step: Step, network: nn.Module, objective: nn.Module) -> None:
         self.step = step
         self.network = network
+        self.objective = objective
         self.schedules = [step.schedule]
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update the model once."""
         return {name: value.detach() for name, value in self.step(batches[0], progress[0]).items()}
+
+    def set_training(self, is_training: bool) -> None:
+        """Set the network to training or evaluation mode."""
+        self.network.train(is_training)
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Ask the judge of the model."""
+        return [judge and judge() for judge in judges]
+
+    def remember(self, model: int) -> Restore:
+        """Keep the weights of the network and the objective."""
+        modules = (self.network, self.objective)
+        kept = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
+
+        def restore() -> None:
+            for module, state in zip(modules, kept, strict=True):
+                module.load_state_dict(state)
+
+        return restore
 
     def slow_down(self, model: int, factor: float) -> None:
         """Start the model afresh at a lower rate."""
@@ -198,23 +236,30 @@ def train(runs: Sequence[Run], steps: Steps) -> list[History]:
         Where training did not stay finite, even after three returns to the best weights, each at a tenth of
         the learning rate, its `divergence` is set: see `checked`.
     """
-    trainings = [_Training(run, schedule) for run, schedule in zip(runs, steps.schedules, strict=True)]
+    trainings = [
+        _Training(run, steps.schedules[model], steps.remember(model)) for model, run in enumerate(runs)
+    ]
     active = trainings
     try:
-        for training in trainings:
-            training.begin()
+        for training, validation in zip(trainings, _judged(trainings, steps), strict=True):
+            training.begin(validation)
         while active := _left(active, steps):
             terms = _run_epoch(active, steps)
-            for model, is_finite in enumerate(steps.are_finite()):
-                if not active[model].end_epoch(terms[model], is_finite):
+            are_finite, validations = steps.are_finite(), _judged(active, steps)
+            for model, training in enumerate(active):
+                result = _Result(terms[model], validations[model], are_finite[model])
+                if not training.end_epoch(result, partial(steps.remember, model)):
                     steps.slow_down(model, _RECOVERY_FACTOR)
             _stop_groups(active)
     except KeyboardInterrupt:
         for training in active:
             training.history.interrupted = True
     for training in trainings:
-        training.finish()
+        training.restore_best()
     steps.close()
+    for run in runs:
+        run.network.eval()
+        run.objective.eval()
     return [training.history for training in trainings]
 
 
@@ -247,44 +292,52 @@ def _stop_groups(active: "list[_Training]") -> None:
         training.is_done |= training.run.group in groups
 
 
+def _judged(active: "list[_Training]", steps: Steps) -> list[Validation | None]:
+    return steps.judge([training.run.validate for training in active])
+
+
 def _run_epoch(active: "list[_Training]", steps: Steps) -> list[dict[str, float]]:
     """Go over the rows of each model once; return the means of its terms, read from the device once."""
     sums: dict[str, torch.Tensor] = {}
     n_batches = active[0].run.batches.n_batches
-    for training in active:
-        training.run.network.train()
+    steps.set_training(True)
     epochs = zip(*(training.run.batches.epoch(training.run.row_order) for training in active), strict=True)
     for index, batches in enumerate(epochs):
         progress = [training.progress(index / n_batches) for training in active]
         for name, value in steps(batches, progress).items():
             sums[name] = sums[name] + value if name in sums else value
-    for training in active:
-        training.run.network.eval()
+    steps.set_training(False)
     # The only place of an epoch that waits for the device.
     means = {name: (value.reshape(-1) / n_batches).tolist() for name, value in sums.items()}
     return [{name: values[index] for name, values in means.items()} for index in range(len(active))]
 
 
+class _Result(NamedTuple):
+    """What became of an epoch of one model."""
+
+    terms: dict[str, float]
+    validation: Validation | None
+    is_finite: bool  # whether all parameters are
+
+
 class _Training:
     """Where the training of one model stands."""
 
-    def __init__(self, run: Run, schedule: Schedule) -> None:
+    def __init__(self, run: Run, schedule: Schedule, start: Restore) -> None:
         self.run = run
         self.schedule = schedule
         self.history = History()
-        self.modules = (run.network, run.objective)
         self.stopping = _Patience(run.patience, run.tol, schedule.warm_up * run.n_epochs)
         self.best_loss = math.inf
         self.stops_group = False
         self.is_done = False
-        self.best = self._weights()
+        self.restore_best = start
 
-    def begin(self) -> None:
-        """Measure the start."""
+    def begin(self, validation: Validation | None) -> None:
+        """Take note of the start."""
         if self.run.weights is not None:
-            self.run.weights.append(self.best)
-        if self.run.validate is not None:
-            validation = self.run.validate()
+            self.run.weights.append(self.restore_best)
+        if validation is not None:
             self.history.validations.append(validation)
             self.best_loss = validation.loss
             self.stopping.update(0, validation.loss)
@@ -293,10 +346,10 @@ class _Training:
         """Return how far training is, in [0, 1], at a share of the epoch at hand."""
         return (self.history.n_epochs + share) / self.run.n_epochs
 
-    def end_epoch(self, terms: dict[str, float], is_finite: bool) -> bool:
+    def end_epoch(self, result: _Result, remember: Callable[[], Restore]) -> bool:
         """Take note of an epoch; go back to the best weights and return False if it did not stay finite."""
         history, run = self.history, self.run
-        validation = run.validate() if run.validate is not None else None
+        terms, validation, is_finite = result
         judged = validation.loss if validation is not None else sum(terms.values())
         # The loss of an epoch does not see its last update.
         if not (is_finite and math.isfinite(judged + sum(terms.values()))):
@@ -308,9 +361,9 @@ class _Training:
             history.validations.append(validation)
         is_best = validation is None or judged < self.best_loss
         if is_best or run.weights is not None:
-            weights = self._weights()
+            weights = remember()
             if is_best:
-                self.best, self.best_loss, history.best_epoch = weights, judged, epoch
+                self.restore_best, self.best_loss, history.best_epoch = weights, judged, epoch
             if run.weights is not None:
                 run.weights.append(weights)
         self.is_done = self.stopping.update(epoch, judged) or epoch == run.n_epochs
@@ -330,25 +383,8 @@ class _Training:
             self.is_done = self.stops_group = True
         else:
             history.n_recoveries += 1
-        self.finish()
+        self.restore_best()
         return False
-
-    def _weights(self) -> Weights:
-        return [
-            {name: value.detach().clone() for name, value in module.state_dict().items()}
-            for module in self.modules
-        ]
-
-    def finish(self) -> None:
-        """Go back to the best weights."""
-        load_weights(self.modules, self.best)
-
-
-def load_weights(modules: Sequence[nn.Module], weights: Weights) -> None:
-    """Load the weights of a network and an objective, and set both to evaluation mode."""
-    for module, state in zip(modules, weights, strict=True):
-        module.load_state_dict(state)
-        module.eval()
 
 
 class _Patience:

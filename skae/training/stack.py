@@ -16,6 +16,8 @@ from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.training.dense_gradient import DenseGradient, can_differentiate
+from skae.training.held_out import HeldOut, HeldOutTogether, can_join
+from skae.training.loop import Judge, Restore, Validation
 from skae.training.stacked_adam import StackedAdam
 from skae.training.steps import StepSettings, Terms, adam_betas, decaying_of
 
@@ -61,6 +63,8 @@ class Stack:
         Number of parameters that decay.
     parameters, buffers : dict of str to tensor of shape (n_members, ...)
         The same by name, and what modules keep beside them.
+    lasting : list of str
+        The buffers that are saved with a member.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -70,6 +74,7 @@ class Stack:
         self.gradients = torch.zeros_like(self.values)
         names = [name for name, _ in first.named_buffers() if not name.startswith(_NOT_STACKED)]
         self.buffers = {name: self._joined_buffer(name) for name in names}
+        self.lasting = sorted(self.buffers.keys() & first.state_dict().keys())
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -103,6 +108,23 @@ class Stack:
             setattr(module, last, part)
         return joined
 
+    def remember(self, index: int) -> Restore:
+        """Keep the weights of a member as they are now; return what puts them back."""
+        pair, values = self.pairs[index], self.values[index].clone()
+        names = list(self.parameters)
+        buffers = {name: self.buffers[name][index].clone() for name in self.lasting}
+
+        def restore() -> None:
+            own, start = dict(pair.named_parameters()), 0
+            for name in names:
+                end = start + own[name].numel()
+                own[name].data.copy_(values[start:end].view(own[name].shape))
+                start = end
+            for name, value in buffers.items():
+                pair.get_buffer(name).copy_(value)
+
+        return restore
+
     def release(self) -> None:
         """Part the members: each has tensors of its own again, and is saved with these alone."""
         for pair in self.pairs:
@@ -124,18 +146,46 @@ class ByHand:
     """
 
     def __init__(self, stack: Stack) -> None:
-        parameters, gradients, start = {}, {}, 0
+        self.stack = stack
+        self.gradient = self._gradient(slice(None))
+        self.judges: Sequence[Judge | None] = []
+        self.together: HeldOutTogether | None = None
+
+    def _gradient(self, members: slice) -> DenseGradient:
+        stack, start = self.stack, 0
+        parameters, gradients = {}, {}
         for name, value in stack.parameters.items():
             end = start + value[0].numel()
             name = name.removeprefix("network.")
-            parameters[name], gradients[name] = value, stack.gradients[:, start:end].view(value.shape)
+            parameters[name] = value[members]
+            gradients[name] = stack.gradients[members, start:end].view(parameters[name].shape)
             start = end
-        self.gradient = DenseGradient(stack.pairs[0].network, parameters, gradients)
+        return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members])
 
     def __call__(self, batches: Sequence[Batch]) -> Terms:
         """Compute the term of each member, (n_members,), and its gradient."""
-        joined = _joined(batches)
-        return {"reconstruction": self.gradient(joined.inputs, joined.target, joined.weight)}
+        inputs, target, weight = _joined_rows(padded(batches))
+        return {"reconstruction": self.gradient(inputs, target, weight)}
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Ask the judges of the members, those with held-out rows at once."""
+        if list(judges) != self.judges:
+            self.judges = list(judges)
+            self.together = self._judges_together()
+        if self.together is None:
+            return [judge and judge() for judge in judges]
+        found = iter(self.together())
+        return [judge and next(found) for judge in judges]
+
+    def _judges_together(self) -> HeldOutTogether | None:
+        """Return held-out rows that are measured at once; None where they are not, or are too many."""
+        members = [index for index, judge in enumerate(self.judges) if judge is not None]
+        judges = [judge for judge in self.judges if isinstance(judge, HeldOut)]
+        is_row = bool(members) and members == list(range(members[0], members[-1] + 1))
+        if not is_row or len(judges) < len(members) or not can_join(judges):
+            return None
+        gradient = self._gradient(slice(members[0], members[-1] + 1))
+        return HeldOutTogether(judges, gradient.errors)
 
 
 class ByAutograd:
@@ -161,6 +211,10 @@ class ByAutograd:
         found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         torch.cat([gradient.flatten(1) for gradient in found], 1, out=stack.gradients)
         return {name: values.detach() for name, values in terms.items()}
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Ask the judges of the members, one after the other."""
+        return [judge and judge() for judge in judges]
 
     def _terms(
         self,
@@ -203,21 +257,39 @@ class StackedStep:
 
     def _take(self, pairs: Sequence[Pair]) -> None:
         self.stack = Stack(pairs)
+        self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
         by_hand = can_differentiate(pairs[0].network, pairs[0].objective)
+        self.takes_rows = by_hand and all(pair.objective.takes_rows_as_they_are for pair in pairs)
         self.gradient = (ByHand if by_hand else ByAutograd)(self.stack)
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each member once; return the terms of the loss before, (n_members,) each."""
-        prepared, rates = [], []
-        for index, pair in enumerate(self.stack.pairs):
-            pair.objective.progress = progress[index]
-            prepared.append(pair.objective.prepare(batches[index], pair.network, self.settings[index].noise))
-            rates.append(self.rates[index] * self.schedules[index].factor(progress[index]))
-        terms = self.gradient(prepared)
-        self.optimizer.step(rates)
-        for pair in self.stack.pairs:
+        terms = self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
+        parts = zip(self.rates, self.schedules, progress, strict=True)
+        self.optimizer.step([rate * schedule.factor(share) for rate, schedule, share in parts])
+        for pair in self.renewing:
             pair.objective.renew(pair.network)
         return terms
+
+    def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:
+        prepared = []
+        for pair, batch, share, settings in zip(
+            self.stack.pairs, batches, progress, self.settings, strict=True
+        ):
+            pair.objective.progress = share
+            prepared.append(pair.objective.prepare(batch, pair.network, settings.noise))
+        return prepared
+
+    def set_training(self, is_training: bool) -> None:
+        """Do nothing: what stacks is computed alike in training and evaluation mode."""
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Return what the judge of each member says."""
+        return self.gradient.judge(judges)
+
+    def remember(self, model: int) -> Restore:
+        """Keep the weights of a member."""
+        return self.stack.remember(model)
 
     def slow_down(self, model: int, factor: float) -> None:
         """Forget the moments of a model, whose weights went back to an earlier epoch, and lower its rate."""
@@ -248,15 +320,22 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     first = batches[0]
     batches = padded(batches)
     return Batch(
-        _together([batch.inputs for batch in batches]),
-        _together([batch.target for batch in batches]),
-        None if batches[0].weight is None else _together([batch.weight for batch in batches]),
+        *_joined_rows(batches),
         {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
         {
             name: first.inputs.new_tensor([float(batch.coefficients[name]) for batch in batches])
             for name in first.coefficients
         },
     )
+
+
+def _joined_rows(batches: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Stack inputs, target and weight of batches of the same number of rows."""
+    target = _together([batch.target for batch in batches])
+    is_same = all(batch.inputs is batch.target for batch in batches)
+    inputs = target if is_same else _together([batch.inputs for batch in batches])
+    weight = None if batches[0].weight is None else _together([batch.weight for batch in batches])
+    return inputs, target, weight
 
 
 def drawn(batch: Batch) -> list[str]:

@@ -43,8 +43,9 @@ class Toward:
 
 
 def run(network, step, n_epochs=10, **options):
-    one = Run(network, nn.Module(), OneBatch(), n_epochs, torch.Generator(), **options)
-    return checked(train([one], Alone(step, network)))[0]
+    objective = nn.Module()
+    one = Run(network, objective, OneBatch(), n_epochs, torch.Generator(), **options)
+    return checked(train([one], Alone(step, network, objective)))[0]
 
 
 def validation_of(network, best_at):
