@@ -133,10 +133,9 @@ class Objective(nn.Module):
         )
 
     @property
-    def takes_rows_as_they_are(self) -> bool:
-        """Whether `prepare` has nothing to do: no part draws, weighs cells, or asks how far training is."""
-        changes = self.corruption is not None or self.emphasis is not None or self.has_gaps
-        return self.is_squared_error and not changes
+    def changes_rows(self) -> bool:
+        """Whether `prepare` corrupts rows, fills their gaps or weighs their cells."""
+        return self.corruption is not None or self.emphasis is not None or self.has_gaps
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""

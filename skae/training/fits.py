@@ -101,7 +101,7 @@ def _steps(models: Sequence[Model]) -> Steps:
     by_hand = can_differentiate(first.run.network, first.run.objective) and SOLVERS[first.solver].stacks
     if len(models) > 1 or by_hand:
         pairs = [Pair(model.run.network, model.run.objective) for model in models]
-        return StackedStep(pairs, [model.settings for model in models])
+        return StackedStep(pairs, [model.settings for model in models], by_hand)
     network, objective = first.run.network, first.run.objective
     network.draw_dropout_from(first.settings.noise)
     return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network, objective)

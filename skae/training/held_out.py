@@ -144,7 +144,8 @@ class HeldOutTogether:
         """Measure the networks as they are now."""
         pieces = zip(self.inputs.split(_CHUNK, 1), self.target.split(_CHUNK, 1), strict=True)
         parts = [self.errors(inputs, target, self.has_gaps) for inputs, target in pieces]
-        loss, squared = (torch.cat([part[which] for part in parts], 1) for which in (0, 1))
+        loss = torch.cat([part.loss for part in parts], 1)
+        squared = torch.cat([part.squared for part in parts], 1)
         losses = ((loss * self.weight).sum(1) / self.total_weight).tolist()
         missed = (squared * self.weight).sum(1).tolist()
         for judge, *errors in zip(self.judges, loss, squared, strict=True):

@@ -15,7 +15,7 @@ from torch.nn import functional
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
-from skae.training.dense_gradient import DenseGradient, can_differentiate
+from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_join
 from skae.training.loop import Judge, Restore, Validation
 from skae.training.stacked_adam import StackedAdam
@@ -184,7 +184,8 @@ class ByHand:
         is_row = bool(members) and members == list(range(members[0], members[-1] + 1))
         if not is_row or len(judges) < len(members) or not can_join(judges):
             return None
-        gradient = self._gradient(slice(members[0], members[-1] + 1))
+        are_all = len(members) == len(self.judges)
+        gradient = self.gradient if are_all else self._gradient(slice(members[0], members[-1] + 1))
         return HeldOutTogether(judges, gradient.errors)
 
 
@@ -239,9 +240,14 @@ class StackedStep:
         Networks and objectives of one structure.
     settings : sequence of StepSettings
         Rate, decay and the like of each.
+    by_hand : bool, default=False
+        Whether gradients are those of `DenseGradient`, which has to know them: see `can_differentiate`.
     """
 
-    def __init__(self, pairs: Sequence[Pair], settings: Sequence[StepSettings]) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], settings: Sequence[StepSettings], by_hand: bool = False
+    ) -> None:
+        self.by_hand = by_hand
         self.settings = list(settings)
         self.schedules = [each.schedule for each in settings]
         self.rates = [each.rate for each in settings]
@@ -258,9 +264,8 @@ class StackedStep:
     def _take(self, pairs: Sequence[Pair]) -> None:
         self.stack = Stack(pairs)
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
-        by_hand = can_differentiate(pairs[0].network, pairs[0].objective)
-        self.takes_rows = by_hand and all(pair.objective.takes_rows_as_they_are for pair in pairs)
-        self.gradient = (ByHand if by_hand else ByAutograd)(self.stack)
+        self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
+        self.gradient = (ByHand if self.by_hand else ByAutograd)(self.stack)
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each member once; return the terms of the loss before, (n_members,) each."""

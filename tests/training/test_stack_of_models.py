@@ -13,6 +13,7 @@ from skae.objectives import Batch, Objective
 from skae.objectives.penalties import ActivityL2
 from skae.training import HeldOut, Schedule, Validation
 from skae.training import held_out as held_out_module
+from skae.training.dense_gradient import can_differentiate
 from skae.training.stack import Pair, StackedStep
 from skae.training.steps import StepSettings
 
@@ -36,7 +37,8 @@ def pairs_of(n_members, **objective):
 
 def stack_of(pairs):
     settings = StepSettings(Schedule(), 0.05, 0.1, 1.0, torch.Generator())
-    return StackedStep(pairs, [settings] * len(pairs))
+    by_hand = can_differentiate(pairs[0].network, pairs[0].objective)
+    return StackedStep(pairs, [settings] * len(pairs), by_hand)
 
 
 def step(steps):
