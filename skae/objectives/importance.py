@@ -7,6 +7,7 @@ import torch
 
 from skae.objectives.batch import Batch, Network, Pass, n_cells
 from skae.objectives.objective import Objective, weighted_mean
+from skae.objectives.penalties.revival import Watched
 from skae.objectives.reconstruction import Reconstruction
 
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -140,8 +141,8 @@ class ImportanceWeighted(Objective):
 
     averages_cells = False
 
-    def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the named terms, whose sum is minimised."""
+    def watched(self, network: Network, batch: Batch) -> tuple[dict[str, torch.Tensor], Watched]:
+        """Return the named terms of a training pass; nothing is noted of it."""
         pre = network.pre_code(batch.inputs)
         # Gaps are filled in the target, and still there in what the encoder sees.
         target = self.reconstruction.target(batch.inputs) if self.has_gaps else batch.target
@@ -149,7 +150,7 @@ class ImportanceWeighted(Objective):
         code = network.bottleneck.read(pre)
         passed = Pass(network, batch, pre, code, network.decode(code)) if self.penalties else None
         terms = {} if passed is None else self._penalised(passed)
-        return {"reconstruction": weighted_mean(loss, batch.weight), **terms}
+        return {"reconstruction": weighted_mean(loss, batch.weight), **terms}, ()
 
     def _bound(self, network: Network, pre: torch.Tensor, batch: Batch, noise: Any) -> torch.Tensor:
         weights = log_weights(network, self.reconstruction, pre, batch.target, noise)

@@ -14,7 +14,7 @@ from torch import nn
 from skae.objectives.batch import Batch, Network, Pass
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties.base import Penalty
-from skae.objectives.penalties.revival import Revival
+from skae.objectives.penalties.revival import Revival, Watched
 from skae.objectives.reconstruction import Reconstruction
 
 
@@ -204,7 +204,11 @@ class Objective(nn.Module):
         return Batch(inputs, target, weight, draws, coefficients)
 
     def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the named terms, whose sum is minimised.
+        """Return the named terms, whose sum is minimised, as the first part of `watched`."""
+        return self.watched(network, batch)[0]
+
+    def watched(self, network: Network, batch: Batch) -> tuple[dict[str, torch.Tensor], Watched]:
+        """Return the named terms of a training pass, and what is noted of it.
 
         Parameters
         ----------
@@ -216,14 +220,15 @@ class Objective(nn.Module):
         -------
         terms : dict of str to scalar tensor
             "reconstruction" first, then one a penalty, coefficients included.
+        watched : sequence of tensor
+            What `renew` takes after the step.
         """
         pre = network.pre_code(batch.inputs)
         code = network.bottleneck(pre, batch.draws.get("code"))
         output, cells = self._decoded(network, code, batch)
         passed = Pass(network, batch, pre, code, output)
-        if self.revival is not None:
-            self.revival.watch(passed)
-        return {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
+        terms = {"reconstruction": weighted_mean(cells, batch.weight), **self._penalised(passed)}
+        return terms, () if self.revival is None else self.revival.watch(passed)
 
     def _decoded(
         self, network: Network, code: torch.Tensor, batch: Batch
@@ -251,10 +256,10 @@ class Objective(nn.Module):
         """Sum the squared errors of rows when only the first components are there, (n_sizes,)."""
         return torch.zeros(self.n_sizes, dtype=torch.float64)
 
-    def renew(self, network: Network) -> None:
-        """Bring back, after a step, what training has lost."""
+    def renew(self, network: Network, watched: Watched) -> None:
+        """Bring back, after a step, what training has lost, by what was noted of its pass."""
         if self.revival is not None:
-            self.revival.renew(network, self.progress)
+            self.revival.renew(network, self.progress, watched)
 
     @torch.no_grad()
     def evaluate(self, network: Network, rows: Batch) -> "Errors":

@@ -5,6 +5,7 @@ under twice as long as one, and thirty in one step under a third of what they ta
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
+from skae.objectives.penalties.revival import Watched
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_join
 from skae.training.loop import Judge, Restore, Validation
@@ -39,10 +41,9 @@ class Pair(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the named terms of the loss of a batch."""
-        terms: dict[str, torch.Tensor] = self.objective(self.network, batch)
-        return terms
+    def forward(self, batch: Batch) -> tuple[Terms, Watched]:
+        """Return the named terms of the loss of a batch, and what is noted of the pass."""
+        return self.objective.watched(self.network, batch)
 
 
 class Stack:
@@ -162,10 +163,10 @@ class ByHand:
             start = end
         return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members])
 
-    def __call__(self, batches: Sequence[Batch]) -> Terms:
-        """Compute the term of each member, (n_members,), and its gradient."""
+    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
+        """Compute the term of each member, (n_members,), and its gradient; nothing is noted."""
         inputs, target, weight = _joined_rows(padded(batches))
-        return {"reconstruction": self.gradient(inputs, target, weight)}
+        return {"reconstruction": self.gradient(inputs, target, weight)}, ()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those with held-out rows at once."""
@@ -200,32 +201,32 @@ class ByAutograd:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
 
-    def __call__(self, batches: Sequence[Batch]) -> Terms:
-        """Compute the terms of each member, (n_members,) each, and the gradients of their sum."""
+    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
+        """Compute the terms of each member, (n_members,) each, the gradients of their sum, and the notes."""
         stack = self.stack
         with torch.enable_grad():
             # What is None is no tensor to map over.
             joined = {name: part for name, part in _joined(batches)._asdict().items() if part is not None}
-            terms = vmap(self._terms)(stack.parameters, stack.buffers, joined)
+            terms, watched = vmap(self._pass)(stack.parameters, stack.buffers, joined)
             loss = torch.stack([values.sum() for values in terms.values()]).sum()
         parameters = list(stack.parameters.values())
         found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         torch.cat([gradient.flatten(1) for gradient in found], 1, out=stack.gradients)
-        return {name: values.detach() for name, values in terms.items()}
+        return {name: values.detach() for name, values in terms.items()}, watched
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, one after the other."""
         return [judge and judge() for judge in judges]
 
-    def _terms(
+    def _pass(
         self,
         parameters: Mapping[str, torch.Tensor],
         buffers: Mapping[str, torch.Tensor],
         batch: Mapping[str, Any],
-    ) -> dict[str, torch.Tensor]:
+    ) -> tuple[Terms, Watched]:
         # Modules that two parts share have their tensors under one name. Left to find the others itself,
         # torch would put members' tensors back under the second one.
-        found: dict[str, torch.Tensor] = functional_call(
+        found: tuple[Terms, Watched] = functional_call(
             self.stack.pairs[0], {**parameters, **buffers}, (Batch(**batch),), tie_weights=False
         )
         return found
@@ -263,17 +264,18 @@ class StackedStep:
 
     def _take(self, pairs: Sequence[Pair]) -> None:
         self.stack = Stack(pairs)
+        # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
         self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
         self.gradient = (ByHand if self.by_hand else ByAutograd)(self.stack)
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each member once; return the terms of the loss before, (n_members,) each."""
-        terms = self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
+        terms, watched = self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
         parts = zip(self.rates, self.schedules, progress, strict=True)
         self.optimizer.step([rate * schedule.factor(share) for rate, schedule, share in parts])
-        for pair in self.renewing:
-            pair.objective.renew(pair.network)
+        for index, pair in enumerate(self.renewing):
+            pair.objective.renew(pair.network, list(map(itemgetter(index), watched)))
         return terms
 
     def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:

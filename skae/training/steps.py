@@ -244,13 +244,14 @@ class GradientStep:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.objective.progress = progress
-        terms = self.objective(self.network, self.objective.prepare(batch, self.network, self.noise))
+        prepared = self.objective.prepare(batch, self.network, self.noise)
+        terms, watched = self.objective.watched(self.network, prepared)
         self.optimizer.zero_grad()
         total(terms).backward()
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip, foreach=True)
         self.optimizer.step()
-        self.objective.renew(self.network)
+        self.objective.renew(self.network, watched)
         return terms
 
     def slow_down(self, factor: float) -> None:

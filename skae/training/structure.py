@@ -10,6 +10,7 @@ from torch import nn
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.objectives.penalties.base import Penalty
+from skae.objectives.penalties.revival import Revival
 from skae.objectives.reconstruction import Reconstruction
 
 # Names that every module has; what else lies beside its tensors is a setting of its own.
@@ -26,6 +27,7 @@ _PER_MEMBER: tuple[tuple[type[nn.Module], frozenset[str]], ...] = (
         ),
     ),
     (Penalty, frozenset({"coefficient"})),
+    (Revival, frozenset({"n_rows", "n_seen"})),
     # The target is put into its units before batches are stacked.
     (Reconstruction, frozenset({"scale"})),
 )

@@ -133,8 +133,7 @@ def test_the_dead_start_again_once_an_epoch_and_not_at_the_end(parts):
 
     def epoch(progress):
         for _ in range(2):
-            revival.watch(passed(code, network, output=output))
-            revival.renew(network, progress)
+            revival.renew(network, progress, revival.watch(passed(code, network, output=output)))
         return network.decoder.weight.detach()
 
     assert not revival.state_dict()
@@ -161,8 +160,8 @@ def test_the_dead_start_again_at_what_is_left_of_cells_that_count(parts, gaps):
         batch = Batch(X, X.where(there > 0, torch.nan))
     else:
         batch = Batch(X, X, there)
-    revival.watch(Pass(network, batch, code, code, torch.zeros(2, 4)))
-    revival.renew(network, 0.5)
+    watched = revival.watch(Pass(network, batch, code, code, torch.zeros(2, 4)))
+    revival.renew(network, 0.5, watched)
     after = network.decoder.weight.detach()
     torch.testing.assert_close(after[:, 1], torch.tensor([0.0, 1.0, 1.0, 1.0]) / 3**0.5)
     # Nothing starts at a row of which nothing counts.

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def table(seed, n_rows=70):
     random = np.random.RandomState(seed)
-    return random.standard_normal((n_rows, 3)) @ random.standard_normal((3, 6)) + 0.1 * random.standard_normal(
-        (n_rows, 6)
-    )
+    return random.standard_normal((n_rows, 3)) @ random.standard_normal(
+        (3, 6)
+    ) + 0.1 * random.standard_normal((n_rows, 6))
 
 
 class Stacks(list):
@@ -51,7 +51,7 @@ def members(estimator, own=OWN):
 
 
 def brief(estimator):
-    return estimator.set_params(max_iter=3, batch_size=16, validation_fraction=0.3)
+    return estimator.set_params(max_iter=3, batch_size=16, early_stopping=False)
 
 
 def weights(model):
@@ -59,17 +59,27 @@ def weights(model):
 
 
 def assert_equal(one, other):
+    # Tables are so small that all is float64. Where a gradient is zero but for rounding, as at the PCA start,
+    # Adam makes steps of it that are 1e8 times as large.
     found, expected = weights(one), weights(other)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-8, atol=1e-9, msg=lambda text: name + text)
-    np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-8)
+        assert found[name].dtype in (torch.float64, torch.bool, torch.int64)
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=2e-5)
+    np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-6)
 
 
 SPARSE = skae.SparseAutoencoderTransformer
 SETTINGS = {
     "plain": skae.AutoencoderTransformer(2),
     "sparse without revival": SPARSE(9, n_active=3, revival=None),
+    **{
+        f"{penalty}, {revival}": SPARSE(9, n_active=2, penalty=penalty, revival=revival)
+        for penalty in ("topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl")
+        for revival in ("resample", "auxiliary")
+    },
+    "sparse, deep dictionary": SPARSE(9, n_active=2, hidden_layer_sizes=(5,)),
+    "sparse, dense": SPARSE(4, penalty="l1", network=Dense((5,))),
     "tied": SPARSE(4, penalty="l1", network=Dense((5,), tied_weights=True)),
 }
 

@@ -1,7 +1,5 @@
 """Codes that jump: zero up to a threshold of their own, untouched above it."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -39,33 +37,14 @@ class JumpReLU(Bottleneck):
 
     def active(self, pre: torch.Tensor) -> torch.Tensor:
         """Return 1 for codes above the threshold, else 0, with a gradient for the threshold."""
-        return _Jump.apply(pre, self.log_threshold.exp(), self.bandwidth)  # type: ignore[no-any-return]
+        threshold = self.log_threshold.exp()
+        on = (pre > threshold).to(pre)
+        width = self.bandwidth * threshold.detach()
+        near = (pre.detach() - threshold.detach()).abs() < width / 2
+        # The derivative of a ramp about the threshold, and the values of the step: what is added is zero.
+        ramp = -threshold * (near / width)
+        return on + (ramp - ramp.detach())
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
         """Keep codes above the threshold."""
         return pre * self.active(pre)
-
-
-class _Jump(torch.autograd.Function):
-    """A step at the threshold, whose derivative by the threshold is that of a ramp around it."""
-
-    # Several are computed at once where models are trained side by side.
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(pre: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> torch.Tensor:
-        return (pre > threshold).to(pre)
-
-    @staticmethod
-    def setup_context(
-        ctx: Any, inputs: tuple[torch.Tensor, torch.Tensor, float], output: torch.Tensor
-    ) -> None:
-        pre, threshold, ctx.bandwidth = inputs
-        ctx.save_for_backward(pre, threshold)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, torch.Tensor, None]:
-        pre, threshold = ctx.saved_tensors
-        width = ctx.bandwidth * threshold
-        near = (pre - threshold).abs() < width / 2
-        return None, -(grads[0] * near).sum(0) / width, None

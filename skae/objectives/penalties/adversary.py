@@ -1,6 +1,6 @@
 """A critic that tells codes from draws of a prior, and an encoder that learns to fool it."""
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -14,17 +14,10 @@ from skae.objectives.priors import Prior
 _JUDGED_ROWS = 1000
 
 
-class _Reversal(torch.autograd.Function):
-    """Identity whose gradient is multiplied by a negative number (Ganin and Lempitsky 2015)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, factor: float) -> torch.Tensor:
-        ctx.factor = factor
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return -ctx.factor * gradients[0], None
+def _reversed(x: torch.Tensor, factor: float) -> torch.Tensor:
+    """Return the same, with a gradient that is multiplied by minus a factor (Ganin and Lempitsky 2015)."""
+    values = x.detach()
+    return values - factor * (x - values)
 
 
 def energy_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -104,7 +97,7 @@ class Adversary(Penalty):
             part = code[:_JUDGED_ROWS]
             generator = torch.Generator(part.device).manual_seed(0)
             return self.weight * energy_distance(part, self.draw(part, generator).to(part))
-        code = _Reversal.apply(code, self.weight)
+        code = _reversed(code, self.weight)
         logits = self.critic(torch.cat([code, drawn]))[:, 0]
         truth = torch.cat([torch.zeros(len(code)), torch.ones(len(drawn))]).to(logits)
         weight = passed.batch.weight

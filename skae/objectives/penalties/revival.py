@@ -1,11 +1,16 @@
 """Bringing back components that no row uses any more: by a loss, or by a new start."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from skae._spelling import refuse_misspelt
 from skae.objectives.batch import Network, Pass, left_over
 from skae.objectives.penalties.base import Penalty
+
+# What a revival notes of one training pass.
+Watched = Sequence[torch.Tensor]
 
 
 class AuxK(Penalty):
@@ -25,19 +30,19 @@ class AuxK(Penalty):
     """
 
     silent: torch.Tensor
+    n_rows: torch.Tensor
     needs_output = True
-    # Counts the rows that pass.
-    stacks = False
 
     def __init__(self, n_components: int, n_active: int, coefficient: float = 1 / 32) -> None:
         super().__init__(coefficient)
         self.n_active = n_active
         self.register_buffer("silent", torch.zeros(n_components))
-        self.n_rows = 0
+        # A tensor, since it may differ between models that are trained side by side.
+        self.register_buffer("n_rows", torch.zeros(()), persistent=False)
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Take the length of an epoch from the training rows."""
-        self.n_rows = len(rows)
+        self.n_rows.fill_(len(rows))
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row, zero if nothing is dead."""
@@ -71,11 +76,21 @@ class Revival(nn.Module):
     def adapt(self, rows: torch.Tensor) -> None:
         """Take what is needed of the training rows (n_rows, n_features), once, before training."""
 
-    def watch(self, passed: Pass) -> None:
-        """Observe one training pass, whose output is that of whole codes."""
+    def watch(self, passed: Pass) -> Watched:
+        """Return what `renew` needs of one training pass, whose output is that of whole codes."""
+        return ()
 
-    def renew(self, network: Network, progress: float) -> None:
-        """Change the network after a step, at a progress of training in [0, 1]."""
+    def renew(self, network: Network, progress: float, watched: Watched) -> None:
+        """Change the network after a step.
+
+        Parameters
+        ----------
+        network : Autoencoder
+        progress : float
+            How far training is, in [0, 1].
+        watched : sequence of tensor
+            What `watch` returned of the step's pass.
+        """
 
 
 class Resample(Revival):
@@ -87,6 +102,7 @@ class Resample(Revival):
     """
 
     used: torch.Tensor
+    stacks = True
     # What starts again in the last fifth would not learn any more.
     until = 0.8
 
@@ -96,28 +112,27 @@ class Resample(Revival):
         self.register_buffer("used", torch.zeros(n_components, dtype=torch.bool), persistent=False)
         self.n_rows = 0
         self.n_seen = 0
-        self.left: torch.Tensor | None = None
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Take the length of an epoch from the training rows."""
         self.n_rows = len(rows)
 
     @torch.no_grad()
-    def watch(self, passed: Pass) -> None:
-        """Record which components a batch uses; keep residuals at the end of an epoch."""
-        self.used |= (passed.code > 0).any(0)
-        self.n_seen += len(passed.code)
-        if self.n_seen >= self.n_rows:
-            self.left = left_over(passed)
+    def watch(self, passed: Pass) -> Watched:
+        """Return which components a batch uses, (n_components,), and its residuals, (n, n_features)."""
+        return (passed.code > 0).any(0), left_over(passed).detach()
 
     @torch.no_grad()
-    def renew(self, network: Network, progress: float) -> None:
-        """Start dead components again, once an epoch, after the step."""
-        if self.left is None:
+    def renew(self, network: Network, progress: float, watched: Watched) -> None:
+        """Count what was used; start dead components again at the end of an epoch."""
+        used, left = watched
+        self.used |= used
+        self.n_seen += len(left)
+        if self.n_seen < self.n_rows:
             return
         if progress < self.until:
             # At most one for each row of the batch: twins would stay twins.
-            dead = (~self.used).nonzero()[: len(self.left), 0]
-            network.encoder.start_again(dead, self.left[: len(dead)], self.used)
+            dead = (~self.used).nonzero()[: len(left), 0]
+            network.encoder.start_again(dead, left[: len(dead)], self.used)
         self.used.zero_()
-        self.n_seen, self.left = 0, None
+        self.n_seen = 0
