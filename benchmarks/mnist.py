@@ -21,7 +21,13 @@ HIDDEN = (512, 256)
 
 def reducers(full: bool) -> dict[str, Any]:
     """Give what is compared, by the name it has in the table."""
-    settings = {"hidden_layer_sizes": HIDDEN, "learning_rate_init": 0.003, "batch_size": 256, "max_iter": 15}
+    settings = {
+        "hidden_layer_sizes": HIDDEN,
+        "activation": "silu",
+        "learning_rate_init": 0.01,
+        "batch_size": 512,
+        "max_iter": 13,
+    }
     listed = {
         "PCA": PCA(N_COMPONENTS, random_state=0),
         "squared error": AutoencoderTransformer(N_COMPONENTS, random_state=0, **settings),

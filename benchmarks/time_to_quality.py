@@ -27,7 +27,7 @@ HIDDEN = (128, 64)
 N_COMPONENTS = 3
 TARGETS = (0.20, 0.17)
 # skae's schedule ends with its last epoch, so a shorter way to a target is a shorter fit.
-BUDGETS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 75)
+BUDGETS = (3, 4, 5, 6, 7, 8, 10, 12, 16, 18, 20, 22, 25, 30, 40, 50, 75)
 # PyOD and encdr only fit from the start, so each of their points is a fit of its own.
 FIT_EPOCHS = (5, 10, 20)
 

@@ -29,6 +29,12 @@ def test_epochs_make_the_steps_that_are_wanted(n_rows, size, epochs):
     assert n_epochs(n_rows, size, 340) == epochs
 
 
+@pytest.mark.parametrize(("n_steps", "epochs"), [(1000, 100), (2700, 270), (3000, 270), (3500, 280)])
+def test_many_rows_are_trained_on_for_a_fifth_fewer_of_many_steps(n_steps, epochs):
+    assert n_epochs(9_999, 1000, n_steps) == min(300, n_steps // 10)
+    assert n_epochs(10_000, 1000, n_steps) == epochs
+
+
 @pytest.mark.parametrize(("n_epochs", "share"), [(10, 0.25), (100, 0.25), (200, 0.125), (1000, 0.1)])
 def test_the_rate_rises_over_250_steps_between_a_tenth_and_a_quarter(n_epochs, share):
     assert warm_up(1000, 100, n_epochs) == share
