@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.callback import with_callbacks
 
 from skae._computing import learning, threads
 from skae._containers import as_passed
@@ -319,16 +320,14 @@ class Job(NamedTuple):
     estimator: BaseAutoencoder
     X: ArrayLike
     y: object = None
-    fit_params: Mapping[str, ArrayLike] | None = None
+    fit_params: Mapping[str, Any] | None = None
 
     @property
     def can_join(self) -> bool:
         """Whether the fit is the one of this package, of which nothing outside is told or asked."""
-        estimator = self.estimator
-        is_plain = type(estimator).fit.__module__.startswith("skae.") and "_skl_callbacks" not in vars(
-            estimator
-        )
-        return is_plain and set(self.fit_params or ()) <= {"sample_weight"}
+        is_own = type(self.estimator).fit.__module__.startswith("skae.")
+        is_silent = not vars(self.estimator).get("_skl_callbacks")
+        return is_own and is_silent and set(self.fit_params or ()) <= {"sample_weight"}
 
     def run(self) -> Exception | None:
         """Fit alone; return what was raised."""
@@ -370,7 +369,14 @@ def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
             begun[number] = hand
     if begun:
         errors = _end_together(jobs, begun, errors)
+    for job in jobs:
+        _close(job.estimator)
     return errors
+
+
+@with_callbacks
+def _close(estimator: BaseAutoencoder) -> None:
+    """Let scikit-learn end what it began for callbacks with the fit."""
 
 
 def _end_together(

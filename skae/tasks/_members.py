@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import contextlib
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skae._containers import take_rows
 from skae._typing import Dense
 from skae.estimators import BaseAutoencoder
 from skae.estimators._checks import take_fit_params
+from skae.estimators.base import Job, fit_together
 from skae.tables import Columns
 from skae.tables.mixed import means
 from skae.tasks._density import Density
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Member", "Training", "grow", "quantile", "root_mean_square"]
 
@@ -139,7 +139,7 @@ class Training(NamedTuple):
     model: BaseAutoencoder  # not fitted
     rows: Dense
     weight: np.ndarray | None
-    params: dict[str, object]  # of `fit`
+    params: dict[str, ArrayLike]  # of `fit`
     trim: float
     n_refits: int
     seed: int
@@ -155,38 +155,71 @@ class Training(NamedTuple):
         )
 
 
-def grow(training: Training) -> Member:
-    """Return a member, fitted and fitted again without the rows with the largest anomalies."""
-    training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
-    member = _fitted(training)
-    for _ in range(training.n_refits):
-        # Not by clusters, which outliers among the rows may have drawn to themselves.
-        surprise = member.scores(training.rows, as_whole=True)
-        kept = np.flatnonzero(surprise <= quantile(surprise, 1 - training.trim, training.weight))
-        if len(kept) < _LEAST_ROWS:
-            break
-        training = training.only(kept)
-        member = _fitted(training)
-    training.task.call_on_fit_task_end(estimator=training.owner, X=training.rows)
-    return member
+def grow(trainings: list[Training]) -> list[Member]:
+    """Return members, fitted side by side, and fitted again without the rows with the largest anomalies.
+
+    Parameters
+    ----------
+    trainings : list of Training
+        One a member, with as many refits each.
+    """
+    for training in trainings:
+        training.task.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
+    models, current = _fitted(trainings), list(trainings)
+    again = list(range(len(trainings)))
+    for _ in range(trainings[0].n_refits):
+        kept = {
+            place: _usual(_measured(current[place], models[place], False), current[place]) for place in again
+        }
+        again = [place for place in again if len(kept[place]) >= _LEAST_ROWS]
+        for place in again:
+            current[place] = current[place].only(kept[place])
+        for place, model in zip(again, _fitted([current[place] for place in again]), strict=True):
+            models[place] = model
+    for training in current:
+        training.task.call_on_fit_task_end(estimator=training.owner, X=training.rows)
+    return [_measured(training, model) for training, model in zip(current, models, strict=True)]
 
 
-def _fitted(training: Training) -> Member:
-    model: Any = clone(training.model)
-    rows, weight = training.rows, training.weight
-    fit = training.task.subcontext(task_name="fit-member")
-    with fit.propagate_callback_context(model):
-        fit.call_on_fit_task_begin(estimator=training.owner, X=rows)
-        model.fit(rows, **training.params)
-        fit.call_on_fit_task_end(estimator=training.owner, X=rows)
-    inside = model._inside.rows(rows)
+def _usual(member: Member, training: Training) -> np.ndarray:
+    """Return the positions of the rows that are not the oddest."""
+    # Not by clusters, which outliers among the rows may have drawn to themselves.
+    surprise = member.scores(training.rows, as_whole=True)
+    return np.flatnonzero(surprise <= quantile(surprise, 1 - training.trim, training.weight))
+
+
+def _fitted(trainings: list[Training]) -> list[BaseAutoencoder]:
+    models: list[Any] = [clone(training.model) for training in trainings]
+    with contextlib.ExitStack() as stack:
+        fits = []
+        for training, model in zip(trainings, models, strict=True):
+            fit = training.task.subcontext(task_name="fit-member")
+            stack.enter_context(fit.propagate_callback_context(model))
+            fit.call_on_fit_task_begin(estimator=training.owner, X=training.rows)
+            fits.append(fit)
+        jobs = [
+            Job(model, training.rows, fit_params=training.params)
+            for training, model in zip(trainings, models, strict=True)
+        ]
+        for error in fit_together(jobs):
+            if error is not None:
+                raise error
+        for training, fit in zip(trainings, fits, strict=True):
+            fit.call_on_fit_task_end(estimator=training.owner, X=training.rows)
+    return models
+
+
+def _measured(training: Training, model: BaseAutoencoder, with_clusters: bool = True) -> Member:
+    """Return a member, whose errors and codes are measured on its rows."""
+    weight = training.weight
+    inside = model._inside.rows(training.rows)
     codes, back = given_back(model, inside)
     mean = means(inside, weight)
     spread = _spread(inside, mean, weight)
     return Member(
         model,
         root_mean_square(inside - back, weight) + LEAST_DEVIATION * spread,
-        Density.of(codes, weight, np.random.RandomState(training.seed)),
+        Density.of(codes, weight, np.random.RandomState(training.seed) if with_clusters else None),
         inside[:_N_REFERENCE],
         *_limits(mean, spread, inside.dtype),
         len(inside) if weight is None else round(float(weight.sum())),

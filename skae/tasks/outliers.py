@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -446,9 +447,14 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
                     ),
                 )
             )
-        members = Parallel(n_jobs=self.n_jobs)(delayed(grow)(training) for training in planned)
+        # Those of one process are trained side by side.
+        n_jobs = 1 if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+        n_parts = max(1, min(n_jobs, len(planned)))
+        parts = [planned[part::n_parts] for part in range(n_parts)]
+        grown = Parallel(n_jobs=self.n_jobs)(delayed(grow)(part) for part in parts if part)
         context.call_on_fit_task_end(estimator=self, X=table)
-        return list(members)
+        by_part = [list(part) for part in grown if part is not None]
+        return [by_part[index % n_parts][index // n_parts] for index in range(len(planned))]
 
     def _model(self, n_features: int, index: int) -> BaseAutoencoder:
         if self.estimator is not None:
