@@ -6,7 +6,6 @@ import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skae._containers import take_rows
@@ -139,7 +138,7 @@ class Training(NamedTuple):
     model: BaseAutoencoder  # not fitted
     rows: Dense
     weight: np.ndarray | None
-    params: dict[str, ArrayLike]  # of `fit`
+    params: dict[str, object]  # of `fit`
     trim: float
     n_refits: int
     seed: int

@@ -86,7 +86,8 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
     warm_start : bool, default=False
         Whether `fit` keeps the members of the previous fit, and only adds those missing to `n_estimators`.
     n_jobs : int or None, default=None
-        Number of members fitted in parallel, as in `joblib`. Results do not depend on `n_jobs`.
+        Number of processes, as in `joblib`. The members of each are trained side by side; results do not
+        depend on `n_jobs` but for rounding.
     random_state : int, RandomState instance or None, default=None
         Source of the subsamples and of the seeds of the members.
 
