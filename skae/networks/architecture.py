@@ -202,11 +202,12 @@ class Architecture(Specification):
         ValueError
             If a parameter is not valid, as by `build`.
         """
+        self._n_weights(n_features, code_in, code_out)
         # The linear path is there whatever the architecture is.
         return max(n_features * max(code_in, code_out), self._row_work(n_features, code_in, code_out))
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
-        """Count the same of the architecture's own operations."""
+        """Count the same of the architecture's own operations, of parameters that were checked."""
         return 0
 
 

@@ -128,7 +128,6 @@ class Dense(Architecture):
         return encoder, Layers(decoder_sizes, self, generator, mirrored)
 
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
-        self._check(code_in, code_out)
         widths = (n_features, *self.hidden_layer_sizes, max(code_in, code_out))
         return max(int(n_in) * int(n_out) for n_in, n_out in pairwise(widths))
 

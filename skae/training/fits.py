@@ -25,7 +25,7 @@ from skae.training.dense_gradient import can_differentiate
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
 from skae.training.last_layer import can_solve, solve_last_layer
-from skae.training.loop import Alone, History, Restore, Run, Steps, checked, train
+from skae.training.loop import Alone, History, Restore, Run, Steps, checked, left_at_start, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -87,13 +87,14 @@ def train_models(models: Sequence[Model]) -> None:
     for number, model in enumerate(models):
         key = stack_key(model) if len(models) > 1 else None
         stacks.setdefault(("alone", number) if key is None else key, []).append(model)
+    is_interrupted = False
     for stack in stacks.values():
-        histories = train([model.run for model in stack], _steps(stack))
+        runs = [model.run for model in stack]
+        histories = list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack))
         for model, history in zip(stack, histories, strict=True):
             model.history = history
             model.run.network.draw_dropout_from(None)
-        if any(history.interrupted for history in histories):
-            return
+        is_interrupted |= any(history.interrupted for history in histories)
 
 
 def _steps(models: Sequence[Model]) -> Steps:
@@ -378,7 +379,7 @@ class ByFolds(Course):
         pooled, losses = pool(histories, self.judges)
         chosen = chosen_epoch(pooled, losses, weights_of(self.judges), self.fitting.plan.starts_at_pca)
         network, objective, _ = self.begun
-        if self.is_beside:
+        if self.weights:
             self.weights[chosen]()
         elif chosen:
             chosen = self._train_up_to(chosen, pooled)

@@ -84,6 +84,10 @@ class HeldOut:
         if self.keep_rows:
             self.errors.append(Errors(errors.loss.cpu(), errors.squared.cpu()))
 
+    def forget(self) -> None:
+        """Forget what was kept of the last epoch."""
+        del self.errors[-1:], self.missed_by_size[-1:]
+
     def _by_size(self, validation: Validation, squared: torch.Tensor) -> Validation:
         """Add what the first components explain; charge what is below the start."""
         weight = 1.0 if self.weight is None else self.weight.double()

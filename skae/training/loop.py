@@ -38,8 +38,16 @@ class Validation(NamedTuple):
     by_size: tuple[float, ...] | None = None  # the same by the first components alone, at the judged sizes
 
 
-# Judges a model on held-out rows, as it is now.
-Judge = Callable[[], Validation]
+class Judge(Protocol):
+    """Held-out rows, or what else judges a model."""
+
+    def __call__(self) -> Validation:
+        """Judge the model as it is now."""
+        ...
+
+    def forget(self) -> None:
+        """Forget the last epoch that was judged: training goes back to an earlier one."""
+        ...
 
 
 @dataclasses.dataclass
@@ -188,7 +196,7 @@ class Alone:
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judge of the model."""
-        return [judge and judge() for judge in judges]
+        return judge_each(judges)
 
     def remember(self, model: int) -> Restore:
         """Keep the weights of the network and the objective."""
@@ -261,6 +269,16 @@ def train(runs: Sequence[Run], steps: Steps) -> list[History]:
         run.network.eval()
         run.objective.eval()
     return [training.history for training in trainings]
+
+
+def judge_each(judges: Sequence[Judge | None]) -> list[Validation | None]:
+    """Ask judges one after the other; None of a model that has none."""
+    return [None if judge is None else judge() for judge in judges]
+
+
+def left_at_start(run: Run) -> History:
+    """Return the history of a model that is not trained, because the user interrupted before."""
+    return History(validations=[] if run.validate is None else [run.validate()], interrupted=True)
 
 
 def checked(histories: Sequence[History]) -> Sequence[History]:
@@ -353,6 +371,8 @@ class _Training:
         judged = validation.loss if validation is not None else sum(terms.values())
         # The loss of an epoch does not see its last update.
         if not (is_finite and math.isfinite(judged + sum(terms.values()))):
+            if run.validate is not None:
+                run.validate.forget()
             return self._recover()
         history.losses.append(terms)
         epoch = history.n_epochs

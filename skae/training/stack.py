@@ -19,7 +19,7 @@ from skae.objectives.objective import Objective
 from skae.objectives.penalties.revival import Watched
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_join
-from skae.training.loop import Judge, Restore, Validation
+from skae.training.loop import Judge, Restore, Validation, judge_each
 from skae.training.stacked_adam import StackedAdam
 from skae.training.steps import StepSettings, Terms, adam_betas, decaying_of
 
@@ -174,9 +174,9 @@ class ByHand:
             self.judges = list(judges)
             self.together = self._judges_together()
         if self.together is None:
-            return [judge and judge() for judge in judges]
+            return judge_each(judges)
         found = iter(self.together())
-        return [judge and next(found) for judge in judges]
+        return [None if judge is None else next(found) for judge in judges]
 
     def _judges_together(self) -> HeldOutTogether | None:
         """Return held-out rows that are measured at once; None where they are not, or are too many."""
@@ -216,7 +216,7 @@ class ByAutograd:
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, one after the other."""
-        return [judge and judge() for judge in judges]
+        return judge_each(judges)
 
     def _pass(
         self,

@@ -146,3 +146,8 @@ def test_an_architecture_says_nothing_by_itself():
     assert architecture_in((nn.Linear(2, 1), nn.Linear(1, 2))) is None
     with pytest.raises(NotImplementedError):
         plain.build(4, 2, 2, torch.Generator())
+
+
+def test_work_of_sizes_that_are_not_valid_is_an_error():
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        Dense((0,)).row_work(4, 2, 2)

@@ -82,6 +82,17 @@ def test_errors_of_rows_are_kept_where_they_are_asked_for():
     assert not other.errors
 
 
+def test_what_is_kept_of_the_last_epoch_can_be_forgotten():
+    network = Scaling(0.5, 1.0)
+    held_out = HeldOut(network, Objective(squared_error()), ROWS, keep_rows=True)
+    held_out()
+    kept = held_out.missed()
+    network.factors *= 2
+    held_out()
+    held_out.forget()
+    assert held_out.missed() == kept
+
+
 def test_missed_squares_are_weighted():
     held_out = HeldOut(
         Scaling(0.5, 1.0),

@@ -48,13 +48,23 @@ def run(network, step, n_epochs=10, **options):
     return checked(train([one], Alone(step, network, objective)))[0]
 
 
-def validation_of(network, best_at):
-    return lambda: Validation(abs(network.value.item() - best_at), 0.0)
+class Distance:
+    """Judges the number by how far it is from the best one."""
+
+    def __init__(self, network, best_at):
+        self.network, self.best_at, self.kept = network, best_at, []
+
+    def __call__(self):
+        self.kept.append(self.network.value.item())
+        return Validation(abs(self.kept[-1] - self.best_at), 0.0)
+
+    def forget(self):
+        self.kept.pop()
 
 
 def test_the_best_epoch_is_kept():
     network = Number(0)
-    history = run(network, Toward(network), validate=validation_of(network, 3))
+    history = run(network, Toward(network), validate=Distance(network, 3))
     assert (history.best_epoch, network.value.item()) == (3, 3.0)
     assert history.n_epochs == 10
     assert [v.loss for v in history.validations] == [3, 2, 1, 0, 1, 2, 3, 4, 5, 6, 7]
@@ -62,7 +72,7 @@ def test_the_best_epoch_is_kept():
 
 def test_the_start_is_a_candidate():
     network = Number(0)
-    history = run(network, Toward(network), validate=validation_of(network, -5))
+    history = run(network, Toward(network), validate=Distance(network, -5))
     assert (history.best_epoch, network.value.item()) == (0, 0.0)
 
 
@@ -76,7 +86,7 @@ def test_without_validation_the_last_epoch_is_kept():
 
 def test_patience_counts_epochs_without_improvement():
     network = Number(0)
-    history = run(network, Toward(network), validate=validation_of(network, 3), patience=2)
+    history = run(network, Toward(network), validate=Distance(network, 3), patience=2)
     assert (history.n_epochs, history.best_epoch) == (5, 3)
 
 
@@ -84,7 +94,7 @@ def test_improvements_below_the_tolerance_do_not_count():
     network = Number(0)
     # 100, 99.9, 99.8, ...: a tenth of a per cent each
     step = Toward(network, rate=0.1)
-    history = run(network, step, validate=validation_of(network, 100), patience=3, tol=0.01)
+    history = run(network, step, validate=Distance(network, 100), patience=3, tol=0.01)
     assert history.n_epochs == 3
 
 
@@ -92,19 +102,27 @@ def test_patience_starts_after_the_warm_up():
     network = Number(0)
     step = Toward(network)
     step.schedule.warm_up = 0.5
-    history = run(network, step, validate=validation_of(network, 0), patience=2)
+    history = run(network, step, validate=Distance(network, 0), patience=2)
     assert history.n_epochs == 7
 
 
 def test_divergence_goes_back_to_the_best_weights_and_slows_down():
     network = Number(0)
     step = Toward(network, losses=[1.0, 1.0, math.nan, 1.0])
-    history = run(network, step, n_epochs=4, validate=validation_of(network, 100))
+    history = run(network, step, n_epochs=4, validate=Distance(network, 100))
     assert history.n_recoveries == 1
     assert step.slowed == [0.1]
     # two good epochs, one undone, two more
     assert network.value.item() == 4.0
     assert history.n_epochs == 4
+
+
+def test_judges_keep_nothing_of_an_epoch_that_is_undone():
+    network = Number(0)
+    judge = Distance(network, 100)
+    history = run(network, Toward(network, losses=[1.0, 1.0, math.nan, 1.0]), n_epochs=4, validate=judge)
+    assert judge.kept == [0, 1, 2, 3, 4]
+    assert len(history.validations) == 5
 
 
 def test_weights_that_are_not_finite_are_never_kept():
@@ -131,7 +149,7 @@ def test_an_interruption_keeps_the_best_weights():
         if epoch == 4:
             raise KeyboardInterrupt
 
-    history = run(network, Toward(network), validate=validation_of(network, 2), on_epoch=interrupt)
+    history = run(network, Toward(network), validate=Distance(network, 2), on_epoch=interrupt)
     assert history.interrupted
     assert network.value.item() == 2.0
 
@@ -154,7 +172,7 @@ def test_the_schedule_is_told_the_loss_that_judges_each_epoch(held_out):
     network = Number(0)
     step = Toward(network)
     step.schedule = Listening()
-    run(network, step, n_epochs=3, validate=validation_of(network, 10) if held_out else None)
+    run(network, step, n_epochs=3, validate=Distance(network, 10) if held_out else None)
     assert step.schedule.observed == ([9, 8, 7] if held_out else [1, 2, 3])
 
 
@@ -177,6 +195,6 @@ def test_a_rate_is_reduced_on_a_plateau():
 
 def test_the_start_is_what_patience_is_counted_from():
     network = Number(0)
-    assert run(network, Toward(network), validate=validation_of(network, 0), patience=1).n_epochs == 1
+    assert run(network, Toward(network), validate=Distance(network, 0), patience=1).n_epochs == 1
     network = Number(0)
     assert run(network, Toward(network, losses=[3.0, 3.0, 3.0]), patience=1).n_epochs == 2
