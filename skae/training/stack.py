@@ -55,6 +55,8 @@ class Stack:
     ----------
     pairs : sequence of Pair
         The members.
+    shapes : mapping of str to torch.Size, optional
+        Shapes of the parameters, by name, where they are to be larger than those of any member.
 
     Attributes
     ----------
@@ -68,10 +70,10 @@ class Stack:
         The buffers that are saved with a member.
     """
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Sequence[Pair], shapes: Mapping[str, torch.Size] | None = None) -> None:
         self.pairs = pairs
         first = pairs[0]
-        self.values, self.parameters, self.n_decaying = self._joined()
+        self.values, self.parameters, self.n_decaying = self._joined(shapes)
         self.gradients = torch.zeros_like(self.values)
         names = [name for name, _ in first.named_buffers() if not name.startswith(_NOT_STACKED)]
         self.buffers = {name: self._joined_buffer(name) for name in names}
@@ -80,22 +82,32 @@ class Stack:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def _joined(self) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+    @property
+    def shapes(self) -> dict[str, torch.Size]:
+        """Shape of each parameter of one member."""
+        return {name: value.shape[1:] for name, value in self.parameters.items()}
+
+    def _joined(
+        self, shapes: Mapping[str, torch.Size] | None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
         """Put the parameters of all members into one tensor, of which they become views."""
         network, objective = self.pairs[0].network, self.pairs[0].objective
         decaying = {id(value) for value in decaying_of(network, objective)}
         named = sorted(self.pairs[0].named_parameters(), key=lambda item: id(item[1]) not in decaying)
-        n_decaying = sum(value.numel() for _, value in named if id(value) in decaying)
-        values = named[0][1].new_empty(len(self.pairs), sum(value.numel() for _, value in named))
-        values = values.detach()
         members = [dict(pair.named_parameters()) for pair in self.pairs]
+        # Where codes are of several widths, each member has a part of what the widest has; the rest is zero.
+        if shapes is None:
+            shapes = {name: _widest([member[name].shape for member in members]) for name, _ in named}
+        n_decaying = sum(shapes[name].numel() for name, value in named if id(value) in decaying)
+        values = named[0][1].detach().new_zeros(len(self.pairs), sum(map(torch.Size.numel, shapes.values())))
         parameters, start = {}, 0
-        for name, value in named:
-            end = start + value.numel()
-            for row, member in zip(values, members, strict=True):
-                row[start:end] = member[name].detach().flatten()
-                member[name].data = row[start:end].view(value.shape)
-            part = values[:, start:end].view(len(values), *value.shape)
+        for name, shape in shapes.items():
+            end = start + shape.numel()
+            part = values[:, start:end].view(len(values), *shape)
+            for whole, member in zip(part, members, strict=True):
+                own = _first(whole, member[name].shape)
+                own.copy_(member[name].detach())
+                member[name].data = own
             parameters[name] = part.requires_grad_()
             start = end
         return values, parameters, n_decaying
@@ -112,19 +124,27 @@ class Stack:
     def remember(self, index: int) -> Restore:
         """Keep the weights of a member as they are now; return what puts them back."""
         pair, values = self.pairs[index], self.values[index].clone()
-        names = list(self.parameters)
+        shapes = self.shapes
         buffers = {name: self.buffers[name][index].clone() for name in self.lasting}
 
         def restore() -> None:
             own, start = dict(pair.named_parameters()), 0
-            for name in names:
-                end = start + own[name].numel()
-                own[name].data.copy_(values[start:end].view(own[name].shape))
+            for name, shape in shapes.items():
+                end = start + shape.numel()
+                own[name].data.copy_(_first(values[start:end].view(shape), own[name].shape))
                 start = end
             for name, value in buffers.items():
                 pair.get_buffer(name).copy_(value)
 
         return restore
+
+    def clear(self, index: int) -> None:
+        """Set to zero what lies beside the parameters of a member, which may have overflowed with them."""
+        own = [(parameter, parameter.data.clone()) for parameter in self.pairs[index].parameters()]
+        if sum(parameter.numel() for parameter, _ in own) < self.values.shape[1]:
+            self.values[index].zero_()
+            for parameter, kept in own:
+                parameter.data.copy_(kept)
 
     def release(self) -> None:
         """Part the members: each has tensors of its own again, and is saved with these alone."""
@@ -135,6 +155,16 @@ class Stack:
                 place, _, last = name.rpartition(".")
                 module = pair.get_submodule(place)
                 setattr(module, last, module.get_buffer(last).clone())
+
+
+def _widest(shapes: Sequence[torch.Size]) -> torch.Size:
+    """Return the shape that holds all of some shapes."""
+    return torch.Size(map(max, zip(*shapes, strict=True)))
+
+
+def _first(whole: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Return the part of a tensor that has a shape, from the beginning of each axis."""
+    return whole[tuple(map(slice, shape))]
 
 
 class ByHand:
@@ -262,8 +292,8 @@ class StackedStep:
             adam_betas(pairs[0].objective, settings[0]),
         )
 
-    def _take(self, pairs: Sequence[Pair]) -> None:
-        self.stack = Stack(pairs)
+    def _take(self, pairs: Sequence[Pair], shapes: Mapping[str, torch.Size] | None = None) -> None:
+        self.stack = Stack(pairs, shapes)
         # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
         self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
@@ -301,6 +331,7 @@ class StackedStep:
     def slow_down(self, model: int, factor: float) -> None:
         """Forget the moments of a model, whose weights went back to an earlier epoch, and lower its rate."""
         self.rates[model] *= factor
+        self.stack.clear(model)
         self.optimizer.reset(model)
 
     def are_finite(self) -> list[bool]:
@@ -312,7 +343,8 @@ class StackedStep:
         """Go on with some of the models."""
         pairs = [self.stack.pairs[model] for model in models]
         self.stack.release()
-        self._take(pairs)
+        # As wide as before, as the moments are.
+        self._take(pairs, self.stack.shapes)
         self.optimizer.keep(models, self.stack.values, self.stack.gradients)
         for name in ("settings", "schedules", "rates"):
             setattr(self, name, [getattr(self, name)[model] for model in models])

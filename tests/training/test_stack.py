@@ -10,7 +10,14 @@ import torch
 import skae
 from skae.estimators.base import Job, fit_together
 from skae.networks import Dense
+from skae.networks.autoencoder import Blueprint
+from skae.networks.bottlenecks import Bottleneck
+from skae.objectives import LOSSES, Batch, Objective, Reconstruction
+from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, WeightL1
 from skae.training import fits
+from skae.training.stack import Pair, StackedStep
+from skae.training.steps import Schedule, StepSettings
+from skae.training.structure import structure
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -93,3 +100,117 @@ def test_members_are_what_they_are_alone(estimator, stacks):
     assert stacks == [3]
     for one, other, X in zip(together, alone, tables, strict=True):
         assert_equal(one, other.fit(X))
+
+
+WIDTHS = {
+    "plain": skae.AutoencoderTransformer(hidden_layer_sizes=(5,)),
+    "affine": skae.AutoencoderTransformer(hidden_layer_sizes=(), init="random"),
+    "deep without linear path": skae.AutoencoderTransformer(hidden_layer_sizes=(6, 5), linear_path=False),
+    "absolute error": skae.AutoencoderTransformer(loss="absolute_error"),
+    "denoising": skae.DenoisingAutoencoderTransformer(),
+}
+
+
+@pytest.mark.parametrize("estimator", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("sizes", [(1, 3, 2), (4, 4, 1)], ids=str)
+def test_codes_of_several_widths_share_a_stack(estimator, sizes, stacks):
+    own = [{**settings, "n_components": size} for settings, size in zip(OWN, sizes, strict=True)]
+    together, alone = (members(brief(copy.deepcopy(estimator)), own) for _ in range(2))
+    tables = [table(seed) for seed in range(3)]
+    assert fit_together([Job(model, X) for model, X in zip(together, tables, strict=True)]) == [None] * 3
+    assert stacks == [3]
+    for one, other, X, size in zip(together, alone, tables, sizes, strict=True):
+        assert_equal(one, other.fit(X))
+        assert one.transform(X).shape == (70, size)
+        assert all(parameter.is_contiguous() for parameter in one.network_.parameters())
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [SPARSE(9, n_active=2), skae.BinaryAutoencoderTransformer(), skae.VariationalAutoencoderTransformer()],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_codes_of_several_widths_are_stacked_only_where_zeros_change_nothing(estimator, stacks):
+    own = [{**settings, "n_components": size} for settings, size in zip(OWN, (4, 4, 3), strict=True)]
+    together = members(brief(copy.deepcopy(estimator)), own)
+    assert fit_together([Job(model, table(0)) for model in together]) == [None] * 3
+    assert sorted(stacks) == [1, 2]
+
+
+def pair_of(size, penalties=()):
+    generator = torch.Generator().manual_seed(size)
+    network = Blueprint(Dense((4,)), Bottleneck, size).build(6, generator, None).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3, generator=generator)
+    reconstruction = Reconstruction(LOSSES["squared_error"].cell, "identity")
+    named = {str(number): penalty for number, penalty in enumerate(penalties)}
+    return Pair(network, Objective(reconstruction, named).double())
+
+
+def steps_of(*pairs):
+    settings = [
+        StepSettings(Schedule(), 0.01 * len(pair.network.encoder[-1].bias), 0.1, 0.5, torch.Generator())
+        for pair in pairs
+    ]
+    return StackedStep(pairs, settings)
+
+
+def batch_of(seed):
+    rows = torch.from_numpy(table(seed, 9))
+    return Batch(rows, rows)
+
+
+PENALTIES = {
+    "none": lambda size: (),
+    "activity": lambda size: (ActivityL1(0.1 * size), ActivityL2(0.1)),
+    "weights": lambda size: (WeightL1(0.01),),
+}
+
+
+@pytest.mark.parametrize("penalties", PENALTIES.values(), ids=PENALTIES.keys())
+def test_steps_of_narrow_codes_are_those_of_the_code_alone(penalties):
+    sizes, progress = (2, 1, 3), [0.5] * 3
+    together, alone = ([pair_of(size, penalties(size)) for size in sizes] for _ in range(2))
+    assert len({structure(pair.network, pair.objective) for pair in together}) == 1
+    steps, single = steps_of(*together), [steps_of(pair) for pair in alone]
+    for number in range(4):
+        terms = steps([batch_of(number + 10 * size) for size in sizes], progress)
+        for index, (step, size) in enumerate(zip(single, sizes, strict=True)):
+            for name, value in step([batch_of(number + 10 * size)], [0.5]).items():
+                torch.testing.assert_close(terms[name][index], value[0], rtol=1e-9, atol=0)
+        if number == 1:
+            # From here on without the widest: the others are narrower side by side.
+            steps.keep([0, 1])
+            sizes, progress, single = sizes[:2], progress[:2], single[:2]
+    steps.close()
+    for pair, other in zip(together[:2], alone[:2], strict=True):
+        for one, expected in zip(pair.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(one, expected, rtol=1e-7, atol=1e-9)
+
+
+def test_means_over_components_keep_their_width():
+    pairs = [pair_of(size, (ActivityKL(0.1, 0.1),)) for size in (2, 3)]
+    assert len({structure(pair.network, pair.objective) for pair in pairs}) == 2
+
+
+@pytest.mark.parametrize("penalties", PENALTIES.values(), ids=PENALTIES.keys())
+def test_a_narrow_member_recovers_and_leaves_the_others_untouched(penalties):
+    pairs, other = [pair_of(size, penalties(size)) for size in (1, 3)], pair_of(3, penalties(3))
+    steps, single = steps_of(*pairs), steps_of(other)
+    start = [parameter.detach().clone() for parameter in pairs[0].parameters()]
+    restore = steps.remember(0)
+    for number in range(3):
+        steps([batch_of(number), batch_of(number)], [0.5, 0.5])
+        single([batch_of(number)], [0.5])
+        if number == 0:
+            with torch.no_grad():
+                next(pairs[0].parameters()).fill_(torch.nan)
+        if number == 1:
+            assert steps.are_finite() == [False, True]
+            restore()
+            steps.slow_down(0, 0.1)
+            for parameter, expected in zip(pairs[0].parameters(), start, strict=True):
+                assert torch.equal(parameter, expected)
+    assert steps.are_finite() == [True, True]
+    for one, expected in zip(pairs[1].parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-7, atol=1e-9)

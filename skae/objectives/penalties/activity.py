@@ -20,6 +20,7 @@ class ActivityL1(Penalty):
 
     # Belongs to what held-out rows judge: without it, the least sparse epoch would be the best.
     judges = True
+    ignores_zeros = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
@@ -44,6 +45,8 @@ class ActivityKL(ActivityL1):
     target : float
         Wanted mean of each code over rows, in (0, 1).
     """
+
+    ignores_zeros = False
 
     def __init__(self, coefficient: float, target: float) -> None:
         super().__init__(coefficient)

@@ -28,6 +28,9 @@ class Penalty(nn.Module):
         Whether it reads the output of whole codes, which costs a further pass where codes are cut.
     stacks : bool
         Whether several can be computed at once: nothing in `forward` counts, or asks what a tensor holds.
+    ignores_zeros : bool
+        Whether further components whose codes and weights are all zero change neither its value nor any
+        gradient, and have none of their own.
     """
 
     judges: bool = False
@@ -35,6 +38,7 @@ class Penalty(nn.Module):
     warm_up: float = 0.1
     needs_output: bool = False
     stacks: bool = True
+    ignores_zeros: bool = False
     coefficient: float = 1.0
 
     def __init__(self, coefficient: float = 1.0) -> None:

@@ -14,6 +14,8 @@ class ActiveCount(ActivityL1):
     The coefficient is the share of a row's variance that a code must explain to be worth having.
     """
 
+    ignores_zeros = False
+
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
         return passed.network.bottleneck.active(passed.pre).sum(1)
@@ -21,6 +23,8 @@ class ActiveCount(ActivityL1):
 
 class GateL1(ActivityL1):
     """Sum of the open gates of a row, in the units of `ActivityL1`."""
+
+    ignores_zeros = False
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""

@@ -15,6 +15,8 @@ class WeightL1(Penalty):
         What the sum is multiplied by.
     """
 
+    ignores_zeros = True
+
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return the sum as a scalar."""
         parts = (passed.network.encoder, passed.network.decoder)
