@@ -15,6 +15,7 @@ from skae import AutoencoderTransformer, _computing
 from skae._computing import ONE_THREAD_BELOW, threads
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
 from skae.tasks import AutoencoderImputer, AutoencoderOutlierDetector
+from skae.training.dense_gradient import DenseGradient
 
 BRIEF = {"max_iter": 2, "random_state": 0, "validation_fraction": 0.3}
 
@@ -93,15 +94,20 @@ class TestThreads:
 
 
 def threads_seen(monkeypatch, run):
-    """List the numbers of threads that layers computed with."""
+    """List the numbers of threads that layers and steps by hand computed with."""
     seen = set()
-    forward = nn.Linear.forward
 
-    def noting(self, x):
-        seen.add(torch.get_num_threads())
-        return forward(self, x)
+    def note(cls, name):
+        method = getattr(cls, name)
 
-    monkeypatch.setattr(nn.Linear, "forward", noting)
+        def noting(self, *arguments):
+            seen.add(torch.get_num_threads())
+            return method(self, *arguments)
+
+        monkeypatch.setattr(cls, name, noting)
+
+    note(nn.Linear, "forward")
+    note(DenseGradient, "__call__")
     run()
     monkeypatch.undo()
     return seen
