@@ -117,9 +117,9 @@ class AutoencoderParameters(Declared):
         them: the decoder is trained on codes that are truncated after a random component (nested
         dropout, Rippel et al. 2014; Kusupati et al. 2022). One fit then serves every size, see `truncated`,
         and takes two to three times as long. Always so if `n_components` is a share or "elbow".
-    hidden_layer_sizes : tuple of int or int, default=(128, 64)
+    hidden_layer_sizes : tuple of int, int or "auto", default="auto"
         Number of units of each hidden layer of the encoder; the decoder mirrors them. An int
-        is one layer.
+        is one layer. "auto" is ``(128, 64)``, and ``(64, 32)`` where `fit` gets fewer than 500 rows.
     activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", \
 "leaky_relu"}, default="relu"
         Activation of the hidden layers. Their weights start as in Glorot and Bengio
@@ -174,6 +174,11 @@ default="one_cycle"
         shrink by this times the learning rate in each step, with other solvers it is an L2 penalty.
         The linear path and biases do not decay. "auto" is 0.1 for "adam", 0.03 for
         "recirculation", 0.002 for "lbfgs", and 1e-4 for "sgd" and "rmsprop".
+    input_noise : float or "auto", default="auto"
+        Standard deviation of the Gaussian noise that is added to what the encoder sees in training, relative
+        to the overall one of the data, at least 0. It keeps the network smooth (Bishop 1995): the decoder
+        is to give back the rows without it. "auto" is 0, but for few rows
+        in `AutoencoderTransformer`.
     l1_weights : float, default=0.0
         Coefficient of the sum of absolute weights of the nonlinear parts, at least 0.
     gradient_clip : float or None, default=1.0
@@ -181,17 +186,18 @@ default="one_cycle"
     batch_size : int or "auto", default="auto"
         Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
     max_iter : int or "auto", default="auto"
-        Epochs at most. "auto" is the number that makes 3,400 steps, between 10 and 300; 300
-        for "lbfgs".
+        Epochs at most. "auto" is the number that makes 3,400 steps, 1,000 below 2,000 rows or 600 below
+        1,000, between 10 and 300; 300 for "lbfgs".
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
         (epoch 0) is a candidate. If False, all epochs are run on all rows, the last one is
         kept, and nothing is promised about new rows.
     validation_fraction : float or "auto", default="auto"
         Share of rows held out by `early_stopping`, in (0, 1). "auto" is 0.1 from 1,000 rows
-        on. Below, five-fold cross-validation chooses the epoch, and the network is then
-        trained on all rows up to that epoch; it stays at the PCA start if no epoch beats it
-        by more than three standard errors. Below 20 rows held-out rows are too few to
+        on. Below, five-fold cross-validation chooses the epoch up to which the network is
+        trained on all rows, and how much is kept of what it learns since its PCA start (all, three quarters,
+        half, a quarter): what gains most on held-out rows, less two standard errors. It stays at
+        the start if nothing gains more than these. Below 20 rows held-out rows are too few to
         decide, and the network stays at the PCA start.
     n_iter_no_change : int or None, default=None
         Stop after so many epochs without an improvement of the held-out loss (of the
@@ -225,7 +231,7 @@ default="one_cycle"
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=2, kw_only=False)
     ordered: bool = False
-    hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
+    hidden_layer_sizes: tuple[int, ...] | int | Literal["auto"] = "auto"
     activation: Literal["identity", "logistic", "tanh", "relu", "gelu", "silu", "elu", "leaky_relu"] = "relu"
     network: Architecture | tuple[nn.Module, nn.Module] | None = None
     loss: Literal["squared_error", "binary_crossentropy", "absolute_error", "huber", "poisson"] = (
@@ -242,6 +248,7 @@ default="one_cycle"
     learning_rate: Literal["one_cycle", "constant", "cosine", "reduce_on_plateau"] = "one_cycle"
     learning_rate_init: float | Literal["auto"] = "auto"
     weight_decay: float | Literal["auto"] = "auto"
+    input_noise: float | Literal["auto"] = "auto"
     l1_weights: float = 0.0
     gradient_clip: float | None = 1.0
     batch_size: int | Literal["auto"] = "auto"
@@ -266,7 +273,11 @@ default="one_cycle"
             None,
         ],
         "ordered": ["boolean"],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "network": [Architecture, tuple, list, None],
         "loss": [StrOptions(set(LOSSES))],
@@ -281,6 +292,7 @@ default="one_cycle"
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "input_noise": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "l1_weights": [Interval(Real, 0, None, closed="left")],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

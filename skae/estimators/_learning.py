@@ -174,7 +174,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             None if target is None else _tensors.to_rows(X, frame, device, layout.order),
             None if weight is None else _tensors.weights_to(weight, rows, layout.order),
         )
-        parts = self._parts(link, frame, rows, previous, is_clean=target is not None)
+        parts = self._parts(link, frame, rows, previous, is_clean=target is not None, n_rows=len(X))
         plan = self._plan(len(X), layout)
         context = self._init_callback_context(max_subtasks=plan.n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=given, y=y)
@@ -219,7 +219,9 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                 rows = rows.to(next(self.network_.parameters()).dtype)
             table = Rows(rows, weight=None if weight is None else _tensors.weights_to(weight, rows))
             parts = self._parts(link, frame, rows, None if first else self._copies(device))
-            fitting = Fitting(self._plan(len(X), Layout("none", len(X), None)), parts, table, streams)
+            fitting = Fitting(
+                self._plan(len(X), Layout("none", len(X), None), is_part=True), parts, table, streams
+            )
             with _computing.threads(fitting.work):
                 fitted, step_state, rows_state = fitting.one_epoch(state)
                 attributes = self._fitted_attributes(fitted, frame)

@@ -63,17 +63,17 @@ class Seats(AutoencoderParameters, FittedAttributes):
     # Whether a fit that explains less than PCA deserves a warning.
     _rivals_pca: ClassVar[bool] = True
     # Steps that max_iter="auto" stands for.
-    _n_steps: ClassVar[int] = 3400
-    # The same where five folds choose the epoch, each of which takes as many; None: as otherwise.
-    _n_fold_steps: ClassVar[int | None] = None
+    _n_steps: ClassVar[rules.Steps] = rules.Steps(folds=600, few=1000, many=3400)
+    # Whether few rows are trained on with noise, more decay and a higher rate, as long as these are "auto".
+    _tunes_for_few: ClassVar[bool] = False
     # What weight_decay="auto" stands for by solver, where it differs from the solver's own (`SOLVERS`).
     _weight_decays: ClassVar[dict[str, float]] = {}
 
-    def _specification(self) -> Architecture:
-        """Return the architecture."""
+    def _specification(self, n_rows: int | None = None) -> Architecture:
+        """Return the architecture for so many rows; None for as many as there may be."""
         if self.network is None:
             return Dense(
-                self._layer_sizes(),
+                self._layer_sizes(n_rows),
                 activation=self.activation,
                 dropout=self.dropout,
                 batch_norm=self.batch_norm,
@@ -81,9 +81,12 @@ class Seats(AutoencoderParameters, FittedAttributes):
             )
         return as_architecture(self.network)
 
-    def _layer_sizes(self) -> tuple[int, ...]:
+    def _layer_sizes(self, n_rows: int | None = None) -> tuple[int, ...]:
         """Return the sizes of the hidden layers; one may stand alone."""
         sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str):
+            is_small = n_rows is not None and n_rows < rules.FEWER
+            return rules.FEWER_LAYER_SIZES if is_small else rules.LAYER_SIZES
         return check_sizes((sizes,) if np.isscalar(sizes) else sizes, "hidden_layer_sizes")
 
     def _bottleneck(self) -> Bottleneck:
@@ -134,10 +137,10 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     # ------------------------------------------------------------------ by the parameters
 
-    def _blueprint(self) -> Blueprint:
-        """Return what the network is built from."""
+    def _blueprint(self, n_rows: int | None = None) -> Blueprint:
+        """Return what the network is built from, see `_specification`."""
         return Blueprint(
-            self._specification(),
+            self._specification(n_rows),
             self._bottleneck,
             self._size,
             self._is_ordered(),
@@ -160,25 +163,32 @@ class Seats(AutoencoderParameters, FittedAttributes):
         rows: torch.Tensor,
         previous: tuple[Autoencoder, Objective] | None,
         is_clean: bool = False,
+        n_rows: int | None = None,
     ) -> Parts:
-        """Return what is trained on rows (n_rows, n_features)."""
+        """Return what is trained on rows (n_rows, n_features); None where further ones may follow."""
         return Parts(
-            self._blueprint(),
+            self._blueprint(n_rows),
             lambda: self._new_objective(link, frame, is_clean).to(rows),
             self._start,
             previous,
         )
 
-    def _plan(self, n_rows: int, layout: Layout) -> Plan:
-        """Return how the network is trained on so many rows, with nothing left to "auto"."""
+    def _plan(self, n_rows: int, layout: Layout, is_part: bool = False) -> Plan:
+        """Return how the network is trained on so many rows, all or a part, with nothing left to "auto"."""
         solver = SOLVERS[self.solver]
-        batch_size = rules.batch_size(n_rows, self.batch_size, solver)
-        n_epochs = self.max_iter
+        n_epochs, starts_at_pca = self.max_iter, self._starts_as_pca()
+        is_tuned = self._tunes_for_few and starts_at_pca and solver.decouples_decay
+        tuning = rules.for_few(max(n_rows, rules.ENOUGH) if is_part else n_rows) if is_tuned else rules.USUAL
+        # Epochs that somebody chose are to be as many steps as they were.
+        least = tuning.batch_size if isinstance(n_epochs, str) else 64
+        batch_size = rules.batch_size(n_rows, self.batch_size, solver, least)
         if isinstance(n_epochs, str):
-            n_epochs = solver.n_epochs or rules.n_epochs(n_rows, batch_size, self._n_steps_of(layout))
+            factor = rules.ORDERED_STEPS if self._is_ordered() else 1.0
+            usual = rules.n_epochs(n_rows, batch_size, self._n_steps, layout.kind, factor)
+            n_epochs = solver.n_epochs or usual
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
         second_moment = rules.second_moment(n_rows)
-        rate, starts_at_pca = self._learning_rate_init(), self._starts_as_pca()
+        rate = self._learning_rate_init(tuning)
         return Plan(
             n_pca_components=self._n_pca_components(),
             init=self.init,
@@ -193,7 +203,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
             schedule=self.learning_rate,
             learning_rate=rate,
             constant_rate=rules.CONSTANT * rate if self.learning_rate_init == "auto" else rate,
-            weight_decay=self._weight_decay(n_rows),
+            weight_decay=self._weight_decay(n_rows, tuning),
+            input_noise=self._input_noise(tuning),
             warm_up=warm_up,
             second_moment=second_moment,
             gradient_clip=self.gradient_clip,
@@ -201,29 +212,30 @@ class Seats(AutoencoderParameters, FittedAttributes):
             tol=self.tol,
         )
 
-    def _n_steps_of(self, layout: Layout) -> int:
-        """Return about how many steps are made."""
-        n_steps = self._n_steps
-        if layout.kind == "folds" and self._n_fold_steps is not None:
-            n_steps = self._n_fold_steps
-        return round(rules.ORDERED_STEPS * n_steps) if self._is_ordered() else n_steps
-
-    def _learning_rate_init(self) -> float:
+    def _learning_rate_init(self, tuning: rules.Tuning) -> float:
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
-        return self._learning_rates().get(self.solver, SOLVERS[self.solver].rate)
+        own = self._learning_rates()
+        return own[self.solver] if self.solver in own else tuning.rate * SOLVERS[self.solver].rate
 
     def _learning_rates(self) -> dict[str, float]:
         """Return what learning_rate_init="auto" stands for by solver, where it is not the solver's own."""
         return {}
 
-    def _weight_decay(self, n_rows: int) -> float:
+    def _weight_decay(self, n_rows: int, tuning: rules.Tuning) -> float:
         if not isinstance(self.weight_decay, str):
             return self.weight_decay
-        solver = SOLVERS[self.solver]
+        solver, own = SOLVERS[self.solver], self._weight_decays
         is_more = self._is_ordered() and solver.decouples_decay
         more = rules.ordered_decay(self._size, n_rows) if is_more else 1.0
-        return more * self._weight_decays.get(self.solver, solver.weight_decay)
+        if self.solver in own:
+            return more * own[self.solver]
+        return (max(more, tuning.decay) if tuning.decay > 1 else more) * solver.weight_decay
+
+    def _input_noise(self, tuning: rules.Tuning) -> float:
+        if not isinstance(self.input_noise, str):
+            return self.input_noise
+        return tuning.noise
 
     def _n_pca_components(self) -> int:
         """Return the components of the PCA that `pca_score_` belongs to."""

@@ -90,7 +90,7 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
     """
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=16, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] | int = ()
+    hidden_layer_sizes: tuple[int, ...] | int | Literal["auto"] = ()
     balance: float = 0.1
     decorrelation: float = 0.1
     packed: bool = False

@@ -31,6 +31,7 @@ from skae.objectives.penalties import (
 )
 from skae.training.batches import average
 from skae.training.fitted import Fitted
+from skae.training.plan import Steps
 
 
 class _Kind(NamedTuple):
@@ -196,7 +197,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
     """
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=64, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] | int = ()
+    hidden_layer_sizes: tuple[int, ...] | int | Literal["auto"] = ()
     linear_path: bool = False
     penalty: Literal["topk", "batch_topk", "jumprelu", "gated", "l1", "l2", "kl"] = "topk"
     alpha: float = 0.1
@@ -225,7 +226,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         "other networks have no atoms: decoder_ maps codes to rows, and LatentTraversalDisplay of "
         "skae.inspection shows what each component does"
     )
-    _n_steps: ClassVar[int] = 1000
+    _n_steps: ClassVar[Steps] = Steps(folds=1000, few=1000, many=1000)
 
     def top_activating(self, X: ArrayLike, component: int, n: int = 10) -> np.ndarray:
         """Return the rows that activate a component most.
@@ -271,11 +272,11 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
                 objective.add_penalty("auxiliary", AuxK(self._size, n_auxiliary))
         return objective
 
-    def _specification(self) -> Architecture:
+    def _specification(self, n_rows: int | None = None) -> Architecture:
         if self.network is not None:
-            return super()._specification()
+            return super()._specification(n_rows)
         return Dictionary(
-            self._layer_sizes(),
+            self._layer_sizes(n_rows),
             activation=self.activation,
             dropout=self.dropout,
             batch_norm=self.batch_norm,

@@ -5,7 +5,7 @@ Knows no loss, no training and no units of the data: rows come in centred and sc
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -226,6 +226,39 @@ class Autoencoder(nn.Module):
         into.weight[:rank] = (axes / deviations).to(into.weight)
         into.weight[rank:] = (spare / into.in_features**0.5).to(into.weight)
         out_of.weight[:, :rank] = (axes * deviations).T.to(into.weight)  # type: ignore[union-attr]
+
+    @property
+    def can_straighten(self) -> bool:
+        """Whether `straighten` can be asked for: what is beside a linear path can be scaled."""
+        coders = (self.encoder, self.decoder)
+        return self.linear_encoder is not None and all(coder.can_scale for coder in coders)
+
+    def path(self) -> dict[str, torch.Tensor]:
+        """Return a copy of the weights of the linear path, by name."""
+        names = ("linear_encoder.", "linear_decoder.")
+        return {
+            name: value.detach().clone() for name, value in self.named_parameters() if name.startswith(names)
+        }
+
+    @torch.no_grad()
+    def straighten(self, start: Mapping[str, torch.Tensor], share: float) -> None:
+        """Keep a share of what was learnt since a start at which the nonlinear parts put out nothing.
+
+        The linear path keeps that share of its way, and the nonlinear parts that share of their outputs.
+        Between PCA, 0, and what was learnt, 1, a network bends more and more.
+
+        Parameters
+        ----------
+        start : mapping of str to tensor
+            The `path` of the start.
+        share : float in [0, 1]
+            What is kept.
+        """
+        parameters = dict(self.named_parameters())
+        for name, value in start.items():
+            parameters[name].lerp_(value, 1 - share)
+        self.encoder.scale(share)
+        self.decoder.scale(share)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""

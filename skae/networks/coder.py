@@ -45,6 +45,18 @@ class Coder(nn.Module):
         """Return the layer whose outputs are the module's, and start at zero; None where there is none."""
         return None
 
+    @property
+    def can_scale(self) -> bool:
+        """Whether `scale` can multiply the outputs."""
+        return self.last_layer() is not None
+
+    def scale(self, factor: float) -> None:
+        """Multiply the outputs by a factor, in place, where `can_scale`."""
+        last = self.last_layer()
+        if last is not None:
+            for parameter in last.parameters():
+                parameter.mul_(factor)
+
     def start_random(self, generator: torch.Generator) -> None:
         """Set the weights of the last layer at random, too, for networks without a linear path."""
         last = self.last_layer()

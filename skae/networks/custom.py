@@ -148,6 +148,16 @@ class ZeroGain(Coder):
         output = self.module(x)
         return output if self.gain is None else self.gain * output
 
+    @property
+    def can_scale(self) -> bool:
+        """Whether there are gains to multiply."""
+        return self.gain is not None
+
+    def scale(self, factor: float) -> None:
+        """Multiply the gains."""
+        if self.gain is not None:
+            self.gain.mul_(factor)
+
     def start_random(self, generator: torch.Generator) -> None:
         """Leave the module as the user made it: there is no linear path to start from."""
         self.gain = None

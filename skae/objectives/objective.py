@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import nn
 
+from skae._random import normal
 from skae.objectives.batch import Batch, Network, Pass
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties.base import Penalty
@@ -67,6 +68,8 @@ class Objective(nn.Module):
         self.corruption = corruption
         self.emphasis = emphasis
         self.revival: Revival | None = None
+        # Deviation of what is added to cells that the encoder sees in training; held-out rows are left alone.
+        self.input_noise = 0.0
         # Whether any row holds NaN; such cells count nowhere.
         self.has_gaps = False
         # How far training is, in [0, 1]: steps write it, the warm-up of penalties reads it.
@@ -134,8 +137,9 @@ class Objective(nn.Module):
 
     @property
     def changes_rows(self) -> bool:
-        """Whether `prepare` corrupts rows, fills their gaps or weighs their cells."""
-        return self.corruption is not None or self.emphasis is not None or self.has_gaps
+        """Whether `prepare` corrupts rows, adds noise to them, fills their gaps or weighs their cells."""
+        is_noisy = self.corruption is not None or self.input_noise > 0
+        return is_noisy or self.emphasis is not None or self.has_gaps
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""
@@ -192,6 +196,9 @@ class Objective(nn.Module):
         emphasis = self._emphasis(inputs, rows.target)
         if emphasis is not None:
             weight = emphasis if weight is None else weight * emphasis
+        if self.input_noise:
+            noise = normal(inputs.shape, generator, inputs.dtype)
+            inputs = torch.add(inputs, noise, alpha=self.input_noise)
         draws = {"code": network.bottleneck.draw(len(inputs), generator)}
         for name, penalty in self.named_penalties():
             draws[_seat(name)] = penalty.draw(inputs, generator)

@@ -41,6 +41,7 @@ from skae.tasks._rows import (
     router,
     take_columns,
 )
+from skae.training.plan import Steps
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -69,9 +70,8 @@ class ImputingAutoencoder(DenoisingAutoencoderTransformer):
     learning_rate_init: Any = 0.005
     weight_decay: Any = 0.02
 
-    _n_steps: ClassVar[int] = 1500
-    # A tenth of the steps: on iris, wine, diabetes and breast cancer no cell was filled worse.
-    _n_fold_steps: ClassVar[int | None] = 150
+    # For folds a tenth of the steps: on iris, wine, diabetes and breast cancer no cell was filled worse.
+    _n_steps: ClassVar[Steps] = Steps(folds=150, few=1500, many=1500)
 
 
 class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, TransformerMixin, BaseEstimator):

@@ -463,7 +463,14 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         sizes = (1, 2, max(1, n_features // 4), max(1, n_features // 2))
         # Briefly: what takes long to learn is what outliers have in common.
         return AutoencoderTransformer(
-            sizes[index % 4], scaling="standard", max_iter=20, validation_fraction=0.2
+            sizes[index % 4],
+            hidden_layer_sizes=(128, 64),
+            scaling="standard",
+            learning_rate_init=0.02,
+            weight_decay=0.1,
+            input_noise=0.0,
+            max_iter=20,
+            validation_fraction=0.2,
         )
 
     def _seen_categories(self, training: Dense) -> dict[int, set]:

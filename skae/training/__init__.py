@@ -1,7 +1,7 @@
 """The training loop and what it is made of. Knows no estimator and no variant."""
 
 from skae.training.batches import Batches, InMemory
-from skae.training.held_out import HeldOut, choose_epoch, explained, pool, total_squares, weights_of
+from skae.training.held_out import HeldOut, assured_gains, explained, pool, total_squares, weights_of
 from skae.training.layerwise import pretrain
 from skae.training.loop import Alone, DivergenceError, History, Run, Validation, checked, train
 from skae.training.recirculation import RecirculationStep
@@ -25,8 +25,8 @@ __all__ = [
     "Solver",
     "Step",
     "Validation",
+    "assured_gains",
     "checked",
-    "choose_epoch",
     "explained",
     "pool",
     "pretrain",

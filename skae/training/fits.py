@@ -23,9 +23,18 @@ from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
-from skae.training.held_out import HeldOut, Judged, choose_epoch, pca_score, pool, weights_of
+from skae.training.held_out import (
+    HeldOut,
+    Judged,
+    assured_gains,
+    chosen_epoch,
+    pca_score,
+    pool,
+    pooled_validations,
+    weights_of,
+)
 from skae.training.last_layer import can_solve, solve_last_layer
-from skae.training.loop import Alone, History, Restore, Run, Steps, checked, left_at_start, train
+from skae.training.loop import Alone, History, Run, Steps, Validation, checked, left_at_start, train
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -34,8 +43,13 @@ from skae.training.steps import StepSettings
 from skae.training.structure import can_pad, can_stack, structure
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
-# Numbers in the weights that are kept of all epochs, until one is chosen: half a gigabyte of float32.
+# Epochs after which folds keep weights, until one is chosen; more would take memory and choose no better.
+_N_KEPT = 20
+# Numbers in all of these weights at most: half a gigabyte of float32.
 _MOST_KEPT = 2**27
+# Shares of what was learnt that may be kept. Of the tables below 1,000 rows in `benchmarks/many_tables.py`, a
+# fifth more end above PCA than with all or nothing, and none more below.
+_SHARES = (0.25, 0.5, 0.75)
 Result = TypeVar("Result")
 
 
@@ -335,9 +349,12 @@ class BySplit(Course):
 class ByFolds(Course):
     """Let five cross-validation fits choose the epoch, and train on all rows up to it.
 
-    The network of all rows is trained beside the folds where they can be stacked, and its weights after each
-    epoch are kept until one is chosen. Its epochs have as many rows as those of a fold, drawn anew for
+    The network of all rows is trained beside the folds where they can be stacked, and weights of some epochs
+    are kept until one is chosen. Its epochs have as many rows as those of a fold, drawn anew for
     each, so that its steps are as many, and see as many rows.
+
+    Where the start is PCA, folds also choose how much is kept of what was learnt: on the way from PCA to a
+    network that is no better, or not surely so, there often is one that surely is a little better.
     """
 
     def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
@@ -345,6 +362,11 @@ class ByFolds(Course):
         self.judges: list[HeldOut] = []
         self.parts: list[Judged] = []
         self.models = []
+        self.begun = fitting.start(fitting.rows)
+        n_epochs = fitting.plan.n_epochs
+        n_kept = min(_N_KEPT, n_epochs)
+        keeps = n_kept * (N_FOLDS + 1) * _n_numbers(self.begun.network) < _MOST_KEPT
+        self.straightens = keeps and fitting.plan.starts_at_pca and self.begun.network.can_straighten
         cuts = list(folds(fitting.rows, fitting.streams.numpy("split")))
         self.n_rows = min(len(fold.rows.target) for fold in cuts)
         for index, fold in enumerate(cuts, start=1):
@@ -356,36 +378,75 @@ class ByFolds(Course):
             self.parts.append(Judged(network, axes, held))
             options = {"validate": self.judges[-1], "group": self}
             self.models.append(fitting.model(begun, fold.rows, index, self.n_rows, **options))
-        self.begun = fitting.start(fitting.rows)
-        self.weights: list[Restore] = []
-        self.last = self._last()
-        self.is_beside = self._fits_beside()
-        if self.is_beside:
-            self.last.run.weights = self.weights
-            self.models.append(self.last)
-
-    def _last(self) -> Model:
         options = {"on_epoch": self.reporting(self.begun), "group": self}
-        return self.fitting.model(self.begun, self.fitting.rows, 0, self.n_rows, **options)
-
-    def _fits_beside(self) -> bool:
-        """Whether the network of all rows is trained beside the folds, and not after them."""
-        n_weights = sum(value.numel() for value in self.begun.network.state_dict().values())
-        return stack_key(self.last) is not None and n_weights * self.fitting.plan.n_epochs < _MOST_KEPT
+        self.last = fitting.model(self.begun, fitting.rows, 0, self.n_rows, **options)
+        self.is_beside = keeps and stack_key(self.last) is not None
+        # Those that are chosen from: all, unless weights are kept.
+        self.epochs = list(range(n_epochs + 1))
+        if self.straightens or self.is_beside:
+            self.epochs = [round(n_epochs * part / n_kept) for part in range(n_kept + 1)]
+        for model in self.models:
+            model.run.kept_epochs = self.epochs if self.straightens else ()
+        self.starts = [model.run.network.path() for model in self.models]
+        self.start = self.begun.network.path()
+        if self.is_beside:
+            self.last.run.kept_epochs = self.epochs
+            self.models.append(self.last)
 
     def finish(self) -> Fitted:
         """Choose the epoch, and return the network of all rows after it."""
         histories = checked([model.history for model in self.models])[: len(self.judges)]
         pooled, losses = pool(histories, self.judges)
-        chosen = chosen_epoch(pooled, losses, weights_of(self.judges), self.fitting.plan.starts_at_pca)
+        chosen, share = self._choose(pooled, losses)
         network, objective, _ = self.begun
-        if self.weights:
-            self.weights[chosen]()
+        if self.last.run.weights:
+            self.last.run.weights[chosen]()
         elif chosen:
             chosen = self._train_up_to(chosen, pooled)
+        if share < 1:
+            network.straighten(self.start, share)
         score, pca = pooled.validations[chosen].score, pca_score(self.parts)
         fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows)
         return with_pooled_sizes(fitted, self.parts) if objective.n_sizes else fitted
+
+    def _choose(self, pooled: History, losses: np.ndarray) -> tuple[int, float]:
+        """Return the epoch up to which all rows are trained on, and the share that is kept of it.
+
+        Parameters
+        ----------
+        pooled : History
+            Of all folds, from `pool`. Where a share is kept, the result on held-out rows of the chosen
+            epoch becomes that of the share.
+        losses : ndarray of shape (n_epochs + 1, n_rows)
+            Loss of each row when it was held out.
+
+        Returns
+        -------
+        epoch : int
+            0, the start, where the folds were interrupted, or where the start is PCA and no share is surely
+            better.
+        share : float
+        """
+        weight, on_evidence = weights_of(self.judges), self.fitting.plan.starts_at_pca
+        chosen = chosen_epoch(pooled, losses, weight, self.epochs, on_evidence)
+        if not (chosen and on_evidence):
+            return chosen, 1.0
+        shares = _SHARES if self.straightens else ()
+        validations, judged = self._straightened(chosen, shares)
+        best = int(assured_gains(np.stack([losses[0], *judged, losses[chosen]]), weight).argmax())
+        pooled.validations[chosen] = [*validations, pooled.validations[chosen]][best - 1]
+        return (chosen, (*shares, 1.0)[best - 1]) if best else (0, 1.0)
+
+    def _straightened(self, epoch: int, shares: Sequence[float]) -> tuple[list[Validation], np.ndarray]:
+        """Judge shares of what the folds had learnt after an epoch, as `pooled_validations` does."""
+        for share in shares:
+            for model, start, judge in zip(self.models, self.starts, self.judges, strict=False):
+                model.run.weights[epoch]()
+                model.run.network.straighten(start, share)
+                judge()
+        # The start comes first, for it is what an order of components is charged by.
+        validations, losses = pooled_validations(self.judges, [0, *range(-len(shares), 0)])
+        return validations[1:], losses[1:]
 
     def _train_up_to(self, chosen: int, pooled: History) -> int:
         """Train on all rows up to an epoch; return the last one that was made."""
@@ -428,6 +489,10 @@ class WithoutValidation(Course):
 _COURSES: dict[str, type[Course]] = {"split": BySplit, "folds": ByFolds, "none": WithoutValidation}
 
 
+def _n_numbers(network: Autoencoder) -> int:
+    return sum(value.numel() for value in network.state_dict().values())
+
+
 class Fold(NamedTuple):
     """Rows that are trained on and rows that judge, both about the mean of the former."""
 
@@ -455,29 +520,3 @@ def folds(rows: Rows, random: np.random.RandomState) -> Iterator[Fold]:
         kept, held = (rows.take(torch.from_numpy(part)) for part in (training, held_out))
         centre = kept.mean()
         yield Fold(kept.about(centre), held.about(centre), centre)
-
-
-def chosen_epoch(pooled: History, losses: np.ndarray, weight: np.ndarray | None, on_evidence: bool) -> int:
-    """Return the epoch up to which all rows are trained on, after several folds.
-
-    Parameters
-    ----------
-    pooled : History
-        Of all folds, from `pool`.
-    losses : ndarray of shape (n_epochs + 1, n_rows)
-        Loss of each row when it was held out.
-    weight : ndarray of shape (n_rows,), optional
-        Weights of rows.
-    on_evidence : bool
-        Whether the start is left on evidence alone, see `choose_epoch`; else the least loss decides.
-
-    Returns
-    -------
-    epoch : int
-        0, the start, where the folds were interrupted.
-    """
-    if pooled.interrupted:
-        return 0
-    if on_evidence:
-        return choose_epoch(losses, weight)
-    return int(np.argmin([validation.loss for validation in pooled.validations]))

@@ -17,8 +17,8 @@ from skae.training.loop import History, Validation
 _CHUNK = 8192
 # Numbers of the held-out rows of several networks, up to which they are joined: 128 MiB of float32.
 _MOST_JOINED = 2**25
-# Standard errors by which an epoch must beat the start.
-_EVIDENCE = 3.0
+# Standard errors by which a gain may be less than it seems.
+_EVIDENCE = 2.0
 # What an epoch is charged for the share of the variance that an ordered code explains less than at the start,
 # at the size where it is most. No ban: where components are many, PCA misses so little that nothing that
 # bends would be accepted, whatever it gains at small sizes (digits, 32 components: -0.004 at 32, +0.22 at 2).
@@ -98,10 +98,10 @@ class HeldOut:
         )
         return Validation(validation.loss + charge[-1], validation.score, by_size)
 
-    def missed(self) -> list[float]:
-        """Return the sum of squared errors after each epoch whose errors were kept."""
+    def missed(self, errors: Errors) -> float:
+        """Return the sum of squared errors of a measurement that was kept."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
-        return [float((errors.squared.double() * weight).sum()) for errors in self.errors]
+        return float((errors.squared.double() * weight).sum())
 
 
 def can_join(judges: Sequence[HeldOut]) -> bool:
@@ -222,31 +222,29 @@ def explained(squared_error: float, total: float) -> float:
     return 1.0 if squared_error < 1e-10 else 0.0
 
 
-def choose_epoch(losses: np.ndarray, weight: np.ndarray | None = None) -> int:
-    """Choose an epoch from the losses of held-out rows over several folds.
+def assured_gains(losses: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return by how much held-out rows are better off than at the start, at least.
 
-    The epoch of the least mean, if it beats the start by more than three standard errors of
-    the paired differences; else the start. On small tables a few rows decide, and the
-    start, PCA, is the choice that needs no evidence. Over four cuts of six tables below 1,000
-    rows, one standard error let 2 to 4 of 52 fits end below PCA on new rows, three none.
+    The mean of the paired differences, less two standard errors. On small tables a few rows decide, and the
+    start, PCA, is the choice that needs no evidence.
 
     Parameters
     ----------
-    losses : ndarray of shape (n_epochs + 1, n_rows)
-        Loss of each row after each epoch, when it was held out; row 0 is the start.
+    losses : ndarray of shape (n_candidates, n_rows)
+        Loss of each row when it was held out; candidate 0 is the start.
     weight : ndarray of shape (n_rows,), optional
         Weights of rows, which count like as many rows.
 
     Returns
     -------
-    epoch : int
+    gains : ndarray of shape (n_candidates,)
+        Zero for the start.
     """
-    best = int(np.average(losses, axis=1, weights=weight).argmin())
-    gain = losses[0] - losses[best]
-    n_rows = gain.size if weight is None else weight.sum()
-    mean = np.average(gain, weights=weight)
-    standard_error = np.sqrt(np.average((gain - mean) ** 2, weights=weight) / n_rows)
-    return best if mean > _EVIDENCE * standard_error else 0
+    gains = losses[0] - losses
+    n_rows = gains.shape[1] if weight is None else weight.sum()
+    means = np.average(gains, axis=1, weights=weight)
+    variances = np.average((gains - means[:, None]) ** 2, axis=1, weights=weight)
+    return means - _EVIDENCE * np.sqrt(variances / n_rows)
 
 
 def weights_of(judges: list[HeldOut]) -> np.ndarray | None:
@@ -260,7 +258,7 @@ def pool(histories: Sequence[History], judges: list[HeldOut]) -> tuple[History, 
 
     Parameters
     ----------
-    histories : list of History
+    histories : sequence of History
         One a fold.
     judges : list of HeldOut
         Those of the folds; they have kept the errors of rows.
@@ -273,17 +271,7 @@ def pool(histories: Sequence[History], judges: list[HeldOut]) -> tuple[History, 
         Loss of each row when it was held out.
     """
     n_epochs = min(history.n_epochs for history in histories)
-    losses = np.concatenate(
-        [np.stack([errors.loss.numpy() for errors in j.errors[: n_epochs + 1]]) for j in judges], axis=1
-    ).astype(np.float64)
-    total = sum(judge.total for judge in judges)
-    weight = weights_of(judges)
-    missed = np.sum([judge.missed()[: n_epochs + 1] for judge in judges], axis=0)
-    by_size = None
-    if judges[0].missed_by_size:
-        squares = np.sum([np.stack(judge.missed_by_size[: n_epochs + 1]) for judge in judges], axis=0)
-        by_size = np.vectorize(explained, otypes=[float])(squares, total)
-        losses += charges(judges[0].objective, squares, total)[:, None]
+    validations, losses = pooled_validations(judges, range(n_epochs + 1))
     pooled = History(
         losses=[
             {
@@ -292,17 +280,79 @@ def pool(histories: Sequence[History], judges: list[HeldOut]) -> tuple[History, 
             }
             for epoch in range(n_epochs)
         ],
-        validations=[
-            Validation(
-                float(loss),
-                explained(float(squares), total),
-                None if by_size is None else tuple(by_size[epoch].tolist()),
-            )
-            for epoch, (loss, squares) in enumerate(
-                zip(np.average(losses, axis=1, weights=weight), missed, strict=True)
-            )
-        ],
+        validations=validations,
         n_recoveries=sum(history.n_recoveries for history in histories),
         interrupted=any(history.interrupted for history in histories),
     )
     return pooled, losses
+
+
+def pooled_validations(
+    judges: list[HeldOut], measurements: Sequence[int]
+) -> tuple[list[Validation], np.ndarray]:
+    """Join measurements of several folds.
+
+    Parameters
+    ----------
+    judges : list of HeldOut
+        Those of the folds; they have kept the errors of rows.
+    measurements : sequence of int
+        Which of their measurements, the start first; negative numbers count from the last one back.
+
+    Returns
+    -------
+    validations : list of Validation
+    losses : ndarray of shape (n_measurements, n_rows)
+        Loss of each row when it was held out.
+    """
+    weight, total = weights_of(judges), sum(judge.total for judge in judges)
+    errors = [[judge.errors[index] for index in measurements] for judge in judges]
+    losses = np.concatenate(
+        [np.stack([each.loss.numpy() for each in part]) for part in errors], axis=1
+    ).astype(np.float64)
+    missed = np.sum(
+        [[judge.missed(each) for each in part] for judge, part in zip(judges, errors, strict=True)], axis=0
+    )
+    by_size: list[tuple[float, ...] | None] = [None] * len(measurements)
+    if judges[0].missed_by_size:
+        squares = np.sum(
+            [[judge.missed_by_size[index] for index in measurements] for judge in judges], axis=0
+        )
+        by_size = [tuple(explained(float(part), total) for part in row) for row in squares]
+        losses += charges(judges[0].objective, squares, total)[:, None]
+    means = np.average(losses, axis=1, weights=weight)
+    shares = [explained(float(squares), total) for squares in missed]
+    rows = zip(means.tolist(), shares, by_size, strict=True)
+    return [Validation(*row) for row in rows], losses
+
+
+def chosen_epoch(
+    pooled: History, losses: np.ndarray, weight: np.ndarray | None, epochs: Sequence[int], on_evidence: bool
+) -> int:
+    """Return the best epoch after several folds.
+
+    Parameters
+    ----------
+    pooled : History
+        Of all folds, from `pool`.
+    losses : ndarray of shape (n_epochs + 1, n_rows)
+        Loss of each row when it was held out.
+    weight : ndarray of shape (n_rows,), optional
+        Weights of rows.
+    epochs : sequence of int
+        Those to choose from, 0 first; those that were not reached do not count.
+    on_evidence : bool
+        Whether the epoch after the start is sought that gains most, see `assured_gains`, however little; else
+        the one of least loss, the start among them.
+
+    Returns
+    -------
+    epoch : int
+        0 where the folds were interrupted.
+    """
+    reached = [epoch for epoch in epochs if epoch < len(losses)]
+    if pooled.interrupted or len(reached) == 1:
+        return 0
+    if on_evidence:
+        return reached[1 + int(assured_gains(losses[reached], weight)[1:].argmax())]
+    return min(reached, key=lambda epoch: pooled.validations[epoch].loss)

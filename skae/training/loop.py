@@ -6,7 +6,7 @@ an objective.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -116,8 +116,13 @@ class Run:
         others of its group.
     group : hashable, optional
         Models that stop together; None stops alone.
-    weights : list, optional
-        Takes what puts the weights after each epoch back, the start first.
+    kept_epochs : collection of int, default=()
+        Epochs after which weights are kept, 0 for the start.
+
+    Attributes
+    ----------
+    weights : dict of int to callable
+        What puts these weights back, by epoch.
     """
 
     network: Autoencoder
@@ -130,7 +135,8 @@ class Run:
     tol: float = 0.0
     on_epoch: Callable[[int, History], bool] | None = None
     group: object = None
-    weights: list[Restore] | None = None
+    kept_epochs: Collection[int] = ()
+    weights: dict[int, Restore] = dataclasses.field(default_factory=dict)
 
 
 class Steps(Protocol):
@@ -353,8 +359,8 @@ class _Training:
 
     def begin(self, validation: Validation | None) -> None:
         """Take note of the start."""
-        if self.run.weights is not None:
-            self.run.weights.append(self.restore_best)
+        if 0 in self.run.kept_epochs:
+            self.run.weights[0] = self.restore_best
         if validation is not None:
             self.history.validations.append(validation)
             self.best_loss = validation.loss
@@ -380,12 +386,12 @@ class _Training:
         if validation is not None:
             history.validations.append(validation)
         is_best = validation is None or judged < self.best_loss
-        if is_best or run.weights is not None:
+        if is_best or epoch in run.kept_epochs:
             weights = remember()
             if is_best:
                 self.restore_best, self.best_loss, history.best_epoch = weights, judged, epoch
-            if run.weights is not None:
-                run.weights.append(weights)
+            if epoch in run.kept_epochs:
+                run.weights[epoch] = weights
         self.is_done = self.stopping.update(epoch, judged) or epoch == run.n_epochs
         if run.on_epoch is not None and run.on_epoch(epoch, history):
             self.is_done = self.stops_group = True

@@ -77,6 +77,7 @@ class Start:
         """
         generator = self.streams.torch("weights", index)
         objective = self.parts.new_objective()
+        objective.input_noise = self.plan.input_noise
         if centre is not None:
             objective.move_centre(centre)
         objective.has_gaps = self.has_gaps

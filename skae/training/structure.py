@@ -27,7 +27,15 @@ _PER_MEMBER: tuple[tuple[type[nn.Module], frozenset[str]], ...] = (
     (
         Objective,
         frozenset(
-            {"corruption", "emphasis", "judged_sizes", "penalizes_regressions", "progress", "warms_up"}
+            {
+                "corruption",
+                "emphasis",
+                "input_noise",
+                "judged_sizes",
+                "penalizes_regressions",
+                "progress",
+                "warms_up",
+            }
         ),
     ),
     (Penalty, frozenset({"coefficient"})),

@@ -38,9 +38,20 @@ def test_it_is_better_than_pca_on_a_curve(curve):
     assert model.score(test) > 0.99 > variance_explained(PCA(2).fit(train), test)
 
 
+# Nothing keeps this from learning what does not hold for other rows.
+UNRULY = {
+    "hidden_layer_sizes": (128, 64),
+    "learning_rate_init": 0.02,
+    "weight_decay": 0.1,
+    "input_noise": 0.0,
+    "max_iter": 60,
+    "random_state": 0,
+}
+
+
 def test_noise_without_structure_stays_at_pca():
     X = np.random.RandomState(0).standard_normal((300, 8))
-    model = AutoencoderTransformer(2, max_iter=60, random_state=0).fit(X)
+    model = AutoencoderTransformer(2, **UNRULY).fit(X)
     # Training goes on to learn the noise, which new rows do not bear out.
     assert model.validation_scores_[-1] < model.pca_score_ - 0.05
     assert model.best_iter_ == 0
@@ -51,10 +62,19 @@ def test_noise_without_structure_stays_at_pca():
 def test_rows_held_out_by_hand_keep_noise_near_pca():
     random = np.random.RandomState(0)
     X, new = random.standard_normal((300, 8)), random.standard_normal((2000, 8))
-    model = AutoencoderTransformer(2, validation_fraction=0.2, max_iter=60, random_state=0).fit(X)
+    model = AutoencoderTransformer(2, validation_fraction=0.2, **UNRULY).fit(X)
     assert model.validation_scores_[-1] < model.pca_score_ - 0.05
     # Sixty rows choose, and a little of what they like about an epoch is noise of their own.
     assert model.score(new) > variance_explained(PCA(2).fit(X), new) - 0.02
+
+
+def test_few_rows_are_explained_better_than_by_pca_on_new_rows_too():
+    # Even of noise without structure, a surface that bends explains more than a plane does.
+    random = np.random.RandomState(0)
+    X, new = random.standard_normal((300, 8)), random.standard_normal((2000, 8))
+    model = AutoencoderTransformer(2, random_state=1).fit(X)
+    assert model.best_iter_ > 0
+    assert model.score(new) > variance_explained(PCA(2).fit(X), new) + 0.02
 
 
 def test_epoch_zero_is_pca(digits):

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_wine
+from sklearn.preprocessing import StandardScaler
 
 from skae import (
     AdversarialAutoencoderTransformer,
@@ -82,3 +84,50 @@ def test_functions_that_corrupt_see_units_of_the_data(digits):
     DenoisingAutoencoderTransformer(2, corruption=corruption, **BRIEF).fit(X)
     rows = np.concatenate(seen)
     np.testing.assert_allclose(rows, np.round(rows), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return StandardScaler().fit_transform(load_wine().data)
+
+
+# On few rows, what is learnt without noise and decay is no better than PCA, or not surely so.
+UNRULY = {"max_iter": 60, "weight_decay": 0.0, "input_noise": 0.0, "hidden_layer_sizes": (128, 64)}
+
+
+def test_a_share_of_what_was_learnt_is_kept_where_all_of_it_is_too_much(wine, monkeypatch):
+    rows, settings = wine[::3], {"learning_rate_init": 0.02, "random_state": 1, **UNRULY}
+    some = AutoencoderTransformer(2, **settings).fit(rows)
+    monkeypatch.setattr(fits, "_SHARES", ())
+    none = AutoencoderTransformer(2, **settings).fit(rows)
+    assert none.best_iter_ == 0
+    assert some.best_iter_ > 0
+    assert some.validation_score_ > some.pca_score_ + 0.005
+    # What is told of the epoch is told of the network that was kept.
+    assert some.validation_scores_[some.best_iter_] == some.validation_score_
+    assert some.validation_scores_[0] == pytest.approx(none.validation_score_)
+
+
+def test_noise_of_inputs_reaches_networks_that_are_trained_side_by_side(wine):
+    plain, noisy = (
+        AutoencoderTransformer(2, input_noise=noise, max_iter=20, random_state=0).fit(wine)
+        for noise in (0.0, 0.5)
+    )
+    # The loss of what can be predicted no better than the noise allows.
+    assert noisy.loss_curve_[-1] > plain.loss_curve_[-1] + 0.05
+    assert noisy.validation_scores_[0] == pytest.approx(plain.validation_scores_[0])
+
+
+def test_what_is_kept_is_the_same_whether_networks_are_trained_side_by_side(wine, monkeypatch):
+    beside = AutoencoderTransformer(2, random_state=0, max_iter=40).fit(wine)
+    monkeypatch.setattr(fits, "stack_key", lambda model: None)
+    after = AutoencoderTransformer(2, random_state=0, max_iter=40).fit(wine)
+    assert beside.best_iter_ == after.best_iter_ > 0
+    np.testing.assert_allclose(beside.transform(wine), after.transform(wine), atol=0.01)
+
+
+def test_weights_that_take_too_much_memory_are_not_kept(wine, monkeypatch):
+    monkeypatch.setattr(fits, "_MOST_KEPT", 1)
+    model = AutoencoderTransformer(2, random_state=0, max_iter=60).fit(wine)
+    assert model.best_iter_ > 0
+    assert model.score(wine) > model.pca_score_

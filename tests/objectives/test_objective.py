@@ -118,6 +118,34 @@ def test_corruption_changes_inputs_and_not_targets(network, generator):
     assert objective.evaluate(network, Batch(x, x)).squared[0] == (network(x) - x).square().sum(1)[0]
 
 
+def test_noise_of_inputs_leaves_targets_gaps_and_held_out_rows_alone(network, generator):
+    objective = Objective(reconstruction("squared_error"))
+    objective.input_noise, objective.has_gaps = 0.5, True
+    rows = torch.zeros(2000, 3)
+    rows[0, 0] = math.nan
+    batch = objective.prepare(Batch(rows, rows), network, generator)
+    noise = batch.inputs[1:]
+    assert noise.std() == pytest.approx(0.5, rel=0.05)
+    assert noise.mean() == pytest.approx(0.0, abs=0.03)
+    assert batch.inputs.isnan().nonzero().tolist() == [[0, 0]]
+    assert not batch.target.any()
+    clean = torch.ones(5, 3)
+    errors = [objective.evaluate(network, Batch(clean, clean)).loss for _ in range(2)]
+    torch.testing.assert_close(*errors, atol=0, rtol=0)
+    objective.input_noise = 0.0
+    torch.testing.assert_close(
+        objective.evaluate(network, Batch(clean, clean)).loss, errors[0], atol=0, rtol=0
+    )
+
+
+def test_noise_of_inputs_is_no_corruption_that_emphasis_sees(network, generator):
+    objective = Objective(reconstruction("squared_error"), emphasis=0.9)
+    objective.input_noise = 0.5
+    rows = torch.zeros(4, 3)
+    weight = objective.prepare(Batch(rows, rows), network, generator).weight
+    torch.testing.assert_close(weight, torch.full((4, 3), 0.1))
+
+
 def test_errors_of_rows(network, generator):
     objective = Objective(reconstruction("absolute_error"))
     x = torch.randn(5, 3, generator=generator)

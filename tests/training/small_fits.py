@@ -28,6 +28,7 @@ PLAN = Plan(
     weight_decay=0.0,
     warm_up=0.25,
     second_moment=0.999,
+    input_noise=0.0,
     gradient_clip=None,
     patience=None,
     tol=0.0,

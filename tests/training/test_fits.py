@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from skae.training.batches import Rows
-from skae.training.fits import chosen_epoch, folds
+from skae.training.fits import folds
+from skae.training.held_out import chosen_epoch
 from skae.training.loop import History, Validation
 
 
@@ -57,23 +58,42 @@ def pooled(losses, interrupted=False):
     return History(losses=[{}] * (len(losses) - 1), validations=validations, interrupted=interrupted)
 
 
-def test_the_start_is_left_on_evidence_alone_where_it_is_pca():
-    assert chosen_epoch(pooled(LOSSES), LOSSES, None, on_evidence=True) == 0
-    assert chosen_epoch(pooled(LOSSES), LOSSES, None, on_evidence=False) == 2
+def test_the_least_loss_decides_where_the_start_is_not_pca():
+    assert chosen_epoch(pooled(LOSSES), LOSSES, None, range(3), on_evidence=False) == 2
+    worse = LOSSES + np.array([[0.0], [0.5], [0.5]])
+    assert chosen_epoch(pooled(worse), worse, None, range(3), on_evidence=False) == 0
 
 
-@pytest.mark.parametrize("on_evidence", [True, False])
-def test_an_epoch_that_is_clearly_better_is_chosen(on_evidence):
-    losses = LOSSES - np.array([[0.0], [0.5], [0.0]])
-    assert chosen_epoch(pooled(losses), losses, None, on_evidence) == 1
+def test_what_is_surely_gained_decides_where_the_start_is_pca():
+    # The mean of epoch 2 is lower, but rests on a few rows.
+    losses = np.ones((3, 40))
+    losses[1], losses[2, :4] = 0.9, -1.0
+    assert losses[2].mean() < losses[1].mean()
+    assert chosen_epoch(pooled(losses), losses, None, range(3), on_evidence=True) == 1
+    assert chosen_epoch(pooled(losses), losses, None, range(3), on_evidence=False) == 2
 
 
 def test_weights_count_as_evidence():
-    losses = np.array([[1.0, 1.0, 1.0, 1.0], [0.5, 0.5, 1.5, 1.5]])
-    assert chosen_epoch(pooled(losses), losses, None, True) == 0
-    assert chosen_epoch(pooled(losses), losses, np.array([1.0, 1.0, 0.0, 0.0]), True) == 1
+    losses = np.array([[1.0, 1.0, 1.0, 1.0], [0.5, 0.5, 1.5, 1.5], [0.9, 0.9, 0.9, 0.9]])
+    weight = np.array([1.0, 1.0, 0.0, 0.0])
+    found = [chosen_epoch(pooled(losses), losses, each, range(3), True) for each in (None, weight)]
+    assert found == [2, 1]
 
 
-def test_interrupted_folds_choose_the_start():
+@pytest.mark.parametrize("on_evidence", [True, False])
+def test_epochs_whose_weights_are_gone_or_that_were_not_reached_are_not_chosen(on_evidence):
+    losses = LOSSES - np.array([[0.0], [0.5], [0.1]])
+    assert chosen_epoch(pooled(losses), losses, None, [0, 2, 4], on_evidence) == 2
+    assert chosen_epoch(pooled(losses), losses, None, [0, 4], on_evidence) == 0
+
+
+@pytest.mark.parametrize("on_evidence", [True, False])
+def test_interrupted_folds_choose_the_start(on_evidence):
     losses = LOSSES - np.array([[0.0], [0.5], [0.0]])
-    assert chosen_epoch(pooled(losses, interrupted=True), losses, None, False) == 0
+    assert chosen_epoch(pooled(losses, interrupted=True), losses, None, range(3), on_evidence) == 0
+
+
+@pytest.mark.parametrize("on_evidence", [True, False])
+def test_the_first_of_epochs_that_are_alike_is_chosen(on_evidence):
+    losses = np.ones((3, 40)) - np.array([[0.0], [0.5], [0.5]])
+    assert chosen_epoch(pooled(losses), losses, None, range(3), on_evidence) == 1

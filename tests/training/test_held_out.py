@@ -8,7 +8,7 @@ from torch import nn
 from skae.networks.bottlenecks import Bottleneck, Gaussian
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.nested import Nested
-from skae.training import HeldOut, History, Validation, choose_epoch, explained, pool, total_squares
+from skae.training import HeldOut, History, Validation, assured_gains, explained, pool, total_squares
 from skae.training import weights_of as joined_weights
 
 
@@ -76,7 +76,7 @@ def test_errors_of_rows_are_kept_where_they_are_asked_for():
     network.factors = torch.tensor([0.0, 0.0])
     held_out()
     assert [errors.squared.tolist() for errors in held_out.errors] == [[1.0, 0.0, 0.25], [4.0, 1.0, 2.0]]
-    assert held_out.missed() == [1.25, 7.0]
+    assert [held_out.missed(errors) for errors in held_out.errors] == [1.25, 7.0]
     other = HeldOut(network, Objective(squared_error()), ROWS)
     other()
     assert not other.errors
@@ -86,11 +86,11 @@ def test_what_is_kept_of_the_last_epoch_can_be_forgotten():
     network = Scaling(0.5, 1.0)
     held_out = HeldOut(network, Objective(squared_error()), ROWS, keep_rows=True)
     held_out()
-    kept = held_out.missed()
+    kept = list(held_out.errors)
     network.factors *= 2
     held_out()
     held_out.forget()
-    assert held_out.missed() == kept
+    assert held_out.errors == kept
 
 
 def test_missed_squares_are_weighted():
@@ -102,7 +102,7 @@ def test_missed_squares_are_weighted():
         weight=torch.tensor([[2.0], [1.0], [0.0]]),
     )
     held_out()
-    assert held_out.missed() == [2.0]
+    assert held_out.missed(held_out.errors[0]) == 2.0
     assert held_out.total == pytest.approx(9.0)
 
 
@@ -193,42 +193,31 @@ def losses_of(*means, n_rows=100, noise=0.0, seed=0):
     return np.array([mean + noise * random.standard_normal(n_rows) for mean in means])
 
 
-def test_a_clear_gain_is_taken():
-    assert choose_epoch(losses_of(1.0, 0.8, 0.5, 0.6, noise=0.1)) == 2
+def test_nothing_is_gained_at_the_start():
+    assert assured_gains(losses_of(1.0, 0.8, noise=0.1))[0] == 0
 
 
-def test_a_gain_within_the_noise_is_not():
-    losses = losses_of(1.0, 0.99, 1.1, noise=5.0)
-    losses[1] = losses[0] - 0.01 + 5.0 * np.random.RandomState(9).standard_normal(100)
-    losses[1] += losses[0].mean() - 0.01 - losses[1].mean()
-    assert choose_epoch(losses) == 0
+def test_a_gain_is_what_all_rows_gain():
+    np.testing.assert_allclose(assured_gains(losses_of(1.0, 0.8, 1.5)), [0.0, 0.2, -0.5])
 
 
-def test_a_gain_that_rests_on_one_row_is_not():
-    losses = losses_of(1.0, 1.0, n_rows=50)
-    losses[0, 0] = 30.0
-    assert choose_epoch(losses) == 0
-
-
-def test_the_start_stays_if_nothing_is_better():
-    assert choose_epoch(losses_of(1.0, 1.5, 1.2)) == 0
-
-
-@pytest.mark.parametrize(("gain", "epoch"), [(0.29, 0), (0.31, 1)])
-def test_a_gain_counts_from_three_standard_errors_on(gain, epoch):
+def test_a_gain_counts_less_two_standard_errors():
     # Gains of half of the rows are one more, of the others one less: a standard error of a tenth.
     signs = np.tile([1.0, -1.0], 50)
-    assert choose_epoch(np.array([np.ones(100), 1 - gain - signs])) == epoch
+    np.testing.assert_allclose(assured_gains(np.array([np.ones(100), 0.7 - signs]))[1], 0.1)
 
 
-def test_weights_of_rows_count_like_repetitions_when_an_epoch_is_chosen():
+def test_a_gain_that_rests_on_one_row_is_not_assured():
+    losses = losses_of(1.0, 1.0, n_rows=50)
+    losses[0, 0] = 30.0
+    assert assured_gains(losses)[1] < 0
+
+
+def test_weights_of_rows_count_like_repetitions_in_gains():
     losses = np.array([[1.0, 1.0, 1.0], [0.5, 0.7, 1.6]])
     weight = np.array([40, 40, 1])
-    assert choose_epoch(losses, weight) == choose_epoch(losses.repeat(weight, axis=1)) == 1
-    assert choose_epoch(losses) == choose_epoch(losses, weight[::-1]) == 0
-    # As many rows as the weights add up to: a gain of 0.25 with a spread of 0.75.
-    pair = np.array([[1.0, 1.0], [0.0, 1.5]])
-    assert [choose_epoch(pair, np.array([n, n])) for n in (20, 100)] == [0, 1]
+    np.testing.assert_allclose(assured_gains(losses, weight), assured_gains(losses.repeat(weight, axis=1)))
+    assert assured_gains(losses, weight)[1] > 0 > assured_gains(losses, weight[::-1])[1]
 
 
 @pytest.mark.parametrize(
@@ -241,10 +230,6 @@ def test_variance_explained(missed, total, expected):
 @pytest.mark.parametrize(("missed", "expected"), [(1e-11, 1.0), (1e-9, 0.0)])
 def test_rounding_is_no_variance(missed, expected):
     assert explained(missed, 0.0) == expected
-
-
-def test_the_first_of_epochs_that_are_alike_is_chosen():
-    assert choose_epoch(losses_of(1.0, 0.5, 0.5)) == 1
 
 
 # ---------------------------------------------------------------------- folds

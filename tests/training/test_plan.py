@@ -5,16 +5,31 @@ import dataclasses
 import numpy as np
 import pytest
 
-from skae import AutoencoderTransformer, SparseAutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoderTransformer, SparseAutoencoderTransformer
 from skae._random import Streams
 from skae.tables import Columns
-from skae.training.plan import Layout, batch_size, lay_out, n_epochs, ordered_decay, validation, warm_up
+from skae.training.plan import (
+    Layout,
+    Steps,
+    batch_size,
+    lay_out,
+    n_epochs,
+    ordered_decay,
+    validation,
+    warm_up,
+)
 from skae.training.solvers import SOLVERS
 
 
 @pytest.mark.parametrize(
     ("n_rows", "wanted", "size"),
-    [(100, "auto", 64), (1600, "auto", 100), (10**6, "auto", 1024), (100, 32, 32), (100, 500, 100)],
+    [
+        (100, "auto", 64),
+        (1600, "auto", 100),
+        (10**6, "auto", 1024),
+        (100, 32, 32),
+        (100, 500, 100),
+    ],
 )
 def test_batch_size(n_rows, wanted, size):
     assert batch_size(n_rows, wanted, SOLVERS["adam"]) == size
@@ -24,15 +39,18 @@ def test_a_solver_may_take_all_rows_at_once():
     assert batch_size(5000, 32, SOLVERS["lbfgs"]) == 5000
 
 
-@pytest.mark.parametrize(("n_rows", "size", "epochs"), [(1000, 100, 34), (64, 64, 300), (10**6, 100, 10)])
-def test_epochs_make_the_steps_that_are_wanted(n_rows, size, epochs):
-    assert n_epochs(n_rows, size, 340) == epochs
+@pytest.mark.parametrize(
+    ("n_rows", "size", "kind", "epochs"),
+    [(1000, 100, "folds", 20), (1000, 100, "split", 34), (64, 64, "none", 300), (10**6, 100, "split", 10)],
+)
+def test_epochs_make_the_steps_that_are_wanted(n_rows, size, kind, epochs):
+    assert n_epochs(n_rows, size, Steps(folds=160, few=340, many=900), kind) == epochs
 
 
 @pytest.mark.parametrize(("n_steps", "epochs"), [(1000, 100), (2700, 270), (3000, 270), (3500, 280)])
 def test_many_rows_are_trained_on_for_a_fifth_fewer_of_many_steps(n_steps, epochs):
-    assert n_epochs(9_999, 1000, n_steps) == min(300, n_steps // 10)
-    assert n_epochs(10_000, 1000, n_steps) == epochs
+    assert n_epochs(9_999, 1000, Steps(1, 1, n_steps), "split") == min(300, n_steps // 10)
+    assert n_epochs(10_000, 1000, Steps(1, 1, n_steps), "split") == epochs
 
 
 @pytest.mark.parametrize(("n_epochs", "share"), [(10, 0.25), (100, 0.25), (200, 0.125), (1000, 0.1)])
@@ -116,7 +134,7 @@ def plan_of(model, n_rows=1600, kind="split"):
 
 def test_a_plan_says_all_that_was_chosen():
     plan = plan_of(AutoencoderTransformer(3))
-    assert (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay) == (100, 212, 0.02, 0.1)
+    assert (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay) == (256, 86, 0.02, 0.25)
     assert plan.starts_at_pca
     assert not plan.stays_at_start
     assert plan.n_pca_components == 3
@@ -147,9 +165,58 @@ def test_without_a_schedule_a_rate_that_nobody_chose_is_lower():
     assert plan.learning_rate == pytest.approx(0.002)
 
 
+FEW = {
+    50: (64, 300, 0.04, 1.0, 0.3),
+    600: (120, 75, 0.02, 4 / 6, 0.3),
+    1600: (256, 86, 0.02, 0.25, 0.3),
+    8000: (500, 212, 0.02, 0.1, 0.0),
+}
+
+
+@pytest.mark.parametrize("n_rows", FEW)
+def test_fewer_rows_are_trained_on_for_fewer_steps_with_more_decay_and_noise(n_rows):
+    plan = plan_of(AutoencoderTransformer(3), n_rows, "folds" if n_rows < 1000 else "split")
+    found = (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay, plan.input_noise)
+    assert found == pytest.approx(FEW[n_rows])
+
+
+def test_epochs_that_were_chosen_are_as_many_steps_on_few_rows():
+    assert plan_of(AutoencoderTransformer(3, max_iter=10)).batch_size == 100
+
+
+@pytest.mark.parametrize(
+    "settings", [{"init": "random"}, {"loss": "absolute_error"}, {"linear_path": False}, {"solver": "sgd"}]
+)
+def test_few_rows_are_not_treated_differently_where_the_start_is_not_pca(settings):
+    few, many = (plan_of(AutoencoderTransformer(3, **settings), n_rows) for n_rows in (100, 8000))
+    assert (few.learning_rate, few.weight_decay, few.input_noise) == (
+        many.learning_rate,
+        many.weight_decay,
+        many.input_noise,
+    )
+
+
+def test_variants_that_have_noise_of_their_own_add_none():
+    assert plan_of(DenoisingAutoencoderTransformer(3)).input_noise == 0
+    assert plan_of(DenoisingAutoencoderTransformer(3, input_noise=0.2)).input_noise == 0.2
+
+
+def test_rows_that_come_in_parts_are_not_few():
+    model = AutoencoderTransformer(3)
+    model._columns = Columns(5)
+    plan = model._plan(100, Layout("none", 100, None), is_part=True)
+    assert (plan.learning_rate, plan.weight_decay, plan.input_noise) == (0.02, 0.1, 0.0)
+
+
+@pytest.mark.parametrize(("n_rows", "sizes"), [(499, (64, 32)), (500, (128, 64)), (None, (128, 64))])
+def test_networks_of_few_rows_are_half_as_wide(n_rows, sizes):
+    assert AutoencoderTransformer()._layer_sizes(n_rows) == sizes
+    assert AutoencoderTransformer(hidden_layer_sizes=(7,))._layer_sizes(n_rows) == (7,)
+
+
 def test_ordered_components_take_more_steps():
     plain, ordered = (plan_of(AutoencoderTransformer(3, ordered=one)) for one in (False, True))
-    assert ordered.n_epochs == min(300, round(1.6 * 3400 / 16))
+    assert ordered.n_epochs == round(1.6 * 600 / 7)
     assert ordered.n_epochs > plain.n_epochs
 
 
