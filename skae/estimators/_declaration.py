@@ -164,8 +164,8 @@ class AutoencoderParameters(Declared):
         interest: for ``hidden_layer_sizes=()`` and the squared error, without penalties.
     learning_rate : {"one_cycle", "constant", "cosine", "reduce_on_plateau"}, \
 default="one_cycle"
-        Schedule of the learning rate: up and down again, constant, down along a half
-        cosine, or divided by five after five epochs without improvement.
+        Schedule of the learning rate: up over 250 steps (a tenth of them to a quarter) and down again,
+        constant, down along a half cosine, or divided by five after five epochs without improvement.
     learning_rate_init : float or "auto", default="auto"
         The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
         for "adam", 0.003 for "rmsprop", 0.1 for "sgd" and "recirculation".
@@ -186,8 +186,8 @@ default="one_cycle"
     batch_size : int or "auto", default="auto"
         Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
     max_iter : int or "auto", default="auto"
-        Epochs at most. "auto" is the number that makes 3,400 steps, 1,000 below 2,000 rows or 600 below
-        1,000, between 10 and 300; 300 for "lbfgs".
+        Epochs at most. "auto" is the number that makes 3,400 steps, 2,720 from 10,000 rows on, 1,000
+        below 2,000 rows or 600 below 1,000, between 10 and 300; 300 for "lbfgs".
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
         (epoch 0) is a candidate. If False, all epochs are run on all rows, the last one is

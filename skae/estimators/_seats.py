@@ -178,7 +178,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
         solver = SOLVERS[self.solver]
         n_epochs, starts_at_pca = self.max_iter, self._starts_as_pca()
         is_tuned = self._tunes_for_few and starts_at_pca and solver.decouples_decay
-        tuning = rules.for_few(max(n_rows, rules.ENOUGH) if is_part else n_rows) if is_tuned else rules.USUAL
+        tuning = rules.for_few(max(n_rows, rules.MANY) if is_part else n_rows) if is_tuned else rules.USUAL
         # Epochs that somebody chose are to be as many steps as they were.
         least = tuning.batch_size if isinstance(n_epochs, str) else 64
         batch_size = rules.batch_size(n_rows, self.batch_size, solver, least)
@@ -188,6 +188,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
             n_epochs = solver.n_epochs or usual
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
         second_moment = rules.second_moment(n_rows)
+        if is_tuned and not is_part:
+            tuning = rules.for_few_steps(tuning, n_rows, n_epochs * -(-layout.n_training // batch_size))
         rate = self._learning_rate_init(tuning)
         return Plan(
             n_pca_components=self._n_pca_components(),

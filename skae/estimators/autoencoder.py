@@ -34,8 +34,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     Few rows are trained on so that what is learnt holds for others, where the network starts at PCA and the
     parameters are "auto": below 4,000 rows with a `weight_decay` of 400 divided by their number (at most 1),
     below 2,000 with an `input_noise` of 0.3 and, if `max_iter` is "auto", for 600 steps (300 below 1,000
-    rows) of a fifth of them (64 to 256), below 500 at a `learning_rate_init` of 0.04. This is for the solver
-    "adam".
+    rows) of a fifth of them (64 to 256), below 500 at a `learning_rate_init` of 0.04. From 2,000 to 10,000
+    rows `input_noise` is 0.1. Where fewer than 1,500 steps are made on 2,000 rows or more,
+    `learning_rate_init` is 0.03. This is for the solver "adam".
+
+    From 1,000 rows on, the last layer and the linear path of the decoder are at last solved for by a ridge
+    regression, if held-out rows gain by it. The entry of `validation_scores_` at `best_iter_` is from then.
 
     References
     ----------

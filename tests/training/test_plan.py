@@ -169,7 +169,7 @@ FEW = {
     50: (64, 300, 0.04, 1.0, 0.3),
     600: (120, 75, 0.02, 4 / 6, 0.3),
     1600: (256, 86, 0.02, 0.25, 0.3),
-    8000: (500, 212, 0.02, 0.1, 0.0),
+    8000: (500, 212, 0.02, 0.1, 0.1),
 }
 
 
@@ -178,6 +178,21 @@ def test_fewer_rows_are_trained_on_for_fewer_steps_with_more_decay_and_noise(n_r
     plan = plan_of(AutoencoderTransformer(3), n_rows, "folds" if n_rows < 1000 else "split")
     found = (plan.batch_size, plan.n_epochs, plan.learning_rate, plan.weight_decay, plan.input_noise)
     assert found == pytest.approx(FEW[n_rows])
+
+
+def test_many_rows_are_seen_without_noise():
+    assert plan_of(AutoencoderTransformer(3), 10_000).input_noise == 0
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_epochs", "rate"),
+    [(8000, 93, 0.03), (8000, 94, 0.02), (1999, 5, 0.02), (8000, "auto", 0.02)],
+)
+def test_the_rate_is_higher_where_few_steps_are_made_on_rows_that_are_not_few(n_rows, n_epochs, rate):
+    plan = plan_of(AutoencoderTransformer(3, max_iter=n_epochs), n_rows)
+    assert plan.learning_rate == pytest.approx(rate)
+    assert plan_of(AutoencoderTransformer(3, max_iter=5, learning_rate_init=0.01), 8000).learning_rate == 0.01
+    assert plan_of(DenoisingAutoencoderTransformer(3, max_iter=5), 8000).learning_rate == 0.02
 
 
 def test_epochs_that_were_chosen_are_as_many_steps_on_few_rows():
