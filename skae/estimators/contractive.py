@@ -108,7 +108,8 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
         if self.alpha:
             is_exact = self.jacobian == "exact" or self._has_closed_form()
             squared_norm = squared_norms if is_exact else projected_squared_norms
-            penalty = Contraction(self.alpha, self._size, squared_norm, is_exact)
+            is_plain = self._specification().n_plain_layers is not None
+            penalty = Contraction(self.alpha, self._size, squared_norm, is_exact, stacks=is_plain)
             objective.add_penalty("contraction", penalty)
         return objective
 

@@ -1,5 +1,6 @@
 """Hidden activations by name: how the weights before each of them start, and how each is differentiated."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -23,6 +24,8 @@ class Activation(NamedTuple):
     # over the numbers, where ``gradient * (output > 0)`` makes three and takes four times as long (64 x 64:
     # 17 microseconds against 4).
     backward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    # The derivative at each input, in operations that can be differentiated again.
+    slope: Callable[[torch.Tensor], torch.Tensor]
     from_input: bool = False
 
 
@@ -61,20 +64,55 @@ _tanh_backward = _in_place(_aten.tanh_backward.grad_input)
 _gelu_backward = _in_place(_aten.gelu_backward.grad_input)
 _silu_backward = _in_place(_aten.silu_backward.grad_input)
 
+
+def _logistic_slope(x: torch.Tensor) -> torch.Tensor:
+    output = x.sigmoid()
+    return output * (1 - output)
+
+
+def _tanh_slope(x: torch.Tensor) -> torch.Tensor:
+    return 1 - x.tanh().square()
+
+
+def _relu_slope(x: torch.Tensor) -> torch.Tensor:
+    return (x > 0).to(x)
+
+
+def _elu_slope(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp_max(0).exp()
+
+
+def _leaky_slope(x: torch.Tensor) -> torch.Tensor:
+    return (x > 0).to(x) * 0.99 + 0.01
+
+
+def _gelu_slope(x: torch.Tensor) -> torch.Tensor:
+    return torch.special.ndtr(x) + x * (-x.square() / 2).exp() / (2 * math.pi) ** 0.5
+
+
+def _silu_slope(x: torch.Tensor) -> torch.Tensor:
+    share = x.sigmoid()
+    return share * (1 + x * (1 - share))
+
+
 # Keeps the variance through units that are zero half of the time (He et al. 2015).
 _he = partial(nn.init.kaiming_normal_, nonlinearity="relu")
 # Keeps the variance through units that are linear around zero (Glorot and Bengio 2010).
 _glorot = nn.init.xavier_normal_
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(nn.Identity, _glorot, _same, _identity_backward),
-    "logistic": Activation(nn.Sigmoid, _glorot, torch.sigmoid_, _sigmoid_backward),
-    "tanh": Activation(nn.Tanh, _glorot, torch.tanh_, _tanh_backward),
-    "relu": Activation(nn.ReLU, _he, torch.relu_, _relu_backward),
-    "gelu": Activation(nn.GELU, _he, functional.gelu, _gelu_backward, from_input=True),
-    "silu": Activation(nn.SiLU, _he, functional.silu, _silu_backward, from_input=True),
-    "elu": Activation(nn.ELU, _he, partial(functional.elu, inplace=True), _elu_backward),
+    "identity": Activation(nn.Identity, _glorot, _same, _identity_backward, torch.ones_like),
+    "logistic": Activation(nn.Sigmoid, _glorot, torch.sigmoid_, _sigmoid_backward, _logistic_slope),
+    "tanh": Activation(nn.Tanh, _glorot, torch.tanh_, _tanh_backward, _tanh_slope),
+    "relu": Activation(nn.ReLU, _he, torch.relu_, _relu_backward, _relu_slope),
+    "gelu": Activation(nn.GELU, _he, functional.gelu, _gelu_backward, _gelu_slope, from_input=True),
+    "silu": Activation(nn.SiLU, _he, functional.silu, _silu_backward, _silu_slope, from_input=True),
+    "elu": Activation(nn.ELU, _he, partial(functional.elu, inplace=True), _elu_backward, _elu_slope),
     "leaky_relu": Activation(
-        nn.LeakyReLU, _he, partial(functional.leaky_relu, inplace=True), _leaky_relu_backward
+        nn.LeakyReLU,
+        _he,
+        partial(functional.leaky_relu, inplace=True),
+        _leaky_relu_backward,
+        _leaky_slope,
     ),
 }

@@ -1,23 +1,27 @@
 """How strongly codes move with rows: the squared Frobenius norm of the encoder's Jacobian."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
 
+from skae.networks.activations import ACTIVATIONS, Activation
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck, Logistic
-from skae.networks.dense import Layers
 
-# Bottlenecks that act on each code alone, so that their derivative is one number a code.
-_BY_CODE = (Bottleneck, Logistic)
+# Bottlenecks that act on each code alone, and their derivatives.
+_SLOPES: dict[type[Bottleneck], Callable[[torch.Tensor], torch.Tensor]] = {
+    Bottleneck: ACTIVATIONS["identity"].slope,
+    Logistic: ACTIVATIONS["logistic"].slope,
+}
 
 
 def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
     """Return the squared Frobenius norm of the Jacobian of codes, for each row.
 
-    In closed form where the encoder has at most one hidden layer of known kind (Rifai et al. 2011 for none),
-    otherwise at the price of one backward pass a component.
+    At the price of one backward pass a component, unless the encoder has linear layers and one hidden layer
+    at most (Rifai et al. 2011 for none).
 
     Parameters
     ----------
@@ -33,11 +37,9 @@ def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
         Differentiable by the parameters, unless gradients are switched off.
     """
     x, there = network.filled(x)
-    layers = _plain_layers(network)
-    if layers is not None and len(layers) == 1:
-        return _of_one_layer(network, layers[0], x, there)
-    if layers is not None and len(layers) == 3 and type(network.bottleneck) is Bottleneck:
-        return _of_two_layers(network, layers, network.seen(x, there))
+    plain = _Plain.of(network)
+    if plain is not None:
+        return plain.squared_norms(x, there)
     with _Differentiable(x) as copy:
         # Rows do not see each other: the sum over rows has the gradient of each. torch.func.jacrev would do
         # the same; its first use imports torch's compiler, which takes longer (2 s) than many a fit.
@@ -67,6 +69,9 @@ def projected_squared_norms(network: Autoencoder, x: torch.Tensor, signs: torch.
     norms : tensor of shape (n_rows,)
     """
     x, there = network.filled(x)
+    plain = _Plain.of(network)
+    if plain is not None:
+        return plain.projected(x, there, signs).square().sum(1)
     with _Differentiable(x) as copy:
         total = (network.bottleneck.read(network.pre_code_of(copy.rows, there)) * signs).sum()
         (gradient,) = torch.autograd.grad(total, copy.rows, create_graph=copy.is_learning)
@@ -95,58 +100,83 @@ class _Differentiable:
         return values if self.is_learning else values.detach()
 
 
-def _plain_layers(network: Autoencoder) -> list[nn.Module] | None:
-    """List linear layers and activations in turn, or None where there is anything else."""
-    if type(network.encoder) is not Layers or type(network.bottleneck) not in _BY_CODE:
-        return None
-    layers = list(network.encoder)
-    linear = layers[::2]
-    between = layers[1::2]
-    known = all(type(layer) is nn.Linear for layer in linear) and not any(
-        isinstance(layer, (nn.Linear, nn.BatchNorm1d)) or list(layer.children()) for layer in between
-    )
-    return layers if known and len(linear) == len(between) + 1 else None
+class _Plain(NamedTuple):
+    """The derivative of codes by rows, written out for linear layers with activations between them.
 
+    Without a call of autograd, which torch's vectorised map would refuse.
+    """
 
-def _slope(function: Any, at: torch.Tensor) -> torch.Tensor:
-    """Return the derivative of a function of each number alone."""
-    is_learning = at.requires_grad
-    with torch.inference_mode(False), torch.enable_grad():
-        if not is_learning:
-            at = at.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(function(at).sum(), at, create_graph=is_learning)
-    return slope
+    network: Autoencoder
+    linear: list[nn.Linear]
+    activation: Activation
+
+    @classmethod
+    def of(cls, network: Autoencoder) -> "_Plain | None":
+        """Return that of a network; None where there is anything else."""
+        layers = network.encoder.plain_layers()
+        if layers is None or type(network.bottleneck) not in _SLOPES:
+            return None
+        return cls(network, layers.linear, ACTIVATIONS[layers.activation])
+
+    def slopes(self, x: torch.Tensor, there: torch.Tensor | None) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return the derivative of each hidden layer's activation, and what enters the bottleneck."""
+        *hidden, last = self.linear
+        passed, slopes, function = self.network.seen(x, there), [], self.activation.module()
+        for layer in hidden:
+            before = layer(passed)
+            slopes.append(self.activation.slope(before))
+            passed = function(before)
+        pre = last(passed)
+        path = self.network.linear_encoder
+        return slopes, pre if path is None else pre + path(x)
+
+    def projected(self, x: torch.Tensor, there: torch.Tensor | None, by_code: torch.Tensor) -> torch.Tensor:
+        """Return the gradient by rows (n, n_features), from that by codes (n, n_components)."""
+        slopes, pre = self.slopes(x, there)
+        return self.backward(slopes, by_code * _SLOPES[type(self.network.bottleneck)](pre), x.shape[1])
+
+    def backward(self, slopes: list[torch.Tensor], by_pre: torch.Tensor, n_features: int) -> torch.Tensor:
+        """Return the gradient by rows (n, n_features), from that by what enters the bottleneck."""
+        gradient = by_pre
+        for slope, layer in zip(reversed(slopes), reversed(self.linear[1:]), strict=True):
+            gradient = (gradient @ layer.weight) * slope
+        # Flags that tell which cells are there are no part of the row.
+        gradient = gradient @ self.linear[0].weight[:, :n_features]
+        path = self.network.linear_encoder
+        return gradient if path is None else gradient + by_pre @ _weight(path)
+
+    def squared_norms(self, x: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """Return the squared norm of the whole derivative, for each row."""
+        n_kept, n_features = self.network.n_kept, x.shape[1]
+        slopes, pre = self.slopes(x, there)
+        outer = _SLOPES[type(self.network.bottleneck)](pre)[:, :n_kept].square()
+        if not slopes:
+            # sum_j b'_j^2 |w_j|^2, with b' the slope of the bottleneck.
+            weight = self.linear[0].weight[:, :n_features]
+            path = self.network.linear_encoder
+            weight = weight if path is None else weight + _weight(path)
+            return (outer * weight.square().sum(1)[:n_kept]).sum(1)
+        if len(slopes) == 1 and type(self.network.bottleneck) is Bottleneck:
+            return self.of_two_layers(slopes[0], n_features)
+        norms = torch.zeros_like(x[:, 0])
+        for component, one in enumerate(torch.eye(pre.shape[1]).to(pre)[:n_kept]):
+            gradient = self.backward(slopes, one.expand_as(pre), n_features)
+            norms = norms + outer[:, component] * gradient.square().sum(1)
+        return norms
+
+    def of_two_layers(self, slope: torch.Tensor, n_features: int) -> torch.Tensor:
+        """Return ``|A + V diag(s') W|^2`` without the product: it is quadratic in s', the slopes of a row."""
+        first, last = self.linear
+        reads = first.weight[:, :n_features]
+        writes = last.weight[: self.network.n_kept]
+        quadratic = (writes.T @ writes) * (reads @ reads.T)
+        norms = ((slope @ quadratic) * slope).sum(1)
+        if self.network.linear_encoder is None:
+            return norms
+        linear = _weight(self.network.linear_encoder)[: self.network.n_kept]
+        crossed = ((writes.T @ linear) * reads).sum(1)
+        return linear.square().sum() + 2 * slope @ crossed + norms
 
 
 def _weight(layer: nn.Module) -> torch.Tensor:
     return cast(torch.Tensor, layer.weight)
-
-
-def _linear_weight(network: Autoencoder) -> torch.Tensor | float:
-    return 0.0 if network.linear_encoder is None else _weight(network.linear_encoder)
-
-
-def _of_one_layer(
-    network: Autoencoder, layer: nn.Module, x: torch.Tensor, there: torch.Tensor | None
-) -> torch.Tensor:
-    """Return ``sum_j b'_j^2 |w_j|^2``, with b' the slope of the bottleneck."""
-    weight = _weight(layer)[:, : x.shape[1]] + _linear_weight(network)
-    slope = _slope(network.bottleneck.read, network.pre_code_of(x, there))
-    return (slope.square() * weight.square().sum(1))[:, : network.n_kept].sum(1)
-
-
-def _of_two_layers(network: Autoencoder, layers: list[nn.Module], seen: torch.Tensor) -> torch.Tensor:
-    """Return ``|A + V diag(s') W|^2`` without the product: it is quadratic in s', the slopes of a row."""
-    first, activation, last = (cast(Any, layer) for layer in layers)
-    slope = _slope(activation, first(seen))
-    # Without what tells which cells are there, which is no part of the row.
-    n_flags = seen.shape[1] // 2 if network.gaps is not None and network.gaps.flags else 0
-    reads = first.weight[:, : seen.shape[1] - n_flags]
-    writes = last.weight[: network.n_kept]
-    quadratic = (writes.T @ writes) * (reads @ reads.T)
-    norms = ((slope @ quadratic) * slope).sum(1)
-    if network.linear_encoder is None:
-        return norms
-    linear = _weight(network.linear_encoder)[: network.n_kept]
-    crossed = ((writes.T @ linear) * reads).sum(1)
-    return linear.square().sum() + 2 * slope @ crossed + norms

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from skae.networks import Dense
-from skae.networks.autoencoder import Autoencoder, linear_path
+from skae.networks.activations import ACTIVATIONS
+from skae.networks.autoencoder import Autoencoder, Blueprint, linear_path
 from skae.networks.bottlenecks import Bottleneck, Logistic
+from skae.networks.dense import Layers
 from skae.networks.jacobian import projected_squared_norms, squared_norms
 
 
@@ -78,3 +80,32 @@ def test_norms_are_found_where_gradients_are_off(off, generator):
     assert not exact.requires_grad
     assert not estimate.requires_grad
     torch.testing.assert_close(exact, by_differences(net, x), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("bottleneck", [Bottleneck, Logistic])
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)], ids=str)
+def test_derivatives_written_out_are_those_of_autograd(
+    hidden, bottleneck, activation, generator, monkeypatch
+):
+    has_path = bottleneck is Bottleneck
+    blueprint = Blueprint(Dense(hidden, activation=activation), bottleneck, 3, linear_path=has_path)
+    network = blueprint.build(6, generator, None).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
+    x = torch.randn(7, 6, generator=generator, dtype=torch.float64)
+    signs = torch.randint(2, (7, 3), generator=generator).double() * 2 - 1
+
+    def found():
+        values = [squared_norms(network, x), projected_squared_norms(network, x, signs)]
+        parameters = list(network.encoder.parameters())
+        gradients = [
+            torch.autograd.grad(value.sum(), parameters, allow_unused=True, materialize_grads=True)
+            for value in values
+        ]
+        return [*values, *gradients[0], *gradients[1]]
+
+    written = found()
+    monkeypatch.setattr(Layers, "plain_layers", lambda self: None)
+    for one, expected in zip(written, found(), strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-9, atol=1e-11)

@@ -87,6 +87,21 @@ SETTINGS = {
     },
     "sparse, deep dictionary": SPARSE(9, n_active=2, hidden_layer_sizes=(5,)),
     "sparse, dense": SPARSE(4, penalty="l1", network=Dense((5,))),
+    **{
+        f"contractive, {jacobian}, {sizes}, {activation}": skae.ContractiveAutoencoderTransformer(
+            2,
+            hidden_layer_sizes=sizes,
+            jacobian=jacobian,
+            code_activation=activation,
+            linear_path=linear_path,
+            # At PCA, tied units would sit at the very kink of their activation, where rounding decides.
+            init="random",
+        )
+        for jacobian in ("exact", "estimate")
+        for sizes in ((), (5,), (5, 4))
+        for activation, linear_path in (("identity", True), ("logistic", False))
+    },
+    "adversarial": skae.AdversarialAutoencoderTransformer(2),
     "tied": SPARSE(4, penalty="l1", network=Dense((5,), tied_weights=True)),
 }
 

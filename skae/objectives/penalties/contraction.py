@@ -26,14 +26,22 @@ class Contraction(Penalty):
         Takes a network, rows and, unless `is_exact`, signs (n, n_components); gives a value a row.
     is_exact : bool
         Whether there is nothing to draw.
+    stacks : bool, default=False
+        Whether `squared_norm` does without autograd, of which torch's vectorised map takes no call.
     """
 
     judges = True
-    # Differentiates within its pass, which torch's vectorised map does not do.
-    stacks = False
 
-    def __init__(self, coefficient: float, n_components: int, squared_norm: Measure, is_exact: bool) -> None:
+    def __init__(
+        self,
+        coefficient: float,
+        n_components: int,
+        squared_norm: Measure,
+        is_exact: bool,
+        stacks: bool = False,
+    ) -> None:
         super().__init__(coefficient)
+        self.stacks = stacks
         self.n_components = n_components
         self.norms = squared_norm
         self.is_exact = is_exact
