@@ -101,6 +101,12 @@ SETTINGS = {
         for sizes in ((), (5,), (5, 4))
         for activation, linear_path in (("identity", True), ("logistic", False))
     },
+    "variational": skae.VariationalAutoencoderTransformer(2),
+    "binary": skae.BinaryAutoencoderTransformer(4, init="random"),
+    "denoising": skae.DenoisingAutoencoderTransformer(2),
+    **{
+        loss: skae.AutoencoderTransformer(2, loss=loss, init="random") for loss in ("absolute_error", "huber")
+    },
     "adversarial": skae.AdversarialAutoencoderTransformer(2),
     "tied": SPARSE(4, penalty="l1", network=Dense((5,), tied_weights=True)),
 }
@@ -115,6 +121,17 @@ def test_members_are_what_they_are_alone(estimator, stacks):
     assert stacks == [3]
     for one, other, X in zip(together, alone, tables, strict=True):
         assert_equal(one, other.fit(X))
+
+
+@pytest.mark.parametrize("name", ["plain", "variational", "topk, resample", "adversarial"])
+def test_rows_have_weights(name, stacks):
+    together, alone = (members(brief(copy.deepcopy(SETTINGS[name]))) for _ in range(2))
+    weight = 1.0 + np.arange(70) % 3
+    jobs = [Job(model, table(seed), None, {"sample_weight": weight}) for seed, model in enumerate(together)]
+    assert fit_together(jobs) == [None] * 3
+    assert stacks == [3]
+    for seed, (one, other) in enumerate(zip(together, alone, strict=True)):
+        assert_equal(one, other.fit(table(seed), sample_weight=weight))
 
 
 WIDTHS = {
