@@ -146,6 +146,11 @@ class AutoencoderParameters(Declared):
         Start of the linear path. "pca" makes the network equal to PCA before the
         first step (for other losses than "squared_error" with an "identity" output: to
         the decoder that is best for the loss among the affine ones).
+    n_init : int, default=1
+        Number of starts, at least 1, each with random weights of its own. The one that is best on held-out
+        rows is kept (on the training rows where none are held out). Networks of few layers are
+        trained side by side, so that three starts of a small table take less than three times as long.
+        Lines, callbacks and curves are those of the first start until one is chosen.
     pretrain : {"layerwise"} or None, default=None
         "layerwise" trains the layers one after the other before they are trained together (Bengio et al.
         2007), each for a fifth of `max_iter`, as a small autoencoder of the outputs of the layer
@@ -240,6 +245,7 @@ default="one_cycle"
     output_activation: Literal["auto", "identity", "logistic", "tanh", "relu", "softplus", "exp"] = "auto"
     linear_path: bool = True
     init: Literal["pca", "random"] = "pca"
+    n_init: int = 1
     pretrain: Literal["layerwise"] | None = None
     tied_weights: bool = False
     dropout: float = 0.0
@@ -284,6 +290,7 @@ default="one_cycle"
         "output_activation": [StrOptions({"auto", *LINKS})],
         "linear_path": ["boolean"],
         "init": [StrOptions({"pca", "random"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         "pretrain": [StrOptions({"layerwise"}), None],
         "tied_weights": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],

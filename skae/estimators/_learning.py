@@ -139,7 +139,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             begun = self._begin_fit(X, y, target, sample_weight)
             with _computing.threads(begun.fitting.work):
                 fitted = begun.fitting.run(begun.reports)
-            self._end_fit(begun, fitted)
+                attributes = self._fitted_attributes(fitted, begun.frame)
+            self._end_fit(begun, fitted, attributes)
         warn(self, fitted)
         return self
 
@@ -181,12 +182,10 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         reports = EpochReports(self, context, frame, given, y, plan.n_epochs)
         return BegunFit(Fitting(plan, parts, table, streams), frame, reports)
 
-    def _end_fit(self, begun: BegunFit, fitted: Fitted) -> None:
+    def _end_fit(self, begun: BegunFit, fitted: Fitted, attributes: dict[str, Any]) -> None:
         """Take over what training found, and tell callbacks."""
         fitting, frame, reports = begun
         rows = fitting.rows.target
-        with _computing.threads(fitting.work):
-            attributes = self._fitted_attributes(fitted, frame)
         reports.close()
         self._take(attributes | {"_training_state": None, "n_samples_": len(rows)})
         if fitted.by_size is not None:

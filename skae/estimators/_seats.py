@@ -194,6 +194,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return Plan(
             n_pca_components=self._n_pca_components(),
             init=self.init,
+            # A warm start goes on from one network.
+            n_init=1 if self._is_warm() else self.n_init,
             starts_at_pca=starts_at_pca,
             stays_at_start=starts_at_pca and self.early_stopping and n_rows < rules.NOTHING_BELOW,
             held_out="none" if layout.kind == "folds" and self._is_warm() else layout.kind,

@@ -22,6 +22,7 @@ from skae.estimators._declaration import PCANames
 from skae.estimators._learning import BegunFit, Learning
 from skae.estimators._reports import NotebookFigures, warn
 from skae.estimators._state import AutoencoderState
+from skae.networks.architecture import architecture_in
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
 from skae.training.fits import fit_all
@@ -308,11 +309,10 @@ class Job(NamedTuple):
     Parameters
     ----------
     estimator : BaseAutoencoder
-        Not fitted; fitted in place.
+        Fitted in place.
     X : array-like of shape (n_samples, n_features)
-        Training rows. Jobs that share their rows hold the same object.
+        Training rows.
     y : object, default=None
-        Passed to `fit`.
     fit_params : dict or None, default=None
         Further arguments of `fit`, such as `sample_weight`.
     """
@@ -325,8 +325,11 @@ class Job(NamedTuple):
     @property
     def can_join(self) -> bool:
         """Whether the fit is the one of this package, of which nothing outside is told or asked."""
-        is_own = type(self.estimator).fit.__module__.startswith("skae.")
-        is_silent = not vars(self.estimator).get("_skl_callbacks")
+        estimator, network = self.estimator, self.estimator.network
+        architecture = architecture_in(network)
+        is_known = network is None or (architecture is not None and not architecture.draws_globally)
+        is_own = type(estimator).fit.__module__.startswith("skae.") and is_known
+        is_silent = not vars(estimator).get("_skl_callbacks")
         return is_own and is_silent and set(self.fit_params or ()) <= {"sample_weight"}
 
     def run(self) -> Exception | None:
@@ -344,12 +347,11 @@ def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
     Parameters
     ----------
     jobs : sequence of Job
-        What to fit, in any order and of any shapes. All tables are in memory at once.
 
     Returns
     -------
     errors : list of Exception or None
-        What the fit of each job raised, None where it went well.
+        What each fit raised.
     """
     errors: list[Exception | None] = [None] * len(jobs)
     begun: dict[int, BegunFit] = {}
@@ -359,14 +361,9 @@ def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
             continue
         try:
             with learning():
-                hand = job.estimator._begin_fit(job.X, job.y, **(job.fit_params or {}))
+                begun[number] = job.estimator._begin_fit(job.X, job.y, **(job.fit_params or {}))
         except Exception as error:
             errors[number] = error
-            continue
-        if hand.fitting.architecture.draws_globally:
-            errors[number] = job.run()
-        else:
-            begun[number] = hand
     if begun:
         errors = _end_together(jobs, begun, errors)
     for job in jobs:
@@ -383,10 +380,9 @@ def _end_together(
     jobs: Sequence[Job], begun: Mapping[int, BegunFit], errors: list[Exception | None]
 ) -> list[Exception | None]:
     """Train what was begun, and return the errors of all jobs."""
-    hands = list(begun.values())
-    work = sum(hand.fitting.work for hand in hands)
+    hands = begun.values()
     try:
-        with learning(), threads(work):
+        with learning(), threads(sum(hand.fitting.work for hand in hands)):
             results = fit_all([hand.fitting for hand in hands], [hand.reports for hand in hands])
     except Exception:
         # Something of one of them, a function of the user's for example, failed in the midst of all.
@@ -395,9 +391,10 @@ def _end_together(
         try:
             if isinstance(result, Exception):
                 raise result
+            estimator = jobs[number].estimator
             with learning():
-                jobs[number].estimator._end_fit(hand, result)
-            warn(jobs[number].estimator, result)
+                estimator._end_fit(hand, result, estimator._fitted_attributes(result, hand.frame))
+            warn(estimator, result)
         except Exception as error:
             errors[number] = error
     return errors

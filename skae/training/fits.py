@@ -34,7 +34,17 @@ from skae.training.held_out import (
     weights_of,
 )
 from skae.training.last_layer import can_solve, solve_last_layer
-from skae.training.loop import Alone, History, Run, Steps, Validation, checked, left_at_start, train
+from skae.training.loop import (
+    Alone,
+    DivergenceError,
+    History,
+    Run,
+    Steps,
+    Validation,
+    checked,
+    left_at_start,
+    train,
+)
 from skae.training.plan import N_FOLDS, Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -50,6 +60,8 @@ _MOST_KEPT = 2**27
 # Shares of what was learnt that may be kept. Of the tables below 1,000 rows in `benchmarks/many_tables.py`, a
 # fifth more end above PCA than with all or nothing, and none more below.
 _SHARES = (0.25, 0.5, 0.75)
+# Numbers of the trainings of one start lie below it.
+_STARTS_APART = 1_000_000
 Result = TypeVar("Result")
 
 
@@ -174,10 +186,14 @@ class Fitting:
         On the device.
     streams : Streams
         Randomness.
+    number : int, default=0
+        Of this start among several: rows are held out and held-out rows are corrupted alike in all of them.
     """
 
-    def __init__(self, plan: Plan, parts: Parts, rows: Rows, streams: Streams) -> None:
+    def __init__(self, plan: Plan, parts: Parts, rows: Rows, streams: Streams, number: int = 0) -> None:
         self.plan = plan
+        self.parts = parts
+        self.number = number
         self.rows = rows
         self.streams = streams
         self.architecture = parts.blueprint.architecture
@@ -205,13 +221,26 @@ class Fitting:
 
     def begin(self, on_epoch: OnEpoch) -> Course:
         """Begin the trainings of a fit, before the first step of any; takes what `run` does."""
-        return _COURSES[self.plan.held_out](self, on_epoch)
+        course = _COURSES[self.plan.held_out]
+        if self.plan.n_init == 1:
+            return course(self, on_epoch)
+        starts = [
+            Fitting(self.plan, self.parts, self.rows, self.streams, number)
+            for number in range(self.plan.n_init)
+        ]
+        # Who listens would not know which of the starts an epoch belongs to.
+        return BestStart(self, [course(start, _silent if start.number else on_epoch) for start in starts])
+
+    def started(self, rows: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
+        """Begin the training of a number on rows; takes what `Start` does."""
+        return self.start(rows, index + _STARTS_APART * self.number, centre)
 
     def model(
         self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
     ) -> Model:
         """Return one model that is to be trained, with the streams of its number."""
         network, objective, _ = begun
+        index += _STARTS_APART * self.number
         noise = self.streams.torch("noise", index, rows.target.device)
         size = min(self.plan.batch_size, len(rows.target))
         batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
@@ -235,7 +264,7 @@ class Fitting:
             Position of the stream that orders the rows.
         """
         with self.module_randomness():
-            network, objective, _ = self.start(self.rows)
+            network, objective, _ = self.started(self.rows)
             objective.warms_up = False
             # What no row of one call needs, rows of the next may.
             objective.revival = None
@@ -314,7 +343,7 @@ class BySplit(Course):
             fitting.rows.take(slice(plan.n_training)),
             fitting.rows.take(slice(plan.n_training, None)),
         )
-        self.rows, self.begun = rows, fitting.start(rows)
+        self.rows, self.begun = rows, fitting.started(rows)
         network, objective, axes = self.begun
         self.held = held._replace(inputs=fitting.seen(objective, held))
         self.validate = HeldOut(network, objective, held.target, self.held.inputs, weight=held.weight)
@@ -362,7 +391,7 @@ class ByFolds(Course):
         self.judges: list[HeldOut] = []
         self.parts: list[Judged] = []
         self.models = []
-        self.begun = fitting.start(fitting.rows)
+        self.begun = fitting.started(fitting.rows)
         n_epochs = fitting.plan.n_epochs
         n_kept = min(_N_KEPT, n_epochs)
         keeps = n_kept * (N_FOLDS + 1) * _n_numbers(self.begun.network) < _MOST_KEPT
@@ -370,7 +399,7 @@ class ByFolds(Course):
         cuts = list(folds(fitting.rows, fitting.streams.numpy("split")))
         self.n_rows = min(len(fold.rows.target) for fold in cuts)
         for index, fold in enumerate(cuts, start=1):
-            begun = fitting.start(fold.rows, index, fold.centre)
+            begun = fitting.started(fold.rows, index, fold.centre)
             network, objective, axes = begun
             held = fold.held._replace(inputs=fitting.seen(objective, fold.held, index))
             rows = (held.target, held.inputs)
@@ -468,7 +497,7 @@ class WithoutValidation(Course):
 
     def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
         super().__init__(fitting, on_epoch)
-        plan, self.begun = fitting.plan, fitting.start(fitting.rows)
+        plan, self.begun = fitting.plan, fitting.started(fitting.rows)
         options = {"on_epoch": self.reporting(self.begun), "patience": plan.patience}
         stays = plan.stays_at_start
         self.models = [] if stays else [fitting.model(self.begun, fitting.rows, **options)]
@@ -484,6 +513,44 @@ class WithoutValidation(Course):
             history = History(losses=[{"reconstruction": loss}])
         fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
         return with_sizes(fitted, axes, rows) if objective.n_sizes else fitted
+
+
+class BestStart(Course):
+    """Of several starts, keep the one that is best on held-out rows, or on its own rows where none are.
+
+    Parameters
+    ----------
+    fitting : Fitting
+    courses : list of Course
+        One a start.
+    """
+
+    def __init__(self, fitting: Fitting, courses: list[Course]) -> None:
+        super().__init__(fitting, _silent)
+        self.courses = courses
+        self.models = [model for course in courses for model in course.models]
+
+    def finish(self) -> Fitted:
+        """Return what the best start found; one that diverged is left out, unless all of them did."""
+        results = [_or_error(course.finish) for course in self.courses]
+        found = [result for result in results if isinstance(result, Fitted)]
+        for result in results:
+            if isinstance(result, Exception) and not (found and isinstance(result, DivergenceError)):
+                raise result
+        return min(found, key=_loss_of)
+
+
+def _loss_of(fitted: Fitted) -> float:
+    """Return the loss that starts are compared by."""
+    history = fitted.history
+    if history.validations:
+        return history.validations[fitted.best_epoch].loss
+    return history.loss_curve[-1] if history.losses else 0.0
+
+
+def _silent(epoch: int, history: History, network: Autoencoder, objective: Objective) -> bool:
+    """Listen to nothing."""
+    return False
 
 
 _COURSES: dict[str, type[Course]] = {"split": BySplit, "folds": ByFolds, "none": WithoutValidation}

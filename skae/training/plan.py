@@ -219,6 +219,8 @@ class Plan:
         Components of the PCA that the network starts at and is compared with.
     init : {"pca", "random"}
         How the linear path starts.
+    n_init : int
+        Number of starts, of which the best is kept.
     starts_at_pca : bool
         Whether epoch 0 is PCA itself, which folds leave on evidence alone.
     stays_at_start : bool
@@ -259,6 +261,7 @@ class Plan:
 
     n_pca_components: int
     init: Literal["pca", "random"]
+    n_init: int
     starts_at_pca: bool
     stays_at_start: bool
     held_out: Literal["none", "folds", "split"]

@@ -14,6 +14,7 @@ ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
 PLAN = Plan(
     n_pca_components=2,
     init="pca",
+    n_init=1,
     starts_at_pca=True,
     stays_at_start=False,
     held_out="none",
