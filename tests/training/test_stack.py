@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -102,6 +103,8 @@ SETTINGS = {
         for activation, linear_path in (("identity", True), ("logistic", False))
     },
     "variational": skae.VariationalAutoencoderTransformer(2),
+    "importance-weighted": skae.VariationalAutoencoderTransformer(2, objective="iwae", n_importance=3),
+    "ordered": skae.AutoencoderTransformer(3, ordered=True),
     "binary": skae.BinaryAutoencoderTransformer(4, init="random"),
     "denoising": skae.DenoisingAutoencoderTransformer(2),
     **{
@@ -132,6 +135,17 @@ def test_rows_have_weights(name, stacks):
     assert stacks == [3]
     for seed, (one, other) in enumerate(zip(together, alone, strict=True)):
         assert_equal(one, other.fit(table(seed), sample_weight=weight))
+
+
+def test_tables_of_several_kinds(stacks):
+    frame = pd.DataFrame(table(0), columns=list("abcdef"))
+    frame["kind"] = pd.Categorical(np.where(frame["a"] > 0, "up", np.where(frame["b"] > 0, "left", "down")))
+    frame["on"] = frame["c"] > 0
+    together, alone = (members(brief(skae.VariationalAutoencoderTransformer(2))) for _ in range(2))
+    assert fit_together([Job(model, frame) for model in together]) == [None] * 3
+    assert stacks == [3]
+    for one, other in zip(together, alone, strict=True):
+        assert_equal(one, other.fit(frame))
 
 
 WIDTHS = {
