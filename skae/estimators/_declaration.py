@@ -173,12 +173,14 @@ default="one_cycle"
         constant, down along a half cosine, or divided by five after five epochs without improvement.
     learning_rate_init : float or "auto", default="auto"
         The rate that the schedule scales; for "one_cycle" its peak. "auto" is 0.02
-        for "adam", 0.003 for "rmsprop", 0.1 for "sgd" and "recirculation".
+        for "adam", 0.003 for "rmsprop", 0.1 for "sgd" and "recirculation"; "adam" takes more for few
+        rows or steps in `AutoencoderTransformer`, see its notes.
     weight_decay : float or "auto", default="auto"
         Decay of the weights of the nonlinear parts, at least 0: with "adam" the weights
         shrink by this times the learning rate in each step, with other solvers it is an L2 penalty.
-        The linear path and biases do not decay. "auto" is 0.1 for "adam", 0.03 for
-        "recirculation", 0.002 for "lbfgs", and 1e-4 for "sgd" and "rmsprop".
+        The linear path and biases do not decay. "auto" is 0.1 for "adam" (more for few rows in
+        `AutoencoderTransformer`), 0.03 for "recirculation", 0.002 for "lbfgs", and 1e-4 for "sgd" and
+        "rmsprop".
     input_noise : float or "auto", default="auto"
         Standard deviation of the Gaussian noise that is added to what the encoder sees in training, relative
         to the overall one of the data, at least 0. It keeps the network smooth (Bishop 1995): the decoder
@@ -189,10 +191,12 @@ default="one_cycle"
     gradient_clip : float or None, default=1.0
         Largest norm of the gradient of a step; None does not clip.
     batch_size : int or "auto", default="auto"
-        Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024.
+        Rows of a step. "auto" is a sixteenth of the rows, between 64 and 1024; more for few rows in
+        `AutoencoderTransformer`.
     max_iter : int or "auto", default="auto"
         Epochs at most. "auto" is the number that makes 3,400 steps, 2,720 from 10,000 rows on, 1,000
-        below 2,000 rows or 600 below 1,000, between 10 and 300; 300 for "lbfgs".
+        below 2,000 rows or 600 below 1,000, between 10 and 300; 300 for "lbfgs". `AutoencoderTransformer`
+        makes fewer steps on few rows.
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
         (epoch 0) is a candidate. If False, all epochs are run on all rows, the last one is
