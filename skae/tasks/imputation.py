@@ -85,8 +85,8 @@ class AutoencoderImputer(PlainState, Declared, CallbackSupportMixin, Transformer
     ----------
     estimator : autoencoder of skae, default=None
         Estimator that is cloned and fitted. None is an ``ImputingAutoencoder``: a
-        `DenoisingAutoencoderTransformer` that hides cells (``corruption="missing"``) and is trained for fewer
-        steps than other estimators are. Its parameters can be set and searched over as well, e.g.
+        `DenoisingAutoencoderTransformer` that hides cells (``corruption="missing"``) and is trained for 1,500
+        steps, 150 below 1,000 rows. Its parameters can be set and searched over as well, e.g.
         ``estimator__n_components``: `set_params` then puts it here.
     missing_values : number, str or None, default=nan
         Placeholder for missing values. NaN, None and pandas' NA are always missing. Not 0 for sparse rows, in
