@@ -148,8 +148,8 @@ class AutoencoderParameters(Declared):
         the decoder that is best for the loss among the affine ones).
     n_init : int, default=1
         Number of starts, at least 1, each with random weights of its own. The one that is best on held-out
-        rows is kept (on the training rows where none are held out). Networks of few layers are
-        trained side by side, so that three starts of a small table take less than three times as long.
+        rows is kept (on the training rows where none are held out). `Dense` networks are trained side
+        by side, so that three starts on a small table take less than three times as long.
         Lines, callbacks and curves are those of the first start until one is chosen.
     pretrain : {"layerwise"} or None, default=None
         "layerwise" trains the layers one after the other before they are trained together (Bengio et al.
