@@ -3,12 +3,14 @@
 All go on from `Autoencoder.start_at`, after which the network *is* PCA.
 """
 
-import contextlib
 from typing import Any, cast
 
+import numpy as np
 import scipy.fft
+import scipy.optimize
 import torch
 from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.dense import Transposed
@@ -142,24 +144,23 @@ def fit_affine_decoder(
     parameters = [decoder.bias] if isinstance(decoder, Transposed) else list(decoder.parameters())
     with torch.no_grad():
         codes = network.encode(seen)
-    start = [parameter.detach().clone() for parameter in parameters]
-    optimizer = torch.optim.LBFGS(parameters, max_iter=n_steps, line_search_fn="strong_wolfe")
+    start = parameters_to_vector(parameters).detach().clone()
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        # The ridge keeps the weights of columns finite that are constant or perfectly told.
-        ridge = sum(parameter.square().sum() for parameter in parameters) / n_cells
-        cells = reconstruction.cells(decoder(codes), target)
-        mean = cells.mean() if counted is None else (cells * counted).sum() / counted.sum()
-        value = mean + 1e-2 * ridge
-        value.backward()
-        return value
+    def evaluate(values: np.ndarray) -> tuple[float, np.ndarray]:
+        vector_to_parameters(torch.from_numpy(values).to(start), parameters)
+        with torch.enable_grad():
+            # The ridge keeps the weights of columns finite that are constant or perfectly told.
+            ridge = torch.stack([parameter.square().sum() for parameter in parameters]).sum() / n_cells
+            cells = reconstruction.cells(decoder(codes), target)
+            mean = cells.mean() if counted is None else (cells * counted).sum() / counted.sum()
+            value = mean + 1e-2 * ridge
+            gradients = torch.autograd.grad(value, parameters)
+        return float(value), parameters_to_vector(gradients).double().cpu().numpy()
 
-    # What torch's line search does on a loss that is not finite; the start is put back below.
-    with contextlib.suppress(IndexError):
-        optimizer.step(closure)
-    optimizer.zero_grad()
-    if not all(bool(parameter.isfinite().all()) for parameter in parameters):
-        with torch.no_grad():
-            for parameter, value in zip(parameters, start, strict=True):
-                parameter.copy_(value)
+    # The first optimiser of torch's in a process imports its compiler, which takes a second or two.
+    options = {"maxiter": n_steps}
+    first = start.double().cpu().numpy()
+    found = scipy.optimize.minimize(evaluate, first, jac=True, method="L-BFGS-B", options=options).x
+    with torch.no_grad():
+        values = torch.from_numpy(found).to(start)
+        vector_to_parameters(values if bool(values.isfinite().all()) else start, parameters)

@@ -125,11 +125,12 @@ def train_models(models: Sequence[Model]) -> None:
 
 def _steps(models: Sequence[Model]) -> Steps:
     first = models[0]
-    by_hand = can_differentiate(first.run.network, first.run.objective) and SOLVERS[first.solver].stacks
-    if len(models) > 1 or by_hand:
+    network, objective = first.run.network, first.run.objective
+    by_hand = SOLVERS[first.solver].stacks and can_differentiate(network, objective)
+    # Also alone: torch's optimisers take longer, and the first one of a process imports torch's compiler.
+    if len(models) > 1 or by_hand or (SOLVERS[first.solver].stacks and can_stack(network, objective)):
         pairs = [Pair(model.run.network, model.run.objective) for model in models]
         return StackedStep(pairs, [model.settings for model in models], by_hand)
-    network, objective = first.run.network, first.run.objective
     network.draw_dropout_from(first.settings.noise)
     return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network, objective)
 
