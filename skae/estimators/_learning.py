@@ -24,6 +24,7 @@ from skae.networks.scaling import QuantileScaling, Scaling
 from skae.objectives import LOSSES, Objective
 from skae.tables import Options, read, read_target, read_training
 from skae.training.batches import Rows
+from skae.training.courses import fit, one_epoch
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
 from skae.training.plan import Layout, lay_out
@@ -138,7 +139,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         with _checks.unchanged_on_failure(self), _computing.learning():
             begun = self._begin_fit(X, y, target, sample_weight)
             with _computing.threads(begun.fitting.work):
-                fitted = begun.fitting.run(begun.reports)
+                fitted = fit(begun.fitting, begun.reports)
                 attributes = self._fitted_attributes(fitted, begun.frame)
             self._end_fit(begun, fitted, attributes)
         warn(self, fitted)
@@ -222,7 +223,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                 self._plan(len(X), Layout("none", len(X), None), is_part=True), parts, table, streams
             )
             with _computing.threads(fitting.work):
-                fitted, step_state, rows_state = fitting.one_epoch(state)
+                fitted, step_state, rows_state = one_epoch(fitting, state)
                 attributes = self._fitted_attributes(fitted, frame)
             n_rows = len(X) if weight is None else int(np.count_nonzero(weight))
             n_before, losses_before = (0, []) if first else (self.n_samples_, self.loss_curve_)

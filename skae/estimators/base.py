@@ -25,7 +25,7 @@ from skae.estimators._state import AutoencoderState
 from skae.networks.architecture import architecture_in
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
-from skae.training.fits import fit_all
+from skae.training.courses import fit_all
 
 
 class BaseAutoencoder(

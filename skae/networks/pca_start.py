@@ -147,7 +147,7 @@ def fit_affine_decoder(
     start = parameters_to_vector(parameters).detach().clone()
 
     def evaluate(values: np.ndarray) -> tuple[float, np.ndarray]:
-        vector_to_parameters(torch.from_numpy(values).to(start), parameters)
+        vector_to_parameters(torch.tensor(values).to(start), parameters)
         with torch.enable_grad():
             # The ridge keeps the weights of columns finite that are constant or perfectly told.
             ridge = torch.stack([parameter.square().sum() for parameter in parameters]).sum() / n_cells
@@ -155,12 +155,12 @@ def fit_affine_decoder(
             mean = cells.mean() if counted is None else (cells * counted).sum() / counted.sum()
             value = mean + 1e-2 * ridge
             gradients = torch.autograd.grad(value, parameters)
-        return float(value), parameters_to_vector(gradients).double().cpu().numpy()
+        return float(value.detach()), parameters_to_vector(gradients).double().cpu().numpy()
 
     # The first optimiser of torch's in a process imports its compiler, which takes a second or two.
     options = {"maxiter": n_steps}
     first = start.double().cpu().numpy()
     found = scipy.optimize.minimize(evaluate, first, jac=True, method="L-BFGS-B", options=options).x
     with torch.no_grad():
-        values = torch.from_numpy(found).to(start)
+        values = torch.tensor(found).to(start)
         vector_to_parameters(values if bool(values.isfinite().all()) else start, parameters)

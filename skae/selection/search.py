@@ -196,7 +196,7 @@ class StackedRandomizedSearchCV(RandomizedSearchCV):
     ...     random_state=0,
     ... )
     >>> f"{search.fit(X).best_score_:.1f}"
-    '0.8'
+    '0.7'
     """
 
     def _run_search(

@@ -140,16 +140,13 @@ def expected_failures(estimator):
         model = estimator.estimator
         is_drawn = model is None or hasattr(model, "corruption") or hasattr(model, "likelihood")
         return dict.fromkeys(WEIGHTS, "cells and codes are drawn at random") if is_drawn else {}
-    starts_as_pca = (
-        not isinstance(estimator, (skae.BinaryAutoencoderTransformer, skae.SparseAutoencoderTransformer))
-        and (estimator.loss, estimator.init, estimator.linear_path) == ("squared_error", "pca", True)
-        and getattr(estimator, "likelihood", "gaussian") == "gaussian"
-    )
     draws = (
         "rows are held out at random"
         if estimator.validation_fraction != "auto"
         else "folds that are cut at random choose the epoch"
-        if estimator.early_stopping and not starts_as_pca
+        if estimator.early_stopping
+        else "cells are shown with noise that is drawn at random"
+        if getattr(estimator, "input_noise", 0.0)
         else "importance weights of drawn codes let it leave the start"
         if getattr(estimator, "objective", None) == "iwae"
         else "sizes are drawn at random"

@@ -31,9 +31,10 @@ def test_it_does_what_it_says(curve):
         for alpha in (0.0, 0.01, 1.0)
     }
     assert norms[1.0] < 0.5 * norms[0.01] < 0.5 * norms[0.0]
-    plain = skae.AutoencoderTransformer(3, **BRIEF).fit_transform(curve)
-    np.testing.assert_array_equal(
-        ShrinkingAutoencoderTransformer(3, alpha=0.0, **BRIEF).fit_transform(curve), plain
+    plain = skae.AutoencoderTransformer(3, input_noise=0.0, weight_decay=0.1, **BRIEF).fit_transform(curve)
+    # Gradients of the plain one are written by hand, which is the same but for rounding.
+    np.testing.assert_allclose(
+        ShrinkingAutoencoderTransformer(3, alpha=0.0, **BRIEF).fit_transform(curve), plain, atol=1e-5
     )
 
 

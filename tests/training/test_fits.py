@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skae.training.batches import Rows
-from skae.training.fits import folds
+from skae.training.courses import folds
 from skae.training.held_out import chosen_epoch
 from skae.training.loop import History, Validation
 

@@ -9,7 +9,7 @@ from small_fits import PLAN, ROWS, parts
 
 from skae._random import Streams
 from skae.training import DivergenceError
-from skae.training import fits as module
+from skae.training import courses as module
 from skae.training.batches import Rows
 
 # In an order of no meaning.
@@ -22,7 +22,7 @@ CURVE -= CURVE.mean(0)
 
 def fit(rows, on_epoch=lambda *given: False, **changes):
     plan = dataclasses.replace(PLAN, **changes)
-    return module.Fitting(plan, parts(), rows, Streams(0)).run(on_epoch)
+    return module.fit(module.Fitting(plan, parts(), rows, Streams(0)), on_epoch)
 
 
 @pytest.mark.parametrize(("held_out", "n_training"), [("split", 30), ("folds", 40), ("none", 40)])

@@ -11,9 +11,11 @@ from skae.objectives import Objective
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import ActivityL2
 from skae.objectives.penalties.revival import Revival
-from skae.training import fits
+from skae.training import courses
 from skae.training.batches import Rows
-from skae.training.fits import Fitting, folds
+from skae.training.courses import fit as fit_by
+from skae.training.courses import folds, one_epoch
+from skae.training.fits import Fitting
 from skae.training.held_out import HeldOut
 from skae.training.start import Start
 
@@ -26,7 +28,8 @@ def ordered():
 
 
 def fit(rows, on_epoch=lambda *given: False, objective=plain, **changes):
-    return Fitting(dataclasses.replace(PLAN, **changes), parts(objective), rows, Streams(0)).run(on_epoch)
+    plan = dataclasses.replace(PLAN, **changes)
+    return fit_by(Fitting(plan, parts(objective), rows, Streams(0)), on_epoch)
 
 
 def left_by_pca(rows, trained, size):
@@ -128,14 +131,14 @@ def test_one_epoch_weighs_penalties_in_full_and_brings_nothing_back():
         return found
 
     rows = Rows(ROWS)
-    fitted, step, order = Fitting(PLAN, parts(objective), rows, Streams(0)).one_epoch({})
+    fitted, step, order = one_epoch(Fitting(PLAN, parts(objective), rows, Streams(0)), {})
     codes = Start(PLAN, parts(objective), Streams(0), False)(rows).network.encode(ROWS).detach()
     assert fitted.history.losses[0]["codes"] == pytest.approx(3 * float(codes.square().sum(1).mean()) / 5)
     assert fitted.objective.revival is None
     assert fitted.best_epoch == 1
     # At the constant rate of the plan, from where the streams and the optimiser stood.
     assert step["rate"] == PLAN.constant_rate
-    again, _, _ = Fitting(PLAN, parts(objective), rows, Streams(0)).one_epoch({"step": step, "rows": order})
+    again, _, _ = one_epoch(Fitting(PLAN, parts(objective), rows, Streams(0)), {"step": step, "rows": order})
     assert not torch.equal(again.network(ROWS), fitted.network(ROWS))
 
 
@@ -150,7 +153,7 @@ def test_gaps_of_the_rows_are_filled_in_the_network():
 
 def left_unsolved(monkeypatch, rows, **changes):
     with monkeypatch.context() as without:
-        without.setattr(fits, "can_solve", lambda *given: False)
+        without.setattr(courses, "can_solve", lambda *given: False)
         return fit(rows, **changes)
 
 
@@ -183,7 +186,7 @@ def test_a_last_layer_that_is_worse_on_held_out_rows_is_put_back(monkeypatch):
     def spoil(network, rows):
         network.decoder.last_layer().bias.data += 1
 
-    monkeypatch.setattr(fits, "solve_last_layer", spoil)
+    monkeypatch.setattr(courses, "solve_last_layer", spoil)
     after = fit(Rows(ROWS), **changes)
     assert after.history.validations == before.history.validations
     for one, other in zip(after.network.parameters(), before.network.parameters(), strict=True):
