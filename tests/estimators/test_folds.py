@@ -12,7 +12,7 @@ from skae import (
     DenoisingAutoencoderTransformer,
     VariationalAutoencoderTransformer,
 )
-from skae.training import fits
+from skae.training import courses
 
 BRIEF = {"max_iter": 2, "random_state": 0}
 
@@ -20,13 +20,13 @@ BRIEF = {"max_iter": 2, "random_state": 0}
 def targets_of_folds(monkeypatch, model, X):
     """Return what held-out rows are compared with, in the units of the loss."""
     found = []
-    held_out = fits.HeldOut
+    held_out = courses.HeldOut
 
     def noting(network, objective, rows, *args, **kwargs):
         found.append(objective.reconstruction.target(rows).numpy())
         return held_out(network, objective, rows, *args, **kwargs)
 
-    monkeypatch.setattr(fits, "HeldOut", noting)
+    monkeypatch.setattr(courses, "HeldOut", noting)
     model.fit(X)
     return np.concatenate(found)
 
@@ -98,7 +98,7 @@ UNRULY = {"max_iter": 60, "weight_decay": 0.0, "input_noise": 0.0, "hidden_layer
 def test_a_share_of_what_was_learnt_is_kept_where_all_of_it_is_too_much(wine, monkeypatch):
     rows, settings = wine[::3], {"learning_rate_init": 0.02, "random_state": 1, **UNRULY}
     some = AutoencoderTransformer(2, **settings).fit(rows)
-    monkeypatch.setattr(fits, "_SHARES", ())
+    monkeypatch.setattr(courses, "_SHARES", ())
     none = AutoencoderTransformer(2, **settings).fit(rows)
     assert none.best_iter_ == 0
     assert some.best_iter_ > 0
@@ -120,14 +120,14 @@ def test_noise_of_inputs_reaches_networks_that_are_trained_side_by_side(wine):
 
 def test_what_is_kept_is_the_same_whether_networks_are_trained_side_by_side(wine, monkeypatch):
     beside = AutoencoderTransformer(2, random_state=0, max_iter=40).fit(wine)
-    monkeypatch.setattr(fits, "stack_key", lambda model: None)
+    monkeypatch.setattr(courses, "stack_key", lambda model: None)
     after = AutoencoderTransformer(2, random_state=0, max_iter=40).fit(wine)
     assert beside.best_iter_ == after.best_iter_ > 0
     np.testing.assert_allclose(beside.transform(wine), after.transform(wine), atol=0.01)
 
 
 def test_weights_that_take_too_much_memory_are_not_kept(wine, monkeypatch):
-    monkeypatch.setattr(fits, "_MOST_KEPT", 1)
+    monkeypatch.setattr(courses, "_MOST_KEPT", 1)
     model = AutoencoderTransformer(2, random_state=0, max_iter=60).fit(wine)
     assert model.best_iter_ > 0
     assert model.score(wine) > model.pca_score_
