@@ -325,12 +325,12 @@ class Job(NamedTuple):
     @property
     def can_join(self) -> bool:
         """Whether the fit is the one of this package, of which nothing outside is told or asked."""
-        estimator, network = self.estimator, self.estimator.network
-        architecture = architecture_in(network)
-        is_known = network is None or (architecture is not None and not architecture.draws_globally)
-        is_own = type(estimator).fit.__module__.startswith("skae.") and is_known
-        is_silent = not vars(estimator).get("_skl_callbacks")
-        return is_own and is_silent and set(self.fit_params or ()) <= {"sample_weight"}
+        estimator = self.estimator
+        architecture = architecture_in(estimator.network)
+        is_known = estimator.network is None or (architecture is not None and not architecture.draws_globally)
+        is_own = type(estimator).fit.__module__.startswith("skae.")
+        is_own &= not vars(estimator).get("_skl_callbacks")
+        return is_known and is_own and set(self.fit_params or ()) <= {"sample_weight"}
 
     def run(self) -> Exception | None:
         """Fit alone; return what was raised."""
@@ -351,17 +351,17 @@ def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
     Returns
     -------
     errors : list of Exception or None
-        What each fit raised.
+        What each fit raised; its estimator is then not fitted.
     """
     errors: list[Exception | None] = [None] * len(jobs)
     begun: dict[int, BegunFit] = {}
     for number, job in enumerate(jobs):
-        if len(jobs) == 1 or not job.can_join:
-            errors[number] = job.run()
-            continue
         try:
-            with learning():
-                begun[number] = job.estimator._begin_fit(job.X, job.y, **(job.fit_params or {}))
+            if len(jobs) > 1 and job.can_join:
+                with _checks.unchanged_on_failure(job.estimator), learning():
+                    begun[number] = job.estimator._begin_fit(job.X, job.y, **(job.fit_params or {}))
+            else:
+                errors[number] = job.run()
         except Exception as error:
             errors[number] = error
     if begun:
@@ -392,7 +392,7 @@ def _end_together(
             if isinstance(result, Exception):
                 raise result
             estimator = jobs[number].estimator
-            with learning():
+            with _checks.unchanged_on_failure(estimator), learning():
                 estimator._end_fit(hand, result, estimator._fitted_attributes(result, hand.frame))
             warn(estimator, result)
         except Exception as error:

@@ -20,11 +20,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.parallel import delayed
 
 from skae._containers import is_sparse
-from skae.estimators.base import BaseAutoencoder
+from skae.estimators.base import BaseAutoencoder, Job, fit_together
 from skae.selection._fits import Failure, Fit, fit_step, given, settled, take_over
 from skae.selection._places import Path, Place, Step, places, signatures, unfitted
 from skae.selection._tasks import Call, Result, Runner, Task, are_understood, has_callbacks
-from skae.selection._together import Job, fit_together
 
 # What tells a fit from all others: the fold, the path, and the signature of the place.
 Key: TypeAlias = tuple[int, Path, Hashable]

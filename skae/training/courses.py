@@ -326,7 +326,10 @@ class ByFolds(Course):
         share : float
         """
         weight, on_evidence = weights_of(self.judges), self.fitting.plan.starts_at_pca
-        chosen = chosen_epoch(pooled, losses, weight, self.epochs, on_evidence)
+        # Where all were stopped, or it went back to earlier weights, the last one may not have come as far.
+        kept = self.last.run.weights if self.is_beside else self.epochs
+        epochs = [epoch for epoch in self.epochs if epoch in kept]
+        chosen = chosen_epoch(pooled, losses, weight, epochs, on_evidence)
         if not (chosen and on_evidence):
             return chosen, 1.0
         shares = _SHARES if self.straightens else ()

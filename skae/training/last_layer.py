@@ -54,13 +54,14 @@ def solve_last_layer(network: Autoencoder, rows: Rows) -> None:
     weights = torch.cat(
         [part for layer in layers for part in (layer["weight"], layer["bias"][:, None])], dim=1
     )
-    squares = products = torch.zeros((), dtype=torch.float64, device=weights.device)
+    # On the CPU: not every device has float64.
+    squares = products = torch.zeros((), dtype=torch.float64)
     for start in range(0, len(rows.target), CHUNK):
         part = rows.take(slice(start, start + CHUNK))
         inputs = _last_inputs(network, part.seen, has_path=len(layers) > 1)
         weighted = inputs if part.weight is None else inputs * part.weight
-        squares = squares + (weighted.T @ inputs).double()
-        products = products + (weighted.T @ (part.target - inputs @ weights.T)).double()
+        squares = squares + (weighted.T @ inputs).cpu().double()
+        products = products + (weighted.T @ (part.target - inputs @ weights.T)).cpu().double()
     squares.diagonal().add_(_DAMPING * squares.diagonal().mean())
     change = torch.linalg.solve(squares, products).T.to(weights)
     for layer in layers:

@@ -91,7 +91,6 @@ def test_scoring_monitor(curve, y):
     scores = [row["score"] for row in log.data if row.get("task_name") == "epoch"]
     assert len(scores) == 4
     # Callbacks see the network as it is trained; at the end, its last layer is solved for.
-    assert scores == sorted(scores)
     assert fitted.score(curve) >= max(scores) - 1e-9
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skae import AutoencoderTransformer, SparseAutoencoderTransformer
-from skae.selection._together import Job, fit_together
+from skae.estimators.base import Job, fit_together
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
