@@ -26,8 +26,8 @@ from skae.tables import Columns, read
 from skae.training import SOLVERS
 from skae.training import plan as rules
 from skae.training.batches import Rows
+from skae.training.fits import Parts
 from skae.training.plan import Layout, Plan
-from skae.training.start import Parts
 
 
 class FittedAttributes:

@@ -18,8 +18,7 @@ from skae.networks.bottlenecks import Bottleneck
 from skae.networks.coder import Coder, PlainLayers
 from skae.networks.dense import Transposed, empty_linear, zeroed
 from skae.networks.dropout import Dropout
-from skae.networks.gaps import Gaps
-from skae.networks.principal_axes import PrincipalAxes
+from skae.networks.principal_axes import Gaps, PrincipalAxes
 
 # Rows that bottlenecks start at.
 _START_ROWS = 2048
@@ -299,7 +298,7 @@ class Blueprint:
     @functools.cached_property
     def width(self) -> int:
         """Number of outputs of the encoder."""
-        return self.bottleneck().width(self.n_components)
+        return self.bottleneck().n_inputs * self.n_components
 
     def n_weights(self, n_features: int) -> int:
         """Count the weights of the network, after a check of its sizes."""

@@ -1,9 +1,12 @@
-"""Directions of largest variance of rows, found exactly or by random directions."""
+"""PCA of rows: directions of largest variance, found exactly or by random ones, and gaps filled by them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import nn
+
+from skae._computing import is_recorded
 
 # Up to this many columns (or rows), an exact eigendecomposition costs less than a second.
 EXACT_SIZE = 512
@@ -13,6 +16,9 @@ _MANY = 512
 # A deviation this much smaller than the first one is rounding of float32 rows, not signal.
 _RANK_TOLERANCE = 1e-6
 _CHUNK = 8192
+# Of what fills gaps. Solving for the codes of 1,024 rows takes 0.5 ms with 8 components, and 5.8 ms with 16.
+_MAX_RANK = 8
+LEAST_NOISE = 1e-3
 
 
 class PrincipalAxes(NamedTuple):
@@ -155,3 +161,121 @@ def _signed(axes: torch.Tensor) -> torch.Tensor:
         return axes
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     return axes * torch.where(largest < 0, -1.0, 1.0)
+
+
+class Gaps(nn.Module):
+    """Fill what is missing in rows, each from its own cells alone, before the network sees them.
+
+    By what probabilistic PCA expects of them (Tipping and Bishop 1999), fitted to the cells that are there,
+    so that a network that starts at PCA starts at a PCA that copes with gaps. It is measured once (`set_to`,
+    or `gaps.learn` of rows with gaps) and never trained.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    n_components : int
+        Components of the linear model, 8 at most.
+    flags : bool
+        Whether the network is told which cells were there.
+    always : bool
+        Whether rows with gaps were trained on; if not, rows without gaps pass untouched and unasked.
+
+    Attributes
+    ----------
+    loadings : tensor of shape (n_features, rank)
+        Columns along the components.
+    noise : scalar tensor
+        Variance about them.
+    known : tensor of bool of shape (n_features,)
+        Columns of which training has seen a value; cells of the others always count as missing.
+    """
+
+    loadings: torch.Tensor
+    noise: torch.Tensor
+    known: torch.Tensor
+
+    def __init__(self, n_features: int, n_components: int, flags: bool = False, always: bool = False) -> None:
+        super().__init__()
+        self.flags = flags
+        self.always = always
+        rank = min(n_components, n_features - 1, _MAX_RANK)
+        self.register_buffer("loadings", torch.zeros(n_features, rank))
+        self.register_buffer("noise", torch.ones(()))
+        self.register_buffer("known", torch.ones(n_features, dtype=torch.bool))
+
+    def there(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return which cells of rows (n, n_features) are observed."""
+        return ~rows.isnan() & self.known
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fill centred and scaled rows.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, n_features)
+            Missing cells are NaN.
+
+        Returns
+        -------
+        filled : tensor of shape (n, n_features)
+            Cells that are there are as they were.
+        there : tensor of bool of shape (n, n_features)
+            Which those are.
+        """
+        there = self.there(rows)
+        recorded = is_recorded()
+        if not recorded and bool(there.all()):
+            return rows, there
+        # A zero in place of NaN, whose product with zero is NaN.
+        rows = torch.where(there, rows, 0.0)
+        if not self.loadings.shape[1]:
+            return rows, there
+        solve = _posterior_by_steps if recorded else posterior
+        codes, _ = solve(rows, there.to(rows), self.loadings.to(rows), self.noise.to(rows))
+        return torch.where(there, rows, codes @ self.loadings.to(rows).T), there
+
+    @torch.no_grad()
+    def set_to(self, axes: PrincipalAxes, rows: torch.Tensor) -> None:
+        """Take the linear model from the PCA of rows (n, n_features) without gaps."""
+        rank = min(self.loadings.shape[1], len(axes.deviations))
+        variances = axes.deviations[:rank].square()
+        squares = sum(float(part.square().sum(dtype=torch.float64)) for part in rows.split(_CHUNK))
+        left = squares / len(rows) - float(variances.sum())
+        noise = max(LEAST_NOISE, left / max(1, rows.shape[1] - rank))
+        lengths = (variances - noise).clamp_min(0).sqrt()
+        self.loadings[:, :rank] = (axes.axes[:rank].T * lengths).to(self.loadings)
+        self.noise.fill_(noise)
+
+
+def posterior(
+    cells: torch.Tensor, there: torch.Tensor, loadings: torch.Tensor, noise: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean of the codes of rows (n, rank), and the factor of their precision over the noise."""
+    precision = _precision(there, loadings, noise)
+    factor = torch.linalg.cholesky_ex(precision).L
+    return torch.cholesky_solve((cells @ loadings)[..., None], factor)[..., 0], factor
+
+
+def _precision(there: torch.Tensor, loadings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Return the precision of the codes of rows over the noise, (n, rank, rank)."""
+    n_features, rank = loadings.shape
+    products = (loadings[:, :, None] * loadings[:, None, :]).reshape(n_features, rank * rank)
+    precision = (there @ products).view(there.shape[0], rank, rank)
+    return precision + noise * torch.eye(rank, dtype=there.dtype, device=there.device)
+
+
+def _posterior_by_steps(
+    cells: torch.Tensor, there: torch.Tensor, loadings: torch.Tensor, noise: torch.Tensor
+) -> tuple[torch.Tensor, None]:
+    """Return the mean of the codes of rows (n, rank) by elimination, in operations that ONNX has.
+
+    The precision is positive definite, with the noise on its diagonal, so that no pivots need be sought.
+    """
+    rank = loadings.shape[1]
+    table = torch.cat([_precision(there, loadings, noise), (cells @ loadings)[..., None]], dim=2)
+    for step in range(rank):
+        own = (torch.arange(rank, device=cells.device) == step)[:, None]
+        row = table[:, step : step + 1] / table[:, step : step + 1, step : step + 1]
+        table = torch.where(own, row, table - table[:, :, step : step + 1] * row)
+    return table[:, :, rank], None

@@ -199,7 +199,9 @@ class Objective(nn.Module):
         if self.input_noise:
             noise = normal(inputs.shape, generator, inputs.dtype)
             inputs = torch.add(inputs, noise, alpha=self.input_noise)
-        draws = {"code": network.bottleneck.draw(len(inputs), generator)}
+        draws: dict[str, torch.Tensor | None] = {}
+        if network.bottleneck.draws_codes:
+            draws["code"] = network.bottleneck.draw(len(inputs), generator)
         for name, penalty in self.named_penalties():
             draws[_seat(name)] = penalty.draw(inputs, generator)
         target = self.reconstruction.target(rows.target)

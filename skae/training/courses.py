@@ -16,7 +16,7 @@ from skae._computing import global_randomness
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training.batches import InMemory, Rows
-from skae.training.fits import Fitting, Model, stack_key, train_models
+from skae.training.fits import Begun, Fitting, Model, new_step, stack_key, train_models
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import (
     HeldOut,
@@ -31,7 +31,6 @@ from skae.training.held_out import (
 from skae.training.last_layer import can_solve, solve_last_layer
 from skae.training.loop import Alone, DivergenceError, History, Run, Validation, checked, train
 from skae.training.plan import N_FOLDS
-from skae.training.start import Begun, new_step
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
 # Epochs after which folds keep weights, until one is chosen; more would take memory and choose no better.

@@ -315,6 +315,7 @@ class _Chain:
         for index in range(len(self.layers) - 1, 0, -1):
             layer = self.layers[index]
             layer.write(trace.inputs[index], gradient)
-            gradient = self.activation.backward(layer.backward(gradient, room[index]), trace.kept[index - 1])
+            gradient = layer.backward(gradient, room[index])
+            self.activation.backward(gradient, trace.kept[index - 1], grad_input=gradient)
         self.layers[0].write(trace.inputs[0], gradient)
         return gradient

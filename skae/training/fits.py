@@ -1,4 +1,4 @@
-"""One fit before its trainings: what is trained, on which rows, how, and by which streams of randomness.
+"""One fit before its trainings: rows, plan, parts and streams, networks at their start, models to be trained.
 
 Reads a plan in which every choice is made, and knows no estimator.
 """
@@ -6,22 +6,248 @@ Reads a plan in which every choice is made, and knows no estimator.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import torch
 
 from skae._random import Streams
-from skae.training.batches import InMemory, Rows
+from skae.networks.autoencoder import Autoencoder, Blueprint
+from skae.networks.gaps import learn
+from skae.networks.principal_axes import Gaps, PrincipalAxes, principal_axes
+from skae.objectives.objective import Objective
+from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
+from skae.training.layerwise import pretrain
 from skae.training.loop import Alone, History, Run, Steps, left_at_start, train
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
-from skae.training.start import Begun, Parts, Start, step_settings
-from skae.training.steps import StepSettings
+from skae.training.steps import SCHEDULES, OneCycle, Step, StepSettings
 from skae.training.structure import can_pad, can_stack, structure
 
 # Numbers of the trainings of one start lie below it.
 _STARTS_APART = 1_000_000
+
+
+class Parts(NamedTuple):
+    """What is trained: new networks and objectives, and what an estimator does at their start."""
+
+    blueprint: Blueprint
+    new_objective: Callable[[], Objective]  # on the device
+    # Goes on from a linear path that is PCA, seeing the rows without gaps.
+    after_pca: Callable[[Autoencoder, Objective, PrincipalAxes, Rows], None]
+    # What a warm start goes on from.
+    previous: tuple[Autoencoder, Objective] | None = None
+
+
+class Begun(NamedTuple):
+    """A network and an objective at the start, and the PCA of the rows."""
+
+    network: Autoencoder
+    objective: Objective
+    axes: PrincipalAxes
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Begins trainings: one of all rows, or one a fold.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the network is trained.
+    parts : Parts
+        What is trained.
+    streams : Streams
+        Randomness.
+    has_gaps : bool
+        Whether any of all rows holds NaN.
+    """
+
+    plan: Plan
+    parts: Parts
+    streams: Streams
+    has_gaps: bool
+
+    def __call__(self, table: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
+        """Begin a training on rows.
+
+        Parameters
+        ----------
+        table : Rows
+            Those that are trained on.
+        index : int, default=0
+            Number of the training, each of which has streams of its own.
+        centre : tensor of shape (n_features,), optional
+            Where the rows lie about, if that is not zero.
+
+        Returns
+        -------
+        begun : Begun
+        """
+        generator = self.streams.torch("weights", index)
+        objective = self.parts.new_objective()
+        objective.input_noise = self.plan.input_noise
+        if centre is not None:
+            objective.move_centre(centre)
+        objective.has_gaps = self.has_gaps
+        gaps = self._gaps(objective, table)
+        rows = filled(table.target, gaps) if self.has_gaps else table.target
+        weighted = table._replace(target=rows).scaled()
+        axes = principal_axes(weighted, self.plan.n_pca_components, generator)
+
+        @functools.cache
+        def drawn() -> torch.Tensor:
+            # What is measured or started at single rows sees as many, drawn by their weights.
+            return table._replace(target=rows).drawn(self.streams.torch("split", index))
+
+        if objective.adapts:
+            objective.adapt(drawn())
+        if self.parts.previous is not None:
+            network, previous = self.parts.previous
+            # Parameters of the estimator may have changed since; what was learnt or measured stays.
+            objective.load_state_dict(previous.state_dict(), strict=False)
+            return Begun(network.requires_grad_(True), objective, axes)
+        if gaps is not None and not self.has_gaps:
+            gaps.set_to(axes, weighted)
+        network = self.parts.blueprint.build(table.target.shape[1], generator, gaps).to(rows).eval()
+        if network.encoder.starts_at_rows:
+            network.encoder.start_at(drawn(), network.bottleneck, generator)
+        if self.plan.n_pretraining_epochs:
+            self._pretrain(network, objective, rows, index)
+        is_pca = self.plan.init == "pca" and network.linear_encoder is not None
+        if is_pca:
+            network.start_at(axes, generator)
+        if network.bottleneck.starts_at_codes and not network.encoder.starts_at_rows:
+            network.start_bottleneck(drawn())
+        if is_pca:
+            seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
+            self.parts.after_pca(network, objective, axes, seen)
+        objective.start(network, table.target, rows)
+        return Begun(network, objective, axes)
+
+    def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
+        """Return what fills gaps, fitted if there are any; None where the encoder has a way of its own."""
+        always = self.has_gaps or objective.makes_gaps
+        if self.parts.previous is not None:
+            gaps = self.parts.previous[0].gaps
+            if gaps is not None:
+                gaps.always |= always
+            return gaps
+        gaps = self.parts.blueprint.gaps(table.target.shape[1], always)
+        if gaps is None:
+            return None
+        gaps = gaps.to(table.target)
+        if self.has_gaps:
+            learn(gaps, table.seen, table.weight)
+        return gaps
+
+    def _pretrain(self, network: Autoencoder, objective: Objective, rows: torch.Tensor, index: int) -> None:
+        def numbered(layer: int) -> int:
+            # Streams of their own: what follows is the same with and without pretraining.
+            return 1000 * (index + 1) + layer
+
+        pretrain(
+            network,
+            objective,
+            rows,
+            n_components=self.parts.blueprint.n_components,
+            batch_size=self.plan.batch_size,
+            n_epochs=self.plan.n_pretraining_epochs,
+            make_step=lambda layer, terms, number: new_step(
+                self.plan, layer, terms, self.streams.torch("noise", numbered(number), rows.device)
+            ),
+            make_order=lambda number: self.streams.torch("rows", numbered(number)),
+        )
+
+
+def filled(rows: torch.Tensor, gaps: Gaps | None) -> torch.Tensor:
+    """Return rows (n, n_features) without gaps: by zeros where nothing fills them."""
+    fill = torch.nan_to_num if gaps is None else (lambda part: gaps(part)[0])
+    whole = torch.empty_like(rows)
+    for part, target in zip(rows.split(CHUNK), whole.split(CHUNK), strict=True):
+        target.copy_(fill(part))
+    return whole
+
+
+def new_step(plan: Plan, network: Autoencoder, objective: Objective, noise: torch.Generator) -> Step:
+    """Return the update that the solver of a plan stands for.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the network is trained.
+    network, objective : Autoencoder, Objective
+        What is trained. Dropout of the network draws from the noise, too.
+    noise : torch.Generator
+        The stream called "noise", on the device.
+
+    Returns
+    -------
+    step : Step
+    """
+    network.draw_dropout_from(noise)
+    return SOLVERS[plan.solver].make_step(network, objective, step_settings(plan, noise))
+
+
+def step_settings(plan: Plan, noise: torch.Generator) -> StepSettings:
+    """Return what a step is made with by a plan."""
+    schedule = OneCycle(plan.warm_up) if plan.schedule == "one_cycle" else SCHEDULES[plan.schedule]()
+    rate, decay, clip = plan.learning_rate, plan.weight_decay, plan.gradient_clip
+    return StepSettings(schedule, rate, decay, clip, noise, plan.second_moment)
+
+
+class Fitting:
+    """One fit: the rows, the plan, the parts, and the streams of randomness.
+
+    Parameters
+    ----------
+    plan : Plan
+        How the network is trained.
+    parts : Parts
+        What is trained.
+    rows : Rows
+        On the device.
+    streams : Streams
+        Randomness.
+    number : int, default=0
+        Of this start among several: rows are held out and held-out rows are corrupted alike in all of them.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first of its trainings.
+    """
+
+    def __init__(self, plan: Plan, parts: Parts, rows: Rows, streams: Streams, number: int = 0) -> None:
+        self.plan = plan
+        self.parts = parts
+        self.number = number
+        self.first = _STARTS_APART * number
+        self.rows = rows
+        self.streams = streams
+        self.architecture = parts.blueprint.architecture
+        self.start = Start(plan, parts, streams, rows.has_gaps)
+        self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
+
+    def numbered(self, number: int) -> Fitting:
+        """Return the start of a number."""
+        return Fitting(self.plan, self.parts, self.rows, self.streams, number)
+
+    def model(
+        self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
+    ) -> Model:
+        """Return one model that is to be trained, with the streams of its number."""
+        network, objective, _ = begun
+        index += self.first
+        noise = self.streams.torch("noise", index, rows.target.device)
+        size = min(self.plan.batch_size, len(rows.target))
+        batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
+        order = self.streams.torch("rows", index)
+        run = Run(network, objective, batches, self.plan.n_epochs, order, tol=self.plan.tol, **options)
+        return Model(run, self.plan.solver, step_settings(self.plan, noise))
 
 
 @dataclasses.dataclass
@@ -92,54 +318,3 @@ def _steps(models: Sequence[Model]) -> Steps:
         return StackedStep(pairs, [model.settings for model in models], by_hand)
     network.draw_dropout_from(first.settings.noise)
     return Alone(SOLVERS[first.solver].make_step(network, objective, first.settings), network, objective)
-
-
-class Fitting:
-    """One fit: the rows, the plan, the parts, and the streams of randomness.
-
-    Parameters
-    ----------
-    plan : Plan
-        How the network is trained.
-    parts : Parts
-        What is trained.
-    rows : Rows
-        On the device.
-    streams : Streams
-        Randomness.
-    number : int, default=0
-        Of this start among several: rows are held out and held-out rows are corrupted alike in all of them.
-
-    Attributes
-    ----------
-    first : int
-        Number of the first of its trainings.
-    """
-
-    def __init__(self, plan: Plan, parts: Parts, rows: Rows, streams: Streams, number: int = 0) -> None:
-        self.plan = plan
-        self.parts = parts
-        self.number = number
-        self.first = _STARTS_APART * number
-        self.rows = rows
-        self.streams = streams
-        self.architecture = parts.blueprint.architecture
-        self.start = Start(plan, parts, streams, rows.has_gaps)
-        self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
-
-    def numbered(self, number: int) -> Fitting:
-        """Return the start of a number."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, number)
-
-    def model(
-        self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
-    ) -> Model:
-        """Return one model that is to be trained, with the streams of its number."""
-        network, objective, _ = begun
-        index += self.first
-        noise = self.streams.torch("noise", index, rows.target.device)
-        size = min(self.plan.batch_size, len(rows.target))
-        batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
-        order = self.streams.torch("rows", index)
-        run = Run(network, objective, batches, self.plan.n_epochs, order, tol=self.plan.tol, **options)
-        return Model(run, self.plan.solver, step_settings(self.plan, noise))

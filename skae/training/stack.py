@@ -20,8 +20,7 @@ from skae.objectives.penalties.revival import Watched
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_join
 from skae.training.loop import Judge, Restore, Validation, judge_each
-from skae.training.stacked_adam import StackedAdam
-from skae.training.steps import StepSettings, Terms, adam_betas, decaying_of, total
+from skae.training.steps import StackedAdam, StepSettings, Terms, adam_betas, decaying_of, total
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")

@@ -34,7 +34,7 @@ def test_a_tied_path_has_one_matrix():
 
 def test_the_plain_bottleneck_passes_codes_on(generator):
     bottleneck, code = Bottleneck(), torch.ones(2, 3)
-    assert bottleneck.width(3) == 3
+    assert bottleneck.n_inputs == 1
     assert bottleneck.draw(2, generator) is None
     assert bottleneck(code) is code
 

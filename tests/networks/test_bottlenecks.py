@@ -26,7 +26,7 @@ def test_the_plain_code_is_passed_on():
     bottleneck = Bottleneck()
     assert bottleneck(PRE) is PRE
     assert bottleneck.read(PRE) is PRE
-    assert bottleneck.width(3) == 3
+    assert bottleneck.n_inputs == 1
     assert bottleneck.draw(2, torch.Generator()) is None
 
 
@@ -189,7 +189,7 @@ def test_draws_have_the_posterior_s_moments(generator):
     torch.testing.assert_close(code.var(0), torch.tensor([1.0, 7.39]), atol=0.3, rtol=0)
     assert torch.equal(bottleneck.read(pre), pre[:, :2])
     assert torch.equal(bottleneck(pre), pre[:, :2])
-    assert bottleneck.width(2) == 4
+    assert bottleneck.n_inputs == 2
 
 
 def test_variances_are_kept_within_bounds():

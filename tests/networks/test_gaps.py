@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skae.networks.gaps import Gaps
-from skae.networks.principal_axes import principal_axes
+from skae.networks.gaps import learn
+from skae.networks.principal_axes import Gaps, principal_axes
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def filled_error(gaps, rows, missing):
 def test_gaps_are_filled_from_what_is_there(rows, generator):
     missing = with_gaps(rows, generator)
     learnt, taken = Gaps(6, 2, always=True), Gaps(6, 2)
-    learnt.learn(missing)
+    learn(learnt, missing)
     taken.set_to(principal_axes(rows, 2, generator), rows)
     # Rows with one cell left tell little of the others; 0 is perfect, 1 the mean of the column.
     assert filled_error(learnt, rows, missing) < 0.25
@@ -52,14 +52,14 @@ def test_it_is_the_conditional_mean_of_a_normal_distribution(rows, generator):
 def test_a_row_is_filled_the_same_alone_and_among_others(rows, generator):
     gaps = Gaps(6, 2)
     missing = with_gaps(rows, generator).double()
-    gaps.learn(missing)
+    learn(gaps, missing)
     torch.testing.assert_close(gaps(missing)[0][5:6], gaps(missing[5:6])[0], atol=1e-12, rtol=0)
 
 
 def test_what_is_there_stays(rows, generator):
     gaps = Gaps(6, 2)
     missing = with_gaps(rows, generator)
-    gaps.learn(missing)
+    learn(gaps, missing)
     filled, there = gaps(missing)
     assert torch.equal(filled[there], rows[there])
     assert gaps(rows)[0] is rows
@@ -69,8 +69,8 @@ def test_weights_count_like_repeated_rows(rows, generator):
     missing = with_gaps(rows, generator).double()
     weight = torch.randint(1, 4, (600, 1), generator=generator)
     weighted, repeated = Gaps(6, 2).double(), Gaps(6, 2).double()
-    weighted.learn(missing, weight)
-    repeated.learn(missing.repeat_interleave(weight[:, 0], dim=0))
+    learn(weighted, missing, weight)
+    learn(repeated, missing.repeat_interleave(weight[:, 0], dim=0))
     torch.testing.assert_close(weighted.noise, repeated.noise)
     torch.testing.assert_close(weighted(missing)[0], repeated(missing)[0])
 
@@ -79,7 +79,7 @@ def test_a_column_that_was_never_seen_counts_as_missing(rows, generator):
     missing = with_gaps(rows, generator)
     missing[:, 3] = torch.nan
     gaps = Gaps(6, 2)
-    gaps.learn(missing)
+    learn(gaps, missing)
     assert gaps.known.tolist() == [True, True, True, False, True, True]
     loud = rows.clone()
     loud[:, 3] = 1e6
@@ -89,5 +89,5 @@ def test_a_column_that_was_never_seen_counts_as_missing(rows, generator):
 
 def test_one_column_is_filled_with_its_mean():
     gaps = Gaps(1, 3)
-    gaps.learn(torch.tensor([[1.0], [torch.nan], [-1.0]]))
+    learn(gaps, torch.tensor([[1.0], [torch.nan], [-1.0]]))
     assert gaps(torch.tensor([[torch.nan]]))[0].item() == 0

@@ -7,7 +7,8 @@ import torch
 from skae import AutoencoderTransformer
 from skae.networks import gaps as narrow_gaps
 from skae.networks import wide_gaps
-from skae.networks.gaps import Gaps
+from skae.networks.gaps import learn
+from skae.networks.principal_axes import Gaps
 
 EVERY = torch.ones(30, dtype=torch.bool)
 
@@ -29,7 +30,7 @@ def test_rounds_are_those_of_narrow_tables(monkeypatch, generator, weighted):
     monkeypatch.setattr(wide_gaps, "_TOLERANCE", 0.0)
     loadings, noise = wide_gaps.learn(rows, weight, EVERY, 3, 1e-3)
     gaps = Gaps(30, 3).double()
-    gaps.learn(rows, weight)
+    learn(gaps, rows, weight)
     # Loadings are the same but for a rotation of the codes.
     torch.testing.assert_close(loadings @ loadings.T, gaps.loadings @ gaps.loadings.T, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(noise, gaps.noise, rtol=1e-4, atol=0)
@@ -39,7 +40,7 @@ def test_cells_are_filled_as_well_by_as_many_rounds_as_change_something(generato
     full = table(80, 30, generator, share=0.0)
     rows = torch.where(torch.rand(full.shape, generator=generator) < 0.2, torch.nan, full)
     few, many = Gaps(30, 3).double(), Gaps(30, 3).double()
-    many.learn(rows)
+    learn(many, rows)
     loadings, noise = wide_gaps.learn(rows, None, EVERY, 3, 1e-3)
     few.loadings.copy_(loadings)
     few.noise.copy_(noise)
@@ -52,7 +53,7 @@ def test_wide_rows_are_filled_from_what_is_there(generator):
     missing = torch.where(torch.rand(rows.shape, generator=generator) < 0.3, torch.nan, rows)
     missing[:, 5] = torch.nan
     gaps = Gaps(600, 3).double()
-    gaps.learn(missing)
+    learn(gaps, missing)
     filled, there = gaps(missing)
     error = (filled - rows)[~there].square().mean() / rows[~there].square().mean()
     assert float(error) < 0.15
@@ -63,7 +64,7 @@ def test_wide_rows_are_filled_from_what_is_there(generator):
 def test_fewer_rows_than_components_are_enough(generator):
     gaps = Gaps(600, 8).double()
     missing = table(3, 600, generator)
-    gaps.learn(missing)
+    learn(gaps, missing)
     assert gaps(missing)[0].isfinite().all()
 
 

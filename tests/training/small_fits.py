@@ -6,8 +6,8 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Blueprint
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LOSSES, Objective, Reconstruction
+from skae.training.fits import Parts
 from skae.training.plan import Plan
-from skae.training.start import Parts
 
 ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 ROWS = (ROWS - ROWS.mean(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])

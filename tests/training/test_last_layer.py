@@ -7,7 +7,7 @@ from torch import nn
 from skae.networks import Dense
 from skae.networks.autoencoder import Blueprint
 from skae.networks.bottlenecks import Bottleneck, Logistic
-from skae.networks.gaps import Gaps
+from skae.networks.principal_axes import Gaps
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.corruption import Masking
 from skae.objectives.nested import Nested

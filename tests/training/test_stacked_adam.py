@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from skae.training import stacked_adam
-from skae.training.stacked_adam import StackedAdam
+from skae.training import steps
+from skae.training.steps import StackedAdam
 
 N_PARAMETERS, N_DECAYING = 23, 15
 RATES, DECAYS, CLIPS = [0.1, 0.02, 0.1], [0.3, 0.3, 0.0], [1.0, None, 0.5]
@@ -37,7 +37,7 @@ class Torch:
 def way(request, monkeypatch):
     """Change values by torch's kernel, and by what stands in for it where there is none."""
     if request.param == "parts":
-        monkeypatch.setattr(stacked_adam, "_kernel", None)
+        monkeypatch.setattr(steps, "_kernel", None)
 
 
 def tables(generator, n_members=3, dtype=torch.float64):

@@ -10,7 +10,7 @@ from small_fits import BLUEPRINT, PLAN, ROWS, parts, squared
 from skae._random import Streams
 from skae.objectives.nested import Nested
 from skae.training.batches import Rows
-from skae.training.start import Start, filled, new_step
+from skae.training.fits import Start, filled, new_step
 from skae.training.steps import GradientStep, LBFGSStep
 
 
@@ -129,7 +129,7 @@ def test_a_warm_start_fills_gaps_from_now_on():
 
 
 def test_all_rows_are_filled_however_many_go_through_at_once(monkeypatch):
-    monkeypatch.setattr("skae.training.start.CHUNK", 3)
+    monkeypatch.setattr("skae.training.fits.CHUNK", 3)
     rows = ROWS.clone()
     rows[::4, 2] = torch.nan
     torch.testing.assert_close(filled(rows, None), rows.nan_to_num())

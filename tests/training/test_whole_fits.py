@@ -15,9 +15,8 @@ from skae.training import courses
 from skae.training.batches import Rows
 from skae.training.courses import fit as fit_by
 from skae.training.courses import folds, one_epoch
-from skae.training.fits import Fitting
+from skae.training.fits import Fitting, Start
 from skae.training.held_out import HeldOut
-from skae.training.start import Start
 
 WEIGHT = 1 + torch.arange(40.0, dtype=torch.float64)[:, None] % 4
 WEIGHTS = pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])

@@ -20,23 +20,26 @@ class Bottleneck(nn.Module):
     changes_codes : bool
         Whether codes leave it, in training, other than they enter: true of every bottleneck that overrides
         `forward` or `read`.
+    draws_codes : bool
+        Whether `draw` gives anything: true of every bottleneck that overrides it.
     stacks : bool
         Whether several can be computed at once, as `Coder.stacks`.
+    n_inputs : int
+        Outputs that the encoder must have for each component.
     """
 
     starts_at_codes: bool = False
     changes_codes: bool = False
+    draws_codes: bool = False
     stacks: bool = True
+    n_inputs: int = 1
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         refuse_misspelt(cls, Bottleneck)
         cls.starts_at_codes = cls.start is not Bottleneck.start
+        cls.draws_codes = cls.draw is not Bottleneck.draw
         cls.changes_codes = (cls.forward, cls.read) != (Bottleneck.forward, Bottleneck.read)
-
-    def width(self, n_components: int) -> int:
-        """Return the number of outputs that the encoder must have."""
-        return n_components
 
     def start(self, pre: torch.Tensor) -> None:
         """Set what is learnt to something sensible for the first encoder outputs (n_rows, width)."""

@@ -41,16 +41,15 @@ class Gaussian(Bottleneck):
         Codes drawn a row and step.
     """
 
+    # A mean and a variance.
+    n_inputs = 2
+
     def __init__(self, n_components: int, n_draws: int = 1) -> None:
         super().__init__()
         self.n_components = n_components
         self.n_draws = n_draws
         self.n_kept = n_components
         self.offset = nn.Parameter(torch.zeros(n_components))
-
-    def width(self, n_components: int) -> int:
-        """Return the number of outputs that the encoder must have: mean and variance."""
-        return 2 * n_components
 
     def posterior(self, pre: torch.Tensor) -> Posterior:
         """Split what the encoder put out, (n, 2 * n_components)."""
