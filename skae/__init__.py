@@ -1,21 +1,23 @@
 """Autoencoders that behave like scikit-learn's PCA."""
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from skae import compare, datasets, inspection, metrics, networks, selection, tasks
-from skae.estimators import (
-    AdversarialAutoencoderTransformer,
-    AutoencoderTransformer,
-    BinaryAutoencoderTransformer,
-    ContractiveAutoencoderTransformer,
-    DenoisingAutoencoderTransformer,
-    SparseAutoencoderTransformer,
-    VariationalAutoencoderTransformer,
-)
-from skae.inspection import report
-from skae.training import DivergenceError
+if TYPE_CHECKING:
+    from skae import compare, datasets, inspection, metrics, networks, selection, tasks
+    from skae.estimators import (
+        AdversarialAutoencoderTransformer,
+        AutoencoderTransformer,
+        BinaryAutoencoderTransformer,
+        ContractiveAutoencoderTransformer,
+        DenoisingAutoencoderTransformer,
+        SparseAutoencoderTransformer,
+        VariationalAutoencoderTransformer,
+    )
+    from skae.inspection import report
+    from skae.training import DivergenceError
 
-__version__ = version("skae")
+    __version__: str
 
 __all__ = [
     "AdversarialAutoencoderTransformer",
@@ -35,3 +37,28 @@ __all__ = [
     "selection",
     "tasks",
 ]
+
+# Where names are that are no modules. Each is imported when it is asked for: `skae.numpy` and what reads
+# files are then there in milliseconds, without torch.
+_HOMES = {
+    **dict.fromkeys([name for name in __all__ if name.endswith("Transformer")], "skae.estimators"),
+    "DivergenceError": "skae.training",
+    "report": "skae.inspection",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public when it is first asked for."""
+    if name == "__version__":
+        found: object = import_module("importlib.metadata").version("skae")
+    elif name in __all__:
+        home = _HOMES.get(name)
+        found = import_module(f"skae.{name}") if home is None else getattr(import_module(home), name)
+    else:
+        raise AttributeError(f"module 'skae' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

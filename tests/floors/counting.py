@@ -21,6 +21,7 @@ FLOORS = {
     "_counts": 0,
     "_docstrings": 0,
     "_extras": 0,
+    "_files": 0,
     "_plain": 0,
     "_computing": 0,
     "_quiet": 0,
@@ -41,6 +42,7 @@ FLOORS = {
     "tasks": 5,
     "inspection": 5,
     "compare": 6,
+    "files": 6,
     "__init__": 9,
 }
 

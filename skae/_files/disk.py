@@ -1,0 +1,86 @@
+"""Files that are there as a whole, or not at all."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from typing import BinaryIO
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview]) -> None:
+    """Write a file next to its place, and move it there once it is complete and on the disk.
+
+    A process that is killed leaves the old file, and beside it one whose name begins with a dot and ends with
+    ``.part``, which may be deleted.
+
+    Parameters
+    ----------
+    path : path-like
+    pieces : iterable of bytes or memoryview
+        What is written, one after the other.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was there before is then as it was.
+    """
+    # A link stays one; what it leads to is replaced.
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        mode = _mode_of(target)
+        with open(temporary, "xb") as file:
+            _write_all(file, pieces)
+        if mode is not None:
+            os.chmod(temporary, mode)
+        os.replace(temporary, target)
+        _sync_folder(folder)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(
+            error.errno,
+            f"The file could not be written: {reason}. What was there before is unchanged. Check that the "
+            "folder exists, may be written to and has room, or choose another path",
+            os.fspath(path),
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+
+
+def _mode_of(target: str) -> int | None:
+    """Return who may do what with the file that is replaced, None where there is none."""
+    try:
+        found = os.stat(target)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    # Replacing it would ask the folder alone.
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return stat.S_IMODE(found.st_mode)
+
+
+def _write_all(file: BinaryIO, pieces: Iterable[bytes | memoryview]) -> None:
+    for piece in pieces:
+        file.write(piece)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: str) -> None:
+    """Put the new name on the disk, where folders can be opened."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
