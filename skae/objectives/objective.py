@@ -5,7 +5,7 @@ and nowhere else, so that `forward` is a pure function of the parameters and the
 Knows no variant's formula.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -264,6 +264,17 @@ class Objective(nn.Module):
     def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:
         """Sum the squared errors of rows when only the first components are there, (n_sizes,)."""
         return torch.zeros(self.n_sizes, dtype=torch.float64)
+
+    def counters(self) -> dict[str, float]:
+        """Return the numbers beside parameters and buffers that change in training."""
+        n_seen = 0 if self.revival is None else self.revival.n_seen
+        return {"progress": self.progress, "n_seen": n_seen}
+
+    def load_counters(self, counters: Mapping[str, float]) -> None:
+        """Load numbers from `counters`."""
+        self.progress = counters["progress"]
+        if self.revival is not None:
+            self.revival.n_seen = int(counters["n_seen"])
 
     def renew(self, network: Network, watched: Watched) -> None:
         """Bring back, after a step, what training has lost, by what was noted of its pass."""

@@ -59,7 +59,7 @@ def fit(fitting: Fitting, on_epoch: OnEpoch) -> Fitted:
     start = time.perf_counter()
     with _module_randomness(fitting):
         course = begin(fitting, on_epoch)
-        train_models(course.models)
+        train_models(course.models, fitting.keeper)
         fitted = course.finish()
     return fitted._replace(seconds=time.perf_counter() - start)
 
@@ -356,7 +356,7 @@ class ByFolds(Course):
             return report(epoch, history) or epoch == chosen
 
         self.last.run.on_epoch = stop_there
-        train_models([self.last])
+        train_models([self.last], self.fitting.keeper)
         final = checked([self.last.history])[0]
         pooled.interrupted = final.interrupted
         pooled.n_recoveries += final.n_recoveries

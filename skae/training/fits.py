@@ -20,7 +20,7 @@ from skae.objectives.objective import Objective
 from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.layerwise import pretrain
-from skae.training.loop import Alone, History, Run, Steps, left_at_start, train
+from skae.training.loop import Alone, History, Keeper, Run, Steps, left_at_start, train
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -64,12 +64,15 @@ class Start:
         Randomness.
     has_gaps : bool
         Whether any of all rows holds NaN.
+    keeper : Keeper, optional
+        Where the state of pretraining is kept.
     """
 
     plan: Plan
     parts: Parts
     streams: Streams
     has_gaps: bool
+    keeper: Keeper | None = None
 
     def __call__(self, table: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
         """Begin a training on rows.
@@ -160,6 +163,7 @@ class Start:
                 self.plan, layer, terms, self.streams.torch("noise", numbered(number), rows.device)
             ),
             make_order=lambda number: self.streams.torch("rows", numbered(number)),
+            keeper=self.keeper,
         )
 
 
@@ -214,6 +218,8 @@ class Fitting:
         Randomness.
     number : int, default=0
         Of this start among several: rows are held out and held-out rows are corrupted alike in all of them.
+    keeper : Keeper, optional
+        Where the state of its trainings is kept.
 
     Attributes
     ----------
@@ -221,7 +227,16 @@ class Fitting:
         Number of the first of its trainings.
     """
 
-    def __init__(self, plan: Plan, parts: Parts, rows: Rows, streams: Streams, number: int = 0) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        parts: Parts,
+        rows: Rows,
+        streams: Streams,
+        number: int = 0,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.keeper = keeper
         self.plan = plan
         self.parts = parts
         self.number = number
@@ -229,12 +244,12 @@ class Fitting:
         self.rows = rows
         self.streams = streams
         self.architecture = parts.blueprint.architecture
-        self.start = Start(plan, parts, streams, rows.has_gaps)
+        self.start = Start(plan, parts, streams, rows.has_gaps, keeper)
         self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
 
     def numbered(self, number: int) -> Fitting:
         """Return the start of a number."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, number)
+        return Fitting(self.plan, self.parts, self.rows, self.streams, number, self.keeper)
 
     def model(
         self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
@@ -286,13 +301,15 @@ def stack_key(model: Model) -> Hashable | None:
     return kind, batches.n_batches, n_rows, is_weighted
 
 
-def train_models(models: Sequence[Model]) -> None:
+def train_models(models: Sequence[Model], keeper: Keeper | None = None) -> None:
     """Train models, those that can be side by side; the others one after the other.
 
     Parameters
     ----------
     models : sequence of Model
         Changed in place.
+    keeper : Keeper, optional
+        Where the state of the trainings is kept.
     """
     stacks: dict[Hashable, list[Model]] = {}
     for number, model in enumerate(models):
@@ -301,7 +318,7 @@ def train_models(models: Sequence[Model]) -> None:
     is_interrupted = False
     for stack in stacks.values():
         runs = [model.run for model in stack]
-        histories = list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack))
+        histories = list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack), keeper)
         for model, history in zip(stack, histories, strict=True):
             model.history = history
             model.run.network.draw_dropout_from(None)

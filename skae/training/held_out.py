@@ -13,6 +13,7 @@ from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors, Objective
 from skae.training.batches import Rows
 from skae.training.loop import History, Validation
+from skae.training.steps import State
 
 _CHUNK = 8192
 # Numbers of the held-out rows of several networks, up to which they are joined: 128 MiB of float32.
@@ -88,6 +89,20 @@ class HeldOut:
         """Forget what was kept of the last epoch."""
         del self.errors[-1:], self.missed_by_size[-1:]
 
+    def state_dict(self) -> State:
+        """Return the errors that were kept, (n_epochs, n_rows) each, and those by size."""
+        return {
+            "loss": _stacked([errors.loss for errors in self.errors]),
+            "squared": _stacked([errors.squared for errors in self.errors]),
+            "by_size": _stacked([torch.from_numpy(missed) for missed in self.missed_by_size]),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Load a state from `state_dict`."""
+        loss, squared, by_size = state["loss"], state["squared"], state["by_size"]
+        self.errors = [Errors(*both) for both in zip(loss, squared, strict=True)]
+        self.missed_by_size = [missed.numpy() for missed in by_size]
+
     def _by_size(self, validation: Validation, squared: torch.Tensor) -> Validation:
         """Add what the first components explain; charge what is below the start."""
         weight = 1.0 if self.weight is None else self.weight.double()
@@ -102,6 +117,11 @@ class HeldOut:
         """Return the sum of squared errors of a measurement that was kept."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
         return float((errors.squared.double() * weight).sum())
+
+
+def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack tensors of one shape; where there are none, an empty one."""
+    return torch.stack(list(tensors)) if tensors else torch.empty(0)
 
 
 def can_join(judges: Sequence[HeldOut]) -> bool:

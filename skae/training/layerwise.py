@@ -9,7 +9,7 @@ from skae.networks.bottlenecks import Bottleneck
 from skae.objectives.objective import Objective
 from skae.objectives.reconstruction import LOSSES, Reconstruction
 from skae.training.batches import InMemory
-from skae.training.loop import Alone, Run, checked, train
+from skae.training.loop import Alone, Keeper, Run, checked, train
 from skae.training.steps import Step
 
 _CHUNK = 8192
@@ -25,6 +25,7 @@ def pretrain(
     n_epochs: int,
     make_step: Callable[[Autoencoder, Objective, int], Step],
     make_order: Callable[[int], torch.Generator],
+    keeper: Keeper | None = None,
 ) -> None:
     """Train the layers of a network one after the other, each as an autoencoder of its own.
 
@@ -49,6 +50,8 @@ def pretrain(
         Takes a network, an objective and the number of the layer; gives the update.
     make_order : callable
         Takes the number of the layer; gives the stream that orders rows.
+    keeper : Keeper, optional
+        Where the state of the trainings is kept.
     """
     encoder, decoder = network.encoder, network.decoder
     stages = list(zip(encoder.parts(), reversed(decoder.parts()), strict=True))
@@ -66,7 +69,7 @@ def pretrain(
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))
         steps = Alone(make_step(layer, objective, index), layer, objective)
-        checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps))
+        checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps, keeper))
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
     if network.linear_encoder is not None:

@@ -6,7 +6,7 @@ an objective.
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -17,13 +17,30 @@ from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.training.batches import Batches
-from skae.training.steps import Schedule, Step, Terms
+from skae.training.steps import Schedule, State, Step, Terms
 
 _MAX_RECOVERIES = 3
 _RECOVERY_FACTOR = 0.1
 
-# Puts weights back into the model that they were taken from.
-Restore = Callable[[], None]
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Weights of a model as they were after an epoch; a call puts them back.
+
+    Parameters
+    ----------
+    tensors : mapping of str to tensor
+        Copies, by name.
+    put_back : callable
+        Puts such tensors into the model that they were taken from.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    put_back: Callable[[Mapping[str, torch.Tensor]], object]
+
+    def __call__(self) -> None:
+        """Put the weights back."""
+        self.put_back(self.tensors)
 
 
 class DivergenceError(FloatingPointError):
@@ -47,6 +64,14 @@ class Judge(Protocol):
 
     def forget(self) -> None:
         """Forget the last epoch that was judged: training goes back to an earlier one."""
+        ...
+
+    def state_dict(self) -> State:
+        """Return what was kept of the epochs that were judged."""
+        ...
+
+    def load_state_dict(self, state: State) -> None:
+        """Load a state from `state_dict`."""
         ...
 
 
@@ -121,8 +146,8 @@ class Run:
 
     Attributes
     ----------
-    weights : dict of int to callable
-        What puts these weights back, by epoch.
+    weights : dict of int to Kept
+        These weights, by epoch.
     """
 
     network: Autoencoder
@@ -136,7 +161,7 @@ class Run:
     on_epoch: Callable[[int, History], bool] | None = None
     group: object = None
     kept_epochs: Collection[int] = ()
-    weights: dict[int, Restore] = dataclasses.field(default_factory=dict)
+    weights: dict[int, Kept] = dataclasses.field(default_factory=dict)
 
 
 class Steps(Protocol):
@@ -156,8 +181,8 @@ class Steps(Protocol):
         """Return what the judge of each model says; None for a model that has none."""
         ...
 
-    def remember(self, model: int) -> Restore:
-        """Keep the weights of a model as they are now; return what puts them back."""
+    def remember(self, model: int) -> Kept:
+        """Keep the weights of a model as they are now."""
         ...
 
     def slow_down(self, model: int, factor: float) -> None:
@@ -174,6 +199,33 @@ class Steps(Protocol):
 
     def close(self) -> None:
         """End training."""
+        ...
+
+    def state_dict(self) -> State:
+        """Return what the next steps depend on beside the models: moments, rates, schedules and noise."""
+        ...
+
+    def load_state_dict(self, state: State) -> None:
+        """Load a state from `state_dict` of as many models."""
+        ...
+
+
+class Keeper(Protocol):
+    """Where the state of trainings is kept while they run, so that they can go on in another process."""
+
+    def begin(self, trainings: "list[Training]", steps: Steps) -> "list[Training] | None":
+        """Bring trainings to the state that was kept of them.
+
+        Returns the trainings that go on; None where these are new.
+        """
+        ...
+
+    def end_epoch(self, trainings: "list[Training]", active: "list[Training]", steps: Steps) -> None:
+        """Take note of the end of an epoch of those that are active."""
+        ...
+
+    def end(self, trainings: "list[Training]") -> None:
+        """Take note of the end of trainings, before their best weights are put back."""
         ...
 
 
@@ -204,16 +256,10 @@ class Alone:
         """Ask the judge of the model."""
         return judge_each(judges)
 
-    def remember(self, model: int) -> Restore:
+    def remember(self, model: int) -> Kept:
         """Keep the weights of the network and the objective."""
-        modules = (self.network, self.objective)
-        kept = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
-
-        def restore() -> None:
-            for module, state in zip(modules, kept, strict=True):
-                module.load_state_dict(state)
-
-        return restore
+        both = nn.ModuleDict({"network": self.network, "objective": self.objective})
+        return Kept({name: value.clone() for name, value in both.state_dict().items()}, both.load_state_dict)
 
     def slow_down(self, model: int, factor: float) -> None:
         """Start the model afresh at a lower rate."""
@@ -230,8 +276,16 @@ class Alone:
     def close(self) -> None:
         """End training; nothing here."""
 
+    def state_dict(self) -> State:
+        """Return the state of the step."""
+        return self.step.state_dict()
 
-def train(runs: Sequence[Run], steps: Steps) -> list[History]:
+    def load_state_dict(self, state: State) -> None:
+        """Load a state from `state_dict`."""
+        self.step.load_state_dict(state)
+
+
+def train(runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None) -> list[History]:
     """Train models side by side, in place, and leave the best weights in each.
 
     All of them have as many batches an epoch. Each goes its own way: its rows and their order, its rate, its
@@ -243,6 +297,8 @@ def train(runs: Sequence[Run], steps: Steps) -> list[History]:
         The models.
     steps : Steps
         Their updates.
+    keeper : Keeper, optional
+        Where the state is kept after epochs, and found if a training goes on that another process began.
 
     Returns
     -------
@@ -251,12 +307,16 @@ def train(runs: Sequence[Run], steps: Steps) -> list[History]:
         the learning rate, its `divergence` is set: see `checked`.
     """
     trainings = [
-        _Training(run, steps.schedules[model], steps.remember(model)) for model, run in enumerate(runs)
+        Training(run, steps.schedules[model], steps.remember(model)) for model, run in enumerate(runs)
     ]
     active = trainings
     try:
-        for training, validation in zip(trainings, _judged(trainings, steps), strict=True):
-            training.begin(validation)
+        resumed = None if keeper is None else keeper.begin(trainings, steps)
+        if resumed is None:
+            for training, validation in zip(trainings, _judged(trainings, steps), strict=True):
+                training.begin(validation)
+        else:
+            active = resumed
         while active := _left(active, steps):
             terms = _run_epoch(active, steps)
             are_finite, validations = steps.are_finite(), _judged(active, steps)
@@ -265,6 +325,10 @@ def train(runs: Sequence[Run], steps: Steps) -> list[History]:
                 if not training.end_epoch(result, partial(steps.remember, model)):
                     steps.slow_down(model, _RECOVERY_FACTOR)
             _stop_groups(active)
+            if keeper is not None:
+                keeper.end_epoch(trainings, active, steps)
+        if keeper is not None:
+            keeper.end(trainings)
     except KeyboardInterrupt:
         for training in active:
             training.history.interrupted = True
@@ -301,7 +365,7 @@ def checked(histories: Sequence[History]) -> Sequence[History]:
     return histories
 
 
-def _left(active: "list[_Training]", steps: Steps) -> "list[_Training]":
+def _left(active: "list[Training]", steps: Steps) -> "list[Training]":
     """Return the trainings that go on."""
     left = [index for index, training in enumerate(active) if not training.is_done]
     if left and len(left) < len(active):
@@ -309,18 +373,18 @@ def _left(active: "list[_Training]", steps: Steps) -> "list[_Training]":
     return [active[index] for index in left]
 
 
-def _stop_groups(active: "list[_Training]") -> None:
+def _stop_groups(active: "list[Training]") -> None:
     """Stop all trainings of the groups of which one was told to, or diverged."""
     groups = {training.run.group for training in active if training.stops_group} - {None}
     for training in active:
         training.is_done |= training.run.group in groups
 
 
-def _judged(active: "list[_Training]", steps: Steps) -> list[Validation | None]:
+def _judged(active: "list[Training]", steps: Steps) -> list[Validation | None]:
     return steps.judge([training.run.validate for training in active])
 
 
-def _run_epoch(active: "list[_Training]", steps: Steps) -> list[dict[str, float]]:
+def _run_epoch(active: "list[Training]", steps: Steps) -> list[dict[str, float]]:
     """Go over the rows of each model once; return the means of its terms, read from the device once."""
     sums: dict[str, torch.Tensor] = {}
     n_batches = active[0].run.batches.n_batches
@@ -344,14 +408,14 @@ class _Result(NamedTuple):
     is_finite: bool  # whether all parameters are
 
 
-class _Training:
+class Training:
     """Where the training of one model stands."""
 
-    def __init__(self, run: Run, schedule: Schedule, start: Restore) -> None:
+    def __init__(self, run: Run, schedule: Schedule, start: Kept) -> None:
         self.run = run
         self.schedule = schedule
         self.history = History()
-        self.stopping = _Patience(run.patience, run.tol, schedule.warm_up * run.n_epochs)
+        self.stopping = Patience(run.patience, run.tol, schedule.warm_up * run.n_epochs)
         self.best_loss = math.inf
         self.stops_group = False
         self.is_done = False
@@ -370,7 +434,7 @@ class _Training:
         """Return how far training is, in [0, 1], at a share of the epoch at hand."""
         return (self.history.n_epochs + share) / self.run.n_epochs
 
-    def end_epoch(self, result: _Result, remember: Callable[[], Restore]) -> bool:
+    def end_epoch(self, result: _Result, remember: Callable[[], Kept]) -> bool:
         """Take note of an epoch; go back to the best weights and return False if it did not stay finite."""
         history, run = self.history, self.run
         terms, validation, is_finite = result
@@ -413,7 +477,7 @@ class _Training:
         return False
 
 
-class _Patience:
+class Patience:
     """Counts epochs without improvement."""
 
     def __init__(self, patience: int | None, tol: float, first_epoch: float) -> None:
@@ -424,6 +488,7 @@ class _Patience:
         self.best_epoch = 0
 
     def update(self, epoch: int, loss: float) -> bool:
+        """Take note of a loss; return whether patience has ended."""
         if loss < self.best - self.tol * abs(self.best) or math.isinf(self.best):
             self.best, self.best_epoch = loss, epoch
         since = epoch - max(self.best_epoch, self.first_epoch)

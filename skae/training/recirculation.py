@@ -7,7 +7,7 @@ import torch
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
-from skae.training.steps import StepSettings, Terms
+from skae.training.steps import State, StepSettings, Terms
 
 # How much of its old state a unit keeps when it is computed anew: the value of the paper.
 _KEPT = 0.75
@@ -69,7 +69,7 @@ class RecirculationStep:
         """Go on at a lower rate, after weights went back to an earlier epoch."""
         self.rate *= factor
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the state of the step between calls."""
         return {
             "rate": self.rate,
@@ -77,7 +77,7 @@ class RecirculationStep:
             "noise": self.noise.get_state(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Load a state from `state_dict`."""
         self.rate = state["rate"]
         vars(self.schedule).update(state["schedule"])

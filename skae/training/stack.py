@@ -19,11 +19,13 @@ from skae.objectives.objective import Objective
 from skae.objectives.penalties.revival import Watched
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_join
-from skae.training.loop import Judge, Restore, Validation, judge_each
-from skae.training.steps import StackedAdam, StepSettings, Terms, adam_betas, decaying_of, total
+from skae.training.loop import Judge, Kept, Validation, judge_each
+from skae.training.steps import StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of, total
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")
+# Name of the parameters of a member, one after the other; buffers have dots in theirs.
+_VALUES = "values"
 
 
 class Pair(nn.Module):
@@ -120,22 +122,21 @@ class Stack:
             setattr(module, last, part)
         return joined
 
-    def remember(self, index: int) -> Restore:
-        """Keep the weights of a member as they are now; return what puts them back."""
-        pair, values = self.pairs[index], self.values[index].clone()
-        shapes = self.shapes
-        buffers = {name: self.buffers[name][index].clone() for name in self.lasting}
+    def remember(self, index: int) -> Kept:
+        """Keep the weights of a member as they are now."""
+        pair, shapes, lasting = self.pairs[index], self.shapes, self.lasting
 
-        def restore() -> None:
+        def put_back(kept: Mapping[str, torch.Tensor]) -> None:
             own, start = dict(pair.named_parameters()), 0
             for name, shape in shapes.items():
                 end = start + shape.numel()
-                own[name].data.copy_(_first(values[start:end].view(shape), own[name].shape))
+                own[name].data.copy_(_first(kept[_VALUES][start:end].view(shape), own[name].shape))
                 start = end
-            for name, value in buffers.items():
-                pair.get_buffer(name).copy_(value)
+            for name in lasting:
+                pair.get_buffer(name).copy_(kept[name])
 
-        return restore
+        buffers = {name: self.buffers[name][index].clone() for name in lasting}
+        return Kept({_VALUES: self.values[index].clone(), **buffers}, put_back)
 
     def clear(self, index: int) -> None:
         """Set to zero what lies beside the parameters of a member, which may have overflowed with them."""
@@ -339,7 +340,7 @@ class StackedStep:
         """Return what the judge of each member says."""
         return self.gradient.judge(judges)
 
-    def remember(self, model: int) -> Restore:
+    def remember(self, model: int) -> Kept:
         """Keep the weights of a member."""
         return self.stack.remember(model)
 
@@ -367,6 +368,24 @@ class StackedStep:
     def close(self) -> None:
         """Part the members."""
         self.stack.release()
+
+    def state_dict(self) -> State:
+        """Return moments, rates, schedules and the position of the noise of each member."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "rates": list(self.rates),
+            "schedules": [vars(schedule).copy() for schedule in self.schedules],
+            "noise": [each.noise.get_state() for each in self.settings],
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Load a state from `state_dict` of as many members."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rates = list(state["rates"])
+        for schedule, own in zip(self.schedules, state["schedules"], strict=True):
+            vars(schedule).update(own)
+        for each, noise in zip(self.settings, state["noise"], strict=True):
+            each.noise.set_state(noise)
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:

@@ -17,6 +17,8 @@ from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 
 Terms = dict[str, torch.Tensor]
+# Plain data and tensors, by name, nested: what training depends on between epochs.
+State = dict[str, Any]
 
 # Lengths that the line search of L-BFGS tries at most.
 _LINE_SEARCH = 25
@@ -115,11 +117,11 @@ class Step(Protocol):
         """Start afresh at a lower rate, after weights went back to an earlier epoch."""
         ...
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the state of the step between calls."""
         ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Load a state from `state_dict`."""
         ...
 
@@ -259,7 +261,7 @@ class GradientStep:
         self.rate *= factor
         self.optimizer = self._new_optimizer()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the optimiser's moments, the rate, and the noise stream's position."""
         return {
             "optimizer": self.optimizer.state_dict(),
@@ -268,7 +270,7 @@ class GradientStep:
             "noise": self.noise.get_state(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Load a state from `state_dict`."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate = state["rate"]

@@ -65,9 +65,12 @@ class Revival(nn.Module):
     ----------
     stacks : bool
         Whether several can watch at once, as `Penalty.stacks`.
+    n_seen : int
+        Number of rows since components started again; 0 where they are not counted.
     """
 
     stacks: bool = False
+    n_seen: int = 0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
