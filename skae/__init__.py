@@ -38,6 +38,8 @@ __all__ = [
     "tasks",
 ]
 
+# Not among the names that `import *` binds, where they would stand in the way of what they are called after.
+_FURTHER = ("numpy", "onnx")
 # Where names are that are no modules. Each is imported when it is asked for: `skae.numpy` and what reads
 # files are then there in milliseconds, without torch.
 _HOMES = {
@@ -51,7 +53,7 @@ def __getattr__(name: str) -> object:
     """Import what is public when it is first asked for."""
     if name == "__version__":
         found: object = import_module("importlib.metadata").version("skae")
-    elif name in __all__:
+    elif name in __all__ or name in _FURTHER:
         home = _HOMES.get(name)
         found = import_module(f"skae.{name}") if home is None else getattr(import_module(home), name)
     else:
@@ -61,4 +63,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *__all__, *_FURTHER, "__version__"})

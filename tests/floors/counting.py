@@ -28,6 +28,7 @@ FLOORS = {
     "_random": 0,
     "_spelling": 0,
     "_typing": 0,
+    "numpy": 1,
     "_containers": 1,
     "_sparse_coding": 1,
     "_parameters": 1,
@@ -43,6 +44,7 @@ FLOORS = {
     "inspection": 5,
     "compare": 6,
     "files": 6,
+    "onnx": 6,
     "__init__": 9,
 }
 
