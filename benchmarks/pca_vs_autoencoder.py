@@ -52,6 +52,7 @@ def compare(problem: problems.Problem) -> Any:
         np.concatenate([problem.train, problem.test]),
         np.concatenate([problem.y_train, problem.y_test]),
         cv=[(np.arange(n_train), np.arange(n_train, n_train + n_test))],
+        downstream="linear",
         scoring="roc_auc" if problem.name == "weatherAUS" else "accuracy",
         random_state=0,
     )

@@ -6,7 +6,7 @@ use these names have ``from __future__ import annotations``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -59,11 +59,12 @@ class Sparse(Table, Protocol):
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
-    """An estimator, such as a classifier."""
+    """An estimator that learns from rows and a target, such as a classifier."""
 
-    def fit(self, X: Any, y: object = None, /) -> Any:
-        """Learn from rows."""
+    def fit(self, X: Any, y: object, /) -> Any:
+        """Learn from rows and a target."""
         ...
 
 

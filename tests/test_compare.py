@@ -13,17 +13,19 @@ from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import make_column_transformer
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.manifold import Isomap, trustworthiness
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import LabelBinarizer, OneHotEncoder, StandardScaler
 
 from skae import AutoencoderTransformer
 from skae.compare import ComparisonDisplay, compare_reducers
@@ -34,6 +36,8 @@ MEASURES = [
     "trustworthiness",
     "continuity",
     "downstream",
+    "downstream_neighbors",
+    "downstream_boosting",
     "fit_seconds",
     "transform_seconds",
     "size",
@@ -101,7 +105,8 @@ def test_columns_and_rows(table):
     assert table.index.name == "reducer"
     assert list(table["n_components"]) == [1, 2, 2]
     assert table["n_components"].dtype.kind == "i"
-    assert table.attrs == {"scoring": "accuracy", "n_splits": 5}
+    models = ["linear", "neighbors", "boosting"]
+    assert table.attrs == {"scoring": "accuracy", "downstream": models, "n_splits": 5}
 
 
 def test_figures_are_those_computed_by_hand(iris, table):
@@ -112,22 +117,27 @@ def test_figures_are_those_computed_by_hand(iris, table):
     ):
         pca = PCA(2).fit(X[training])
         codes = pca.transform(X[held_out])
-        judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        judge.fit(pca.transform(X[training]), y[training])
+        judges = [
+            make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+            KNeighborsClassifier(10),
+            HistGradientBoostingClassifier(random_state=0),
+        ]
+        for judge in judges:
+            judge.fit(pca.transform(X[training]), y[training])
         mean = X[training].mean(axis=0)
         found.append(
             [
                 variance_explained_score(X[held_out], pca.inverse_transform(codes), mean=mean),
                 trustworthiness(X[held_out], codes, n_neighbors=10),
                 trustworthiness(codes, X[held_out], n_neighbors=10),
-                judge.score(codes, y[held_out]),
+                *(judge.score(codes, y[held_out]) for judge in judges),
             ]
         )
     row = table.loc["PCA(2)"]
     # Rows that are equal are neighbours in any order, so that neighbourhoods agree to a few ranks.
-    near = [1e-9, 1e-3, 1e-3, 1e-9]
+    near = [1e-9, 1e-3, 1e-3, 1e-9, 1e-9, 1e-9]
     means, spreads = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
-    for name, mean, spread, atol in zip(MEASURES[:4], means, spreads, near, strict=True):
+    for name, mean, spread, atol in zip(MEASURES[:6], means, spreads, near, strict=True):
         assert row[name] == pytest.approx(mean, abs=atol)
         assert row[f"{name}_std"] == pytest.approx(spread, abs=atol)
 
@@ -170,7 +180,7 @@ def test_trustworthiness_and_continuity_are_told_apart():
 
 def test_the_same_seed_gives_the_same_figures(iris):
     def run(**kwargs):
-        return compare_reducers([PCA(2)], *iris, max_rows=25, **kwargs)[MEASURES[:4]]
+        return compare_reducers([PCA(2)], *iris, max_rows=25, downstream="neighbors", **kwargs)[MEASURES[:4]]
 
     pd.testing.assert_frame_equal(run(random_state=3), run(random_state=3))
     assert not run(random_state=3).equals(run(random_state=4))
@@ -195,7 +205,7 @@ def test_samples_are_drawn_from_many_rows(iris):
 @pytest.mark.filterwarnings("ignore:Changing the sparsity structure")
 def test_reducers_without_a_way_back_have_no_variance(iris):
     reducers = [KernelPCA(2), make_pipeline(StandardScaler(), KernelPCA(2)), Isomap(n_components=2), Bare(2)]
-    table = compare_reducers(reducers, *iris, random_state=0)
+    table = compare_reducers(reducers, *iris, downstream="linear", random_state=0)
     assert table["variance_explained"].isna().all()
     assert table["variance_explained_std"].isna().all()
     assert table[["trustworthiness", "continuity", "downstream"]].notna().all(axis=None)
@@ -250,7 +260,7 @@ def test_reducers_stay_as_they_are(iris):
     fitted = PCA(2).fit(iris[0][:50])
     before = fitted.components_.copy()
     bare = Bare(1)
-    compare_reducers([fitted, bare], *iris, random_state=0)
+    compare_reducers([fitted, bare], *iris, downstream="linear", random_state=0)
     np.testing.assert_array_equal(fitted.components_, before)
     assert not hasattr(bare, "mean_")
 
@@ -286,7 +296,8 @@ def test_numbers_are_predicted_by_a_ridge():
     judge = make_pipeline(StandardScaler(), Ridge()).fit(pca.transform(X[training]), y[training])
     table = compare_reducers([PCA(4)], X, y, cv=[(training, held_out)])
     assert table["downstream"].iloc[0] == pytest.approx(judge.score(pca.transform(X[held_out]), y[held_out]))
-    assert table.attrs == {"scoring": "R2", "n_splits": 1}
+    assert (table[["downstream_neighbors", "downstream_boosting"]] > 0.2).all(axis=None)
+    assert (table.attrs["scoring"], table.attrs["n_splits"]) == ("R2", 1)
     assert table.filter(like="_std").isna().all(axis=None)
 
 
@@ -303,9 +314,9 @@ def test_numbers_are_predicted_by_a_ridge():
 )
 def test_classes_of_any_kind(iris, kind):
     X, y = iris[0][:100], iris[1][:100]
-    table = compare_reducers([PCA(1)], X, kind(y), random_state=0, scoring="roc_auc", n_neighbors=5)
-    assert table["downstream"].iloc[0] == 1.0
-    assert table.attrs["scoring"] == "roc_auc"
+    table = compare_reducers([PCA(1)], X, kind(y), random_state=0, n_neighbors=5, cv=2)
+    assert (table[["downstream", "downstream_neighbors", "downstream_boosting"]] == 1.0).all(axis=None)
+    assert table.attrs["scoring"] == "ROC AUC"
 
 
 def test_other_models_and_scorers(iris):
@@ -324,9 +335,85 @@ def test_other_models_and_scorers(iris):
     assert as_numbers.attrs["scoring"] == "R2"
 
 
+@pytest.mark.parametrize(
+    ("downstream", "names", "columns"),
+    [
+        ("neighbors", ["neighbors"], ["downstream"]),
+        (["boosting", "linear"], ["boosting", "linear"], ["downstream", "downstream_linear"]),
+        (
+            {"near": "neighbors", "ridge": RidgeClassifier()},
+            ["near", "ridge"],
+            ["downstream", "downstream_ridge"],
+        ),
+    ],
+)
+def test_models_on_codes_are_chosen(iris, downstream, names, columns):
+    split = {"cv": [(np.arange(0, 150, 2), np.arange(1, 150, 2))], "random_state": 0}
+    table = compare_reducers([PCA(2)], *iris, downstream=downstream, **split)
+    assert table.attrs["downstream"] == names
+    assert [name for name in table if name.startswith("downstream") and not name.endswith("_std")] == columns
+    assert (table[columns] > 0.7).all(axis=None)
+
+
+def test_two_classes_are_ranked_unless_a_model_cannot(iris):
+    class Deaf(DummyClassifier):
+        predict_proba = property()
+
+    X, y = iris[0][:100], iris[1][:100]
+    scores = {}
+    for model in (DummyClassifier(), Deaf()):
+        table = compare_reducers([PCA(1)], X, np.r_[y[:90], [0] * 10], downstream=model, cv=2)
+        scores[table.attrs["scoring"]] = table["downstream"].iloc[0]
+    assert scores == {"ROC AUC": 0.5, "accuracy": pytest.approx(0.6)}
+
+
+def test_a_model_that_fails_on_codes_spoils_no_other_measure(iris):
+    class Picky(KNeighborsClassifier):
+        def fit(self, X, y):
+            if X.shape[1] > 1:
+                raise ArithmeticError("too wide")
+            return super().fit(X, y)
+
+    models = {"picky": Picky(), "linear": "linear"}
+    with pytest.warns(FitFailedWarning, match="'PCA\\(2\\)' failed on split . of 2, picky"):
+        table = compare_reducers([PCA(2), PCA(1)], *iris, downstream=models, cv=2, random_state=0)
+    assert list(np.isnan(table["downstream"])) == [True, False]
+    assert table.loc["PCA(2)", "error"] == "split 1 of 2, picky: ArithmeticError: too wide"
+    measured = table.drop(columns=["downstream", "downstream_std", "error"])
+    assert measured.notna().all(axis=None)
+    with pytest.raises(RuntimeError, match="picky: ArithmeticError: too wide"):
+        compare_reducers([PCA(2)], *iris, downstream=models, cv=2, error_score="raise")
+
+
 def test_supervised_reducers_are_given_y(iris):
-    table = compare_reducers([LinearDiscriminantAnalysis(n_components=1), PCA(1)], *iris, random_state=0)
+    reducers = [LinearDiscriminantAnalysis(n_components=1), PCA(1)]
+    table = compare_reducers(reducers, *iris, downstream="linear", random_state=0)
     assert table["downstream"].iloc[0] > table["downstream"].iloc[1]
+
+
+def test_partial_least_squares_gets_classes_as_columns(iris):
+    X, y = iris[0], np.array(["b", "c", "a"])[iris[1]]
+    training, held_out = np.arange(0, 150, 2), np.arange(1, 150, 2)
+    split = {"cv": [(training, held_out)], "downstream": "linear"}
+    reducers = {"alone": PLSRegression(1), "last": make_pipeline(StandardScaler(), PLSRegression(1))}
+    table = compare_reducers(reducers, X, y, **split)
+    pls = PLSRegression(1).fit(X[training], LabelBinarizer().fit_transform(y[training]))
+    judge = make_pipeline(StandardScaler(), LogisticRegression()).fit(pls.transform(X[training]), y[training])
+    by_hand = judge.score(pls.transform(X[held_out]), y[held_out])
+    assert table["downstream"].to_list() == pytest.approx([by_hand, by_hand])
+    assert table["variance_explained"].notna().all()
+    # Numbers stay numbers.
+    numbers = compare_reducers([PLSRegression(1)], X[:, :3], X[:, 3], **split)
+    assert numbers["downstream"].iloc[0] > 0.85
+
+
+def test_too_many_discriminants_are_said_to_be_too_many(iris):
+    reducers = {"two": LinearDiscriminantAnalysis(), "three": LinearDiscriminantAnalysis(n_components=3)}
+    with pytest.warns(FitFailedWarning, match="'three' failed"):
+        table = compare_reducers(reducers, *iris, downstream="linear", cv=2, random_state=0)
+    assert table.loc["two", "n_components"] == 2
+    assert np.isnan(table.loc["two", "variance_explained"])
+    assert "n_components cannot be larger than min(n_features, n_classes - 1)" in table.loc["three", "error"]
 
 
 def test_data_frames_lists_and_sparse_tables(iris):
@@ -340,7 +427,8 @@ def test_data_frames_lists_and_sparse_tables(iris):
 def test_codes_may_be_data_frames(iris):
     X = pd.DataFrame(iris[0])
     framed = PCA(2).set_output(transform="pandas")
-    found = compare_reducers({"arrays": PCA(2), "frames": framed}, X, iris[1], random_state=0)
+    reducers = {"arrays": PCA(2), "frames": framed}
+    found = compare_reducers(reducers, X, iris[1], downstream="linear", random_state=0)
     np.testing.assert_allclose(found[MEASURES[:4]].iloc[0], found[MEASURES[:4]].iloc[1])
 
 
@@ -416,7 +504,7 @@ def test_an_error_names_the_reducer(iris, where, says):
     with pytest.raises(RuntimeError, match=rf"'broken' failed on split 1 of 5: .*{says}"):
         compare_reducers(reducers, iris[0], random_state=0, error_score="raise")
     with pytest.warns(FitFailedWarning, match="'broken' failed"):
-        table = compare_reducers(reducers, *iris, random_state=0)
+        table = compare_reducers(reducers, *iris, downstream="linear", random_state=0)
     assert table.loc["broken"].drop("error").isna().all()
     assert re.match(rf"split 1 of 5: .*{says}", table.loc["broken", "error"])
     assert table.loc["fine"].drop(["n_components", "error"]).notna().all()
@@ -484,6 +572,16 @@ def test_what_is_no_reducer_is_refused(iris, reducers, error, says):
         ({"preprocessing": "scale"}, TypeError, "preprocessing must be a transformer"),
         ({"preprocessing": StandardScaler}, TypeError, "preprocessing must be a transformer"),
         ({"downstream": PCA(2)}, TypeError, "downstream must be an estimator with fit and predict"),
+        ({"downstream": "trees"}, TypeError, "one or several of .*'boosting'.*; got 'trees'"),
+        ({"downstream": ["linear", Ridge]}, TypeError, "an estimator with fit and predict"),
+        ({"downstream": ["linear", "linear"]}, ValueError, "all different.*got 'linear'"),
+        ({"downstream": {"a_std": Ridge()}}, ValueError, "must not end in '_std'"),
+        ({"downstream": {}}, ValueError, "at least one model"),
+        (
+            {"downstream": {"a": Ridge(), "b": "linear"}},
+            ValueError,
+            "'a' predicts numbers, 'b' predicts classes",
+        ),
         ({"scoring": 3}, TypeError, "scoring must be the name of one scorer"),
         ({"scoring": "exactness"}, ValueError, "scoring"),
         ({"y": None, "scoring": "r2"}, ValueError, "scoring needs y"),
@@ -512,14 +610,18 @@ def test_a_picture_has_a_panel_for_each_measure(table):
         "variance explained",
         "trustworthiness",
         "continuity",
-        "downstream, accuracy",
+        "linear model, accuracy",
+        "neighbors, accuracy",
+        "boosting, accuracy",
         "fit",
         "transform",
         "size",
     ]
-    assert not display.axes_.flat[-1].get_visible()
+    # Shares, models and costs stand in lines of their own.
+    assert display.axes_.shape == (3, 3)
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == list(table.index)
-    assert display.axes_[1, 0].get_xscale() == "log"
+    scales = [axis.get_xscale() for axis in display.axes_.flat if axis.get_visible()]
+    assert scales == ["linear"] * 6 + ["log"] * 3
     assert display.best_["variance_explained"] == ["PCA(2)"]
     assert display.best_["size"] == ["PCA(1)"]
     assert "none" in [text.get_text() for text in display.ax_.texts]
@@ -555,7 +657,7 @@ def test_axes_that_are_passed_are_used(table):
     display = ComparisonDisplay.from_comparison(table, ax=ax)
     assert display.figure_ is ax.figure
     assert not ax.axison
-    assert display.axes_.shape == (2, 4)
+    assert display.axes_.shape == (3, 3)
     with pytest.raises(ValueError, match="draws 2 panels here, but ax holds 3"):
         ComparisonDisplay.from_comparison(table, ["downstream", "size"], ax=list(ax.figure.axes[:3]))
 

@@ -11,13 +11,13 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.manifold import TSNE
+from sklearn.manifold import TSNE, trustworthiness
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
-from skae.metrics import squared_errors, variance_explained, variance_explained_score
+from skae.metrics import continuity, squared_errors, variance_explained, variance_explained_score
 from skae.networks import Convolutional, Recurrent
 
 tables = arrays(np.float64, (6, 3), elements=st.floats(-1e6, 1e6).map(lambda value: round(value, 3)))
@@ -199,3 +199,29 @@ def test_what_varies_little_beside_its_offset_still_varies(offset):
     X = offset + np.array([[0.0], [1.0], [2.0], [3.0]])
     back = offset + np.array([[0.0], [1.0], [2.0], [4.0]])
     assert variance_explained_score(X, back) == pytest.approx(0.8, abs=0.01)
+
+
+def test_continuity_is_the_counterpart_of_trustworthiness():
+    X = np.random.RandomState(0).standard_normal((60, 4))
+    code = X[:, :1]
+    assert continuity(X, code) == pytest.approx(trustworthiness(code, X))
+    assert continuity(pd.DataFrame(X), csr_matrix(code), n_neighbors=7) == pytest.approx(
+        trustworthiness(code, X, n_neighbors=7)
+    )
+    assert continuity(X, X) == 1.0
+
+
+def test_continuity_falls_where_codes_tear_rows_apart():
+    # A line that is cut into pieces, and laid down in another order.
+    line = np.arange(200.0)[:, None]
+    torn = np.random.RandomState(0).permutation(20).repeat(10)[:, None] * 1000 + line
+    assert trustworthiness(line, torn, n_neighbors=4) > 0.99
+    assert continuity(line, torn, n_neighbors=4) < 0.95
+
+
+def test_continuity_refuses_what_does_not_fit():
+    X = np.arange(20.0).reshape(10, 2)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        continuity(X, X[:9])
+    with pytest.raises(ValueError, match="n_neighbors .5. should be less than n_samples / 2"):
+        continuity(X, X)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.manifold import trustworthiness
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state
 
 from skae._containers import readable
-from skae._typing import Model, Reducer, Table, Transformer
-from skae.compare._measures import MEASURES
+from skae._typing import Reducer, Table, Transformer
+from skae.compare._measures import columns, downstream_columns
 from skae.inspection._rows import n_rows, tables, take
-from skae.metrics import variance_explained_score
+from skae.metrics import continuity, variance_explained_score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from skae.compare._downstream import Judge, Target
 
 
 class Fold(NamedTuple):
@@ -38,8 +39,7 @@ class Fold(NamedTuple):
 class Task(NamedTuple):
     """How to measure, the same for all reducers and splits."""
 
-    downstream: Model | None
-    scorer: Callable[..., float] | None
+    target: Target
     n_neighbors: int | None
     max_rows: int
     raises: bool  # whether a reducer that fails ends everything
@@ -52,11 +52,14 @@ class Measured(NamedTuple):
     error: str | None
 
 
-def fitted(estimator: object, X: Table, y: np.ndarray | None) -> tuple[Any, float]:
+def fitted(estimator: object, X: Table, y: np.ndarray | None, is_classes: bool) -> tuple[Any, float]:
     """Fit a clone, with y if there is one and `fit` takes it; return it, and the seconds of `fit`."""
     # Whatever is no estimator of scikit-learn is copied as it is.
     copy: Any = clone(estimator, safe=False)
     takes_y = y is not None and "y" in inspect.signature(copy.fit).parameters
+    if takes_y and is_classes and hasattr(copy, "__sklearn_tags__") and is_regressor(copy):
+        # Partial least squares and its relatives would take numbers of classes for quantities.
+        y = LabelBinarizer().fit_transform(y).astype(np.float64)
     # Not all of them give themselves back.
     start = time.perf_counter()
     copy.fit(X, y) if takes_y else copy.fit(X)
@@ -91,47 +94,79 @@ def evaluate(name: str, reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | 
     RuntimeError
         If the reducer fails, and the task says so.
     """
+    judges = task.target.judges
+    names = [judge.name for judge in judges]
+    found = dict.fromkeys(("n_components", *columns(names)), np.nan)
     try:
-        return Measured(_measured(reducer, fold, X, y, task), None)
+        measures, codes = _measured(reducer, fold, X, y, task)
     except Exception as error:
         # Whatever a reducer raises, users need to know which one it was.
-        what = f"{fold.where}: {type(error).__name__}: {error}"
-        message = f"{name!r} failed on {what}"
-        if task.raises:
-            raise RuntimeError(
-                f"{message}\nLeave error_score at NaN to compare the others all the same."
-            ) from error
-        warnings.warn(f"{message}\nIts measures are NaN.", FitFailedWarning, stacklevel=2)
-        return Measured(dict.fromkeys(("n_components", *MEASURES), np.nan), what)
+        said = _failure(error, name, fold.where, "Its measures are NaN.", task.raises)
+        return Measured(found, said)
+    found.update(measures)
+    said = None
+    for column, judge in zip(downstream_columns(names), judges, strict=False):
+        try:
+            found[column] = _predicted(judge, codes, fold, y)
+        except Exception as error:
+            # The other measures are not the worse for a model that cannot be fitted.
+            where = f"{fold.where}, {judge.name}"
+            said = said or _failure(error, name, where, "The score of this model is NaN.", task.raises)
+    return Measured(found, said)
 
 
-def _measured(reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | None, task: Task) -> dict[str, float]:
+def _failure(error: Exception, name: str, where: str, so: str, raises: bool) -> str:
+    """Return what went wrong, after a warning, or raise."""
+    what = f"{where}: {type(error).__name__}: {error}"
+    message = f"{name!r} failed on {what}"
+    if raises:
+        raise RuntimeError(
+            f"{message}\nLeave error_score at NaN to compare the others all the same."
+        ) from error
+    warnings.warn(f"{message}\n{so}", FitFailedWarning, stacklevel=3)
+    return what
+
+
+class _Codes(NamedTuple):
+    """Codes of a split, as tables of float64; none of the training rows where nobody asks for them."""
+
+    training: np.ndarray | None
+    held_out: np.ndarray
+
+
+def _measured(
+    reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | None, task: Task
+) -> tuple[dict[str, float], _Codes]:
     before = fold.preprocessing
     training, held_out = (
         rows if before is None else before.transform(rows)
         for rows in (take(X, fold.training), take(X, fold.held_out))
     )
-    y_training, y_held_out = (None, None) if y is None else (y[fold.training], y[fold.held_out])
-    model, fit_seconds = fitted(reducer, training, y_training)
+    y_training = None if y is None else y[fold.training]
+    model, fit_seconds = fitted(reducer, training, y_training, task.target.is_classes)
     start = time.perf_counter()
     codes = model.transform(held_out)
     transform_seconds = time.perf_counter() - start
     flat = _flat(codes, n_rows(held_out))
     found = {
-        "n_components": flat.shape[1],
+        "n_components": float(flat.shape[1]),
         "variance_explained": _explained(model, training, held_out, codes),
         **_neighbourhoods(held_out, flat, fold.seed, task),
-        "downstream": np.nan,
         "fit_seconds": fit_seconds,
         "transform_seconds": transform_seconds,
         "size": _size(model),
     }
-    if task.downstream is not None and task.scorer is not None:
-        codes_training = _flat(model.transform(training), n_rows(training))
-        judge: Any = clone(task.downstream)
-        judge.fit(codes_training, y_training)
-        found["downstream"] = float(task.scorer(judge, flat, y_held_out))
-    return found
+    codes_training = _flat(model.transform(training), n_rows(training)) if task.target.judges else None
+    return found, _Codes(codes_training, flat)
+
+
+def _predicted(judge: Judge, codes: _Codes, fold: Fold, y: np.ndarray | None) -> float:
+    """Return how well a model predicts y of held-out rows from their codes."""
+    if y is None:
+        return np.nan
+    model: Any = clone(judge.model)
+    model.fit(codes.training, y[fold.training])
+    return float(judge.score(model, codes.held_out, y[fold.held_out]))
 
 
 def _flat(codes: Any, n: int) -> np.ndarray:
@@ -185,7 +220,7 @@ def _neighbourhoods(held_out: Table, codes: np.ndarray, seed: int, task: Task) -
         return found
     codes = codes[chosen]
     found["trustworthiness"] = float(trustworthiness(rows, codes, n_neighbors=task.n_neighbors))
-    found["continuity"] = float(trustworthiness(codes, rows, n_neighbors=task.n_neighbors))
+    found["continuity"] = continuity(rows, codes, n_neighbors=task.n_neighbors)
     return found
 
 

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import is_classifier, is_regressor
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import check_scoring
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from skae._extras import import_extra
 from skae._typing import Model, RandomState, Reducer, Table
 from skae.compare import _checks
+from skae.compare._downstream import target_of
 from skae.compare._fold import Fold, Task, evaluate, fitted
-from skae.compare._measures import MEASURES
+from skae.compare._measures import columns
 from skae.inspection._rows import n_rows, take
 
 if TYPE_CHECKING:
@@ -39,7 +35,7 @@ def compare_reducers(
     *,
     cv: int | BaseCrossValidator | Iterable[Sequence[ArrayLike]] | None = None,
     preprocessing: Reducer | None = None,
-    downstream: Model | None = None,
+    downstream: Model | str | Sequence[str] | Mapping[str, Model | str] | None = None,
     scoring: str | Callable[..., float] | None = None,
     n_neighbors: int | None = 10,
     max_rows: int = 2000,
@@ -62,26 +58,32 @@ def compare_reducers(
         Rows; a DataFrame, also with text, if all reducers take it.
     y : array-like of shape (n_samples,), default=None
         Classes or numbers that codes are used to predict. Floats are numbers, unless there are only two of
-        them; everything else is classes. Reducers whose `fit` takes y get it, too.
+        them; everything else is classes. Reducers whose `fit` takes y get it, too; those that are regressors,
+        such as `PLSRegression`, get classes as columns of zeros and ones.
     cv : int, splitter or iterable of pairs (training, held_out), default=None
         Splits of the rows. A number of folds (None is 5) shuffles rows, and stratifies by classes.
         ``[(training, held_out)]`` is a single split, without standard deviations.
     preprocessing : transformer, default=None
         Fitted on the training rows of each split, and applied before every reducer, usually a
         StandardScaler. Reducers are measured in the units of its output.
-    downstream : estimator, default=None
-        Predicts y from codes. None takes a LogisticRegression for classes and a Ridge for numbers,
-        both after a StandardScaler.
+    downstream : estimator, str, sequence of str or dict, default=None
+        What predicts y from codes. None is ``("linear", "neighbors", "boosting")``, one or some of which may
+        be named: a LogisticRegression or a Ridge after a StandardScaler; ten nearest neighbours, by the
+        distances of the codes as they are; a HistGradientBoostingClassifier or
+        HistGradientBoostingRegressor. Models of your own are passed as an estimator, or several by name in a
+        dict.
     scoring : str or callable, default=None
-        Scorer of `downstream`, e.g. ``"roc_auc"``. None takes accuracy for classes and R2 for numbers.
+        Scorer of all models in `downstream`, e.g. ``"balanced_accuracy"``. None takes ROC AUC for two
+        classes, if all models give probabilities or a decision function, accuracy for more classes, and R2
+        for numbers.
     n_neighbors : int, default=10
         Size of neighbourhoods. None leaves them out.
     max_rows : int, default=2000
         Maximum number of held-out rows of a split for the measures of neighbourhoods, drawn at random, the
         same for all reducers.
     error_score : "raise" or nan, default=nan
-        What to do if a reducer fails on a split: raise, or warn, write NaN into its row and the error into
-        a further column, and go on with the others.
+        What to do if a reducer, or a model on its codes, fails on a split: raise, or warn, write NaN into its
+        row (of a model, into its cell) and the error into a further column, and go on with the others.
     n_jobs : int, default=None
         Number of parallel fits. Times are only comparable with one at a time.
     random_state : int, RandomState or None, default=None
@@ -93,11 +95,13 @@ def compare_reducers(
         One row for each reducer. Columns are `n_components`, the width of its codes; means over splits of
         `variance_explained`, `trustworthiness`, `continuity`, `downstream`, `fit_seconds`,
         `transform_seconds` of the held-out rows, and `size`, the bytes of the pickled fitted reducer; then
-        their standard deviations over splits, with names that end in ``_std``. NaN where nothing can be
-        measured: variance with text or without `inverse_transform`, neighbourhoods with text or missing
-        values, `downstream` without y. If a reducer failed, there is a further column, `error`: on which
-        split and why, None for those that did not fail. ``table.attrs`` has ``"scoring"`` and
-        ``"n_splits"``.
+        their standard deviations over splits, with names that end in ``_std``. `downstream` is the score of
+        the first model; each further one has a column ``downstream_NAME``, by default `downstream_neighbors`
+        and `downstream_boosting`. NaN where nothing can be measured: variance with text or without
+        `inverse_transform`, neighbourhoods with text or missing values, `downstream` without y. If a reducer
+        failed, or a model on its codes, there is a further column, `error`: on which split and why, None for
+        those that did not fail. ``table.attrs`` has ``"scoring"``, ``"downstream"``, the names of the models,
+        and ``"n_splits"``.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def compare_reducers(
     ValueError
         If parameters or data do not fit together; nothing is trained then.
     RuntimeError
-        If a reducer fails and `error_score` is "raise".
+        If a reducer or a model on its codes fails, and `error_score` is "raise".
 
     See Also
     --------
@@ -122,63 +126,35 @@ def compare_reducers(
     >>> from skae.compare import compare_reducers
     >>> X, y = load_iris(return_X_y=True)
     >>> table = compare_reducers([PCA(1), PCA(2)], X, y, random_state=0)
-    >>> table[["n_components", "variance_explained", "downstream"]].round(2)  # doctest: +NORMALIZE_WHITESPACE
-             n_components  variance_explained  downstream
+    >>> table[["variance_explained", "downstream"]].round(2)  # doctest: +NORMALIZE_WHITESPACE
+             variance_explained  downstream
     reducer
-    PCA(1)              1                0.92        0.93
-    PCA(2)              2                0.98        0.96
+    PCA(1)                 0.92        0.93
+    PCA(2)                 0.98        0.96
     """
     pandas = import_extra("pandas", "pandas", "compare_reducers")
     named = _checks.named_reducers(reducers)
     X = _checks.checked_rows(X)
-    target = None if y is None else _checks.checked_target(y, n_rows(X))
+    labels = None if y is None else _checks.checked_target(y, n_rows(X))
     random = check_random_state(random_state)
-    judge, scorer, score_name, is_classes = _judge(target, downstream, scoring)
-    splits = _checks.checked_splits(cv, X, target, is_classes, random)
+    target = target_of(labels, downstream, scoring)
+    splits = _checks.checked_splits(cv, X, labels, target.is_classes, random)
     _checks.check_neighbours(n_neighbors, max_rows, splits)
-    task = Task(judge, scorer, n_neighbors, int(max_rows), _raises(error_score))
+    task = Task(target, n_neighbors, int(max_rows), _raises(error_score))
     _check_preprocessing(preprocessing)
-    folds = _folds(splits, X, target, preprocessing, random)
+    folds = _folds(splits, X, labels, target.is_classes, preprocessing, random)
     found: Any = Parallel(n_jobs=n_jobs)(
-        delayed(evaluate)(name, reducer, fold, X, target, task) for name, reducer in named for fold in folds
+        delayed(evaluate)(name, reducer, fold, X, labels, task) for name, reducer in named for fold in folds
     )
     by_reducer = np.array([list(one.measures.values()) for one in found]).reshape(len(named), len(folds), -1)
-    table = _summary(pandas, [name for name, _ in named], by_reducer)
+    models = [judge.name for judge in target.judges]
+    table = _summary(pandas, [name for name, _ in named], columns(models), by_reducer)
     errors = np.array([one.error for one in found], dtype=object).reshape(len(named), len(folds))
     if any(one.error for one in found):
         said = [next(filter(None, row), None) for row in errors]
         table["error"] = pandas.Series(said, index=table.index, dtype=object)
-    table.attrs.update(scoring=score_name, n_splits=len(folds))
+    table.attrs.update(scoring=target.scoring, downstream=models, n_splits=len(folds))
     return table
-
-
-def _judge(
-    y: np.ndarray | None, downstream: Model | None, scoring: str | Callable[..., float] | None
-) -> tuple[Model | None, Any, str | None, bool]:
-    """Return the model on the codes, its scorer, the scorer's name, and whether it is a classifier."""
-    if y is None:
-        for name, given in (("downstream", downstream), ("scoring", scoring)):
-            if given is not None:
-                raise ValueError(
-                    f"{name} needs y, which it is measured by; got y=None. Pass y, or leave it out."
-                )
-        return None, None, None, False
-    is_classes = _checks.are_classes(y)
-    if downstream is None:
-        last = LogisticRegression(max_iter=1000) if is_classes else Ridge()
-        downstream = make_pipeline(StandardScaler(), last)
-    elif isinstance(downstream, type) or not hasattr(downstream, "fit") or not hasattr(downstream, "predict"):
-        raise TypeError(f"downstream must be an estimator with fit and predict; got {downstream!r}.")
-    else:
-        is_classes = is_classifier(downstream) or (is_classes and not is_regressor(downstream))
-    if scoring is None:
-        return downstream, check_scoring(downstream), "accuracy" if is_classes else "R2", is_classes
-    if not isinstance(scoring, str) and not callable(scoring):
-        raise TypeError(f"scoring must be the name of one scorer or a callable; got {scoring!r}.")
-    scorer = check_scoring(downstream, scoring)
-    function = getattr(scoring, "_score_func", scoring)
-    name = scoring if isinstance(scoring, str) else getattr(function, "__name__", "score")
-    return downstream, scorer, name, is_classes
 
 
 def _raises(error_score: object) -> bool:
@@ -204,6 +180,7 @@ def _folds(
     splits: list[_checks.Split],
     X: Table,
     y: np.ndarray | None,
+    is_classes: bool,
     preprocessing: Reducer | None,
     random: np.random.RandomState,
 ) -> list[Fold]:
@@ -212,13 +189,14 @@ def _folds(
     for number, (training, held_out) in enumerate(splits, 1):
         before = None
         if preprocessing is not None:
-            before, _ = fitted(preprocessing, take(X, training), None if y is None else y[training])
+            y_training = None if y is None else y[training]
+            before, _ = fitted(preprocessing, take(X, training), y_training, is_classes)
         seed = random.randint(np.iinfo(np.int32).max)
         folds.append(Fold(training, held_out, f"split {number} of {len(splits)}", before, seed))
     return folds
 
 
-def _summary(pandas: ModuleType, names: list[str], found: np.ndarray) -> DataFrame:
+def _summary(pandas: ModuleType, names: list[str], measures: list[str], found: np.ndarray) -> DataFrame:
     """Return the table of means and deviations from an array (n_reducers, n_splits, 1 + n_measures)."""
     means = found.mean(axis=1)
     with warnings.catch_warnings():
@@ -228,7 +206,7 @@ def _summary(pandas: ModuleType, names: list[str], found: np.ndarray) -> DataFra
     index = pandas.Index(names, name="reducer")
     widths = means[:, 0]
     is_whole = bool(np.all(widths == np.round(widths)))
-    columns: dict[str, np.ndarray] = {"n_components": widths.astype(int) if is_whole else widths}
-    columns.update(zip(MEASURES, means.T[1:], strict=True))
-    columns.update(zip((f"{name}_std" for name in MEASURES), spreads.T[1:], strict=True))
-    return pandas.DataFrame(columns, index=index)
+    cells: dict[str, np.ndarray] = {"n_components": widths.astype(int) if is_whole else widths}
+    cells.update(zip(measures, means.T[1:], strict=True))
+    cells.update(zip((f"{name}_std" for name in measures), spreads.T[1:], strict=True))
+    return pandas.DataFrame(cells, index=index)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from skae._typing import Panels
-from skae.compare._measures import MEASURES
+from skae.compare._measures import Measure, is_downstream, measures_among
 from skae.inspection._drawing import BLUE, ORANGE, Display, as_text, inside, several_axes, shortened
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class ComparisonDisplay(Display):
             If there is no such measure, or nothing to draw.
         """
         drawn = self._chosen()
-        n_lines = 1 if len(drawn) <= _MOST_ACROSS or isinstance(ax, (np.ndarray, list, tuple)) else 2
+        n_lines = 1 if isinstance(ax, (np.ndarray, list, tuple)) else -(-len(drawn) // _MOST_ACROSS)
         across = -(-len(drawn) // n_lines)
         names = shortened([str(name) for name in self.table.index], _LONGEST_NAME)
         size = (
@@ -147,13 +147,12 @@ class ComparisonDisplay(Display):
 
     def _chosen(self) -> list[str]:
         """Return the columns to draw, checked."""
-        columns = getattr(self.table, "columns", None)
-        if columns is None or not set(columns) & set(MEASURES):
+        there = list(self._measures())
+        if not there:
             raise TypeError(
                 f"table must be a DataFrame that compare_reducers gave; got {type(self.table).__name__} "
                 "without any of its measures."
             )
-        there = [name for name in MEASURES if name in columns]
         if self.measures is None:
             there = [name for name in there if np.isfinite(self._values(name)).any()]
             if len(self.table) == 0 or not there:
@@ -167,12 +166,17 @@ class ComparisonDisplay(Display):
             )
         return wanted
 
+    def _measures(self) -> dict[str, Measure]:
+        """Return the measures in the table by column, none if it is no table."""
+        models = getattr(self.table, "attrs", {}).get("downstream", [])
+        return measures_among(getattr(self.table, "columns", ()), models)
+
     def _values(self, column: str) -> np.ndarray:
         return np.asarray(self.table[column], dtype=float)
 
     def _panel(self, axis: Axes, name: str, style: dict[str, object]) -> None:
         """Draw one measure."""
-        measure = MEASURES[name]
+        measure = self._measures()[name]
         values = self._values(name)
         has_spread = f"{name}_std" in self.table.columns
         spread = np.nan_to_num(self._values(f"{name}_std")) if has_spread else np.zeros(len(values))
@@ -225,14 +229,16 @@ class ComparisonDisplay(Display):
             # Less than a decade would have one labelled tick, or none.
             room = max(0.0, 1.1 - (ends[1] - ends[0])) / 2
             axis.set_xlim(10 ** (ends[0] - room), 10 ** (ends[1] + room))
+            # Those between powers of ten would be written one over the other.
+            axis.xaxis.set_minor_formatter("")
         else:
             axis.set_xlim(*inside((values - spread).min(), (values + spread).max(), 0.1))
             axis.locator_params(axis="x", nbins=4)
 
     def _dress(self, axis: Axes, name: str) -> None:
-        measure = MEASURES[name]
+        measure = self._measures()[name]
         scoring = getattr(self.table, "attrs", {}).get("scoring")
-        title = f"{measure.label}, {scoring}" if name == "downstream" and scoring else measure.label
+        title = f"{measure.label}, {scoring}" if is_downstream(name) and scoring else measure.label
         axis.set_title(as_text(title), fontsize="medium")
         axis.set_xlabel(
             f"{measure.unit}, less is better" if measure.is_cost else "more is better", fontsize="small"
