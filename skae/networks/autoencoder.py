@@ -6,7 +6,7 @@ Knows no loss, no training and no units of the data: rows come in centred and sc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from skae._computing import use_one_thread_after_fork
 from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.coder import Coder, PlainLayers
-from skae.networks.dense import Transposed, empty_linear, zeroed
+from skae.networks.dense import Transposed, empty_linear, reader_of, zeroed
 from skae.networks.dropout import Dropout
 from skae.networks.principal_axes import Gaps, PrincipalAxes
 
@@ -258,6 +258,41 @@ class Autoencoder(nn.Module):
             parameters[name].lerp_(value, 1 - share)
         self.encoder.scale(share)
         self.decoder.scale(share)
+
+    @property
+    def freedom(self) -> Literal["maps", "rotations", "none"]:
+        """By which maps the codes can be moved without any change of what is given back, see `move_codes`.
+
+        Rotations alone where the decoder uses the weights of the encoder.
+        """
+        has_layers = isinstance(self.encoder.last_layer(), nn.Linear) and bool(self.decoder.readers())
+        if not has_layers or self.bottleneck.changes_codes or self.n_components is not None:
+            return "none"
+        return "rotations" if self.decoder.mirrors else "maps"
+
+    @torch.no_grad()
+    def move_codes(self, matrix: torch.Tensor, shift: torch.Tensor) -> None:
+        """Let codes be ``(code - shift) @ matrix`` from now on, and the decoder undo it.
+
+        Parameters
+        ----------
+        matrix : tensor of shape (n_components, n_components)
+            Invertible; orthogonal where `freedom` has rotations alone.
+        shift : tensor of shape (n_components,)
+            What is subtracted first.
+        """
+        path_in, path_out = self.linear_encoder, self.linear_decoder
+        readers = self.decoder.readers() + ([] if path_out is None else [reader_of(path_out)])
+        inverse = torch.linalg.inv(matrix)
+        for weight, bias in readers:
+            bias += (weight.to(shift) @ shift).to(bias)
+            if not self.decoder.mirrors:
+                weight.copy_(weight.to(inverse) @ inverse.T)
+        last = cast(nn.Linear, self.encoder.last_layer())
+        last.bias.copy_((last.bias.to(shift) - shift) @ matrix)
+        for layer in (last, path_in):
+            if isinstance(layer, nn.Linear):
+                layer.weight.copy_(matrix.T @ layer.weight.to(matrix))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""

@@ -16,6 +16,13 @@ class PlainLayers(NamedTuple):
     activation: str  # a key of `ACTIVATIONS`
 
 
+class Reader(NamedTuple):
+    """Weights (n_units, n_in) and biases (n_units,) that read what goes into a module."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+
 class Coder(nn.Module):
     """An encoder or a decoder: a module that maps rows, and what else may be asked of it.
 
@@ -56,6 +63,21 @@ class Coder(nn.Module):
         if last is not None:
             for parameter in last.parameters():
                 parameter.mul_(factor)
+
+    def readers(self) -> list[Reader]:
+        """List all that reads the inputs, which a linear map of them can be absorbed in.
+
+        Returns
+        -------
+        readers : list of Reader
+            None where a map cannot be absorbed.
+        """
+        return []
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the weights of a decoder are those of its encoder, transposed."""
+        return False
 
     def start_random(self, generator: torch.Generator) -> None:
         """Set the weights of the last layer at random, too, for networks without a linear path."""

@@ -14,8 +14,8 @@ from torch.nn.utils import skip_init
 from skae._counts import check_count, check_sizes, is_integer
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.networks.coder import Chain, Coder
-from skae.networks.dense import empty_linear, n_between, zeroed
+from skae.networks.coder import Chain, Coder, Reader
+from skae.networks.dense import empty_linear, n_between, reader_of, zeroed
 from skae.networks.dropout import Dropout
 
 
@@ -459,6 +459,10 @@ class ConvolutionalDecoder(Coder):
             for index, stage in enumerate(self.convolutions)
         ]
         return [*_by_weights(self.hidden), *found]
+
+    def readers(self) -> list[Reader]:
+        """Return the first layer."""
+        return [reader_of(self.hidden[0])]
 
     def last_layer(self) -> nn.ConvTranspose2d:
         """Return the last layer."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 from skae._counts import check_sizes
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.networks.coder import Chain, Coder, PlainLayers
+from skae.networks.coder import Chain, Coder, PlainLayers, Reader
 from skae.networks.dropout import Dropout
 
 LayerT = TypeVar("LayerT", bound=nn.Module)
@@ -259,6 +259,15 @@ class Layers(Coder, nn.Sequential):
         last = self[-1]
         return last if isinstance(last, nn.Linear) else None
 
+    def readers(self) -> list[Reader]:
+        """Return the first layer."""
+        return [reader_of(self[0])]
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the weights are another one's, transposed."""
+        return isinstance(self[0], Transposed)
+
     @property
     def n_hidden_units(self) -> int:
         """Number of units of all hidden layers."""
@@ -274,6 +283,14 @@ class Layers(Coder, nn.Sequential):
         n_in, bias = first.linear.out_features, last.bias
         bias -= self(torch.zeros(1, n_in, dtype=bias.dtype, device=bias.device))[0]
         self.train(was_training)
+
+
+def reader_of(layer: nn.Module) -> Reader:
+    """Return the weights (n_out, n_in) and biases of a linear layer, shared ones as they are used."""
+    if isinstance(layer, Transposed):
+        return Reader(layer.weight, layer.bias)
+    linear = cast(nn.Linear, layer)
+    return Reader(linear.weight, linear.bias)
 
 
 class Transposed(nn.Module):
@@ -292,7 +309,11 @@ class Transposed(nn.Module):
         self.linear = linear
         self.bias = nn.Parameter(torch.zeros(linear.in_features if n_out is None else n_out))
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """The shared weights as they are used here, (n_out, out_features of the shared layer)."""
+        return self.linear.weight[:, : len(self.bias)].T
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, out_features) to (n, in_features) of the shared layer."""
-        weight = self.linear.weight[:, : len(self.bias)]
-        return functional.linear(x, weight.T, self.bias)
+        return functional.linear(x, self.weight, self.bias)

@@ -7,8 +7,8 @@ from torch import nn
 
 from skae._counts import MOST_UNITS, check_count
 from skae.networks.activations import ACTIVATIONS
-from skae.networks.coder import Coder
-from skae.networks.dense import empty_linear, zeroed
+from skae.networks.coder import Coder, Reader
+from skae.networks.dense import empty_linear, reader_of, zeroed
 from skae.networks.sequences import SequenceSpecification
 
 
@@ -227,6 +227,10 @@ class RecursiveDecoder(Coder):
         for n_wanted in reversed(self.widths[:-1]):
             nodes = split_level(self.split, nodes, n_wanted)
         return self.last(self.before_last(nodes.flatten(0, 1))).reshape(code.shape[0], -1)
+
+    def readers(self) -> list[Reader]:
+        """Return the first layer."""
+        return [reader_of(self.first[0])]
 
     def last_layer(self) -> nn.Linear:
         """Return the last layer."""

@@ -6,7 +6,7 @@ Knows no variant's formula.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -124,6 +124,24 @@ class Objective(nn.Module):
     def adapts(self) -> bool:
         """Whether there is any part that may take something of the training rows."""
         return bool(self.penalties) or self.revival is not None or self.corruption is not None
+
+    @property
+    def freedom(self) -> Literal["maps", "rotations", "none"]:
+        """By which linear maps of the codes, that the decoder undoes, nothing is changed that is wanted."""
+        found = {penalty.freedom for _, penalty in self.named_penalties()}
+        return "none" if "none" in found else "rotations" if "rotations" in found else "maps"
+
+    def move_codes(self, matrix: torch.Tensor, shift: torch.Tensor) -> None:
+        """Take codes that are ``(code - shift) @ matrix`` from now on, and that the decoder moves back.
+
+        Parameters
+        ----------
+        matrix : tensor of shape (n_components, n_components)
+            One that `freedom` allows.
+        shift : tensor of shape (n_components,)
+        """
+        for _, penalty in self.named_penalties():
+            penalty.move_codes(matrix, shift)
 
     @property
     def is_squared_error(self) -> bool:

@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold
 from skae._computing import global_randomness
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
+from skae.training.axes import set_axes
 from skae.training.batches import InMemory, Rows
 from skae.training.fits import Begun, Fitting, Model, new_step, stack_key, train_models
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
@@ -60,7 +61,7 @@ def fit(fitting: Fitting, on_epoch: OnEpoch) -> Fitted:
     with _module_randomness(fitting):
         course = begin(fitting, on_epoch)
         train_models(course.models, fitting.keeper)
-        fitted = course.finish()
+        fitted = _finish(course)
     return fitted._replace(seconds=time.perf_counter() - start)
 
 
@@ -146,9 +147,18 @@ def fit_all(fittings: Sequence[Fitting], on_epochs: Sequence[OnEpoch]) -> list[F
     train_models(models)
     if any(model.history.interrupted for model in models):
         raise KeyboardInterrupt
-    results = [_or_error(course.finish) if isinstance(course, Course) else course for course in begun]
+    results = [_or_error(_finish, course) if isinstance(course, Course) else course for course in begun]
     seconds = (time.perf_counter() - start) / max(1, len(results))
     return [result._replace(seconds=seconds) if isinstance(result, Fitted) else result for result in results]
+
+
+def _finish(course: Course) -> Fitted:
+    """Return what the trainings of a fit found, codes on their axes."""
+    fitted = course.finish()
+    # PCA itself has its axes already.
+    if fitted.best_epoch or not course.fitting.plan.starts_at_pca:
+        set_axes(fitted)
+    return fitted
 
 
 def _or_error(function: Callable[..., Result], *arguments: object) -> Result | Exception:
@@ -228,7 +238,7 @@ class BySplit(Course):
         if history.best_epoch and can_solve(network, objective):
             self._solve_last_layer(history)
         score = history.validations[history.best_epoch].score
-        fitted = Fitted(network, objective, history, history.best_epoch, score, self.pca, self.rows)
+        fitted = Fitted(network, objective, history, history.best_epoch, score, self.pca, self.rows, axes)
         return with_sizes(fitted, axes, self.held) if objective.n_sizes else fitted
 
     def _solve_last_layer(self, history: History) -> None:
@@ -295,7 +305,7 @@ class ByFolds(Course):
         histories = checked([model.history for model in self.models])[: len(self.judges)]
         pooled, losses = pool(histories, self.judges)
         chosen, share = self._choose(pooled, losses)
-        network, objective, _ = self.begun
+        network, objective, axes = self.begun
         if self.last.run.weights:
             self.last.run.weights[chosen]()
         elif chosen:
@@ -303,7 +313,7 @@ class ByFolds(Course):
         if share < 1:
             network.straighten(self.start, share)
         score, pca = pooled.validations[chosen].score, pca_score(self.parts)
-        fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows)
+        fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows, axes)
         return with_pooled_sizes(fitted, self.parts) if objective.n_sizes else fitted
 
     def _choose(self, pooled: History, losses: np.ndarray) -> tuple[int, float]:
@@ -382,7 +392,7 @@ class WithoutValidation(Course):
         else:
             loss = HeldOut(network, objective, *rows[:2], weight=rows.weight)().loss
             history = History(losses=[{"reconstruction": loss}])
-        fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
+        fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows, axes)
         return with_sizes(fitted, axes, rows) if objective.n_sizes else fitted
 
 

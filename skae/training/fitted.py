@@ -31,6 +31,7 @@ class Fitted(NamedTuple):
     validation_score: float | None
     pca_score: float | None
     rows: Rows | None = None  # those that were trained on, for read-outs
+    axes: PrincipalAxes | None = None  # PCA of these; None after a part of the rows
     seconds: float | None = None
     by_size: BySize | None = None  # of ordered components
 

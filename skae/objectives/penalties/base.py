@@ -1,5 +1,7 @@
 """What a penalty can do: the base class of all of them."""
 
+from typing import Literal
+
 import torch
 from torch import nn
 
@@ -31,6 +33,9 @@ class Penalty(nn.Module):
     ignores_zeros : bool
         Whether further components whose codes and weights are all zero change neither its value nor any
         gradient, and have none of their own.
+    freedom : {"maps", "rotations", "none"}
+        By which linear maps of the codes, that the decoder undoes, nothing is changed that it is there for:
+        by any, by rotations, or by none, as holds for most penalties on codes.
     """
 
     judges: bool = False
@@ -39,6 +44,7 @@ class Penalty(nn.Module):
     needs_output: bool = False
     stacks: bool = True
     ignores_zeros: bool = False
+    freedom: Literal["maps", "rotations", "none"] = "none"
     coefficient: float = 1.0
 
     def __init__(self, coefficient: float = 1.0) -> None:
@@ -58,6 +64,15 @@ class Penalty(nn.Module):
         The penalty is handed it as `Pass.draw`.
         """
         return None
+
+    def move_codes(self, matrix: torch.Tensor, shift: torch.Tensor) -> None:
+        """Take codes that are ``(code - shift) @ matrix`` from now on, as far as `freedom` allows it.
+
+        Parameters
+        ----------
+        matrix : tensor of shape (n_components, n_components)
+        shift : tensor of shape (n_components,)
+        """
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value a row, (n,), or a scalar where it belongs to the batch or to the weights.

@@ -31,6 +31,8 @@ class Contraction(Penalty):
     """
 
     judges = True
+    # A rotation changes no length.
+    freedom = "rotations"
 
     def __init__(
         self,
