@@ -128,7 +128,7 @@ class Objective(nn.Module):
     @property
     def freedom(self) -> Literal["maps", "rotations", "none"]:
         """By which linear maps of the codes, that the decoder undoes, nothing is changed that is wanted."""
-        found = {penalty.freedom for _, penalty in self.named_penalties()}
+        found = {penalty.freedom for _, penalty in self.named_penalties() if penalty.coefficient}
         return "none" if "none" in found else "rotations" if "rotations" in found else "maps"
 
     def move_codes(self, matrix: torch.Tensor, shift: torch.Tensor) -> None:
