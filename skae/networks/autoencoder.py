@@ -6,7 +6,7 @@ Knows no loss, no training and no units of the data: rows come in centred and sc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from skae._computing import use_one_thread_after_fork
 from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
 from skae.networks.coder import Coder, PlainLayers
-from skae.networks.dense import Transposed, empty_linear, reader_of, zeroed
+from skae.networks.dense import Transposed, empty_linear, readers_of, zeroed
 from skae.networks.dropout import Dropout
 from skae.networks.principal_axes import Gaps, PrincipalAxes
 
@@ -282,17 +282,17 @@ class Autoencoder(nn.Module):
             What is subtracted first.
         """
         path_in, path_out = self.linear_encoder, self.linear_decoder
-        readers = self.decoder.readers() + ([] if path_out is None else [reader_of(path_out)])
+        readers = self.decoder.readers() + ([] if path_out is None else readers_of(path_out))
         inverse = torch.linalg.inv(matrix)
         for weight, bias in readers:
             bias += (weight.to(shift) @ shift).to(bias)
             if not self.decoder.mirrors:
                 weight.copy_(weight.to(inverse) @ inverse.T)
-        last = cast(nn.Linear, self.encoder.last_layer())
-        last.bias.copy_((last.bias.to(shift) - shift) @ matrix)
-        for layer in (last, path_in):
+        for layer in (self.encoder.last_layer(), path_in):
             if isinstance(layer, nn.Linear):
                 layer.weight.copy_(matrix.T @ layer.weight.to(matrix))
+                if layer.bias is not None:
+                    layer.bias.copy_((layer.bias.to(shift) - shift) @ matrix)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Encode and decode, as in use."""

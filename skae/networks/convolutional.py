@@ -15,7 +15,7 @@ from skae._counts import check_count, check_sizes, is_integer
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
 from skae.networks.coder import Chain, Coder, Reader
-from skae.networks.dense import empty_linear, n_between, reader_of, zeroed
+from skae.networks.dense import empty_linear, n_between, readers_of, zeroed
 from skae.networks.dropout import Dropout
 
 
@@ -462,7 +462,7 @@ class ConvolutionalDecoder(Coder):
 
     def readers(self) -> list[Reader]:
         """Return the first layer."""
-        return [reader_of(self.hidden[0])]
+        return readers_of(self.hidden[0])
 
     def last_layer(self) -> nn.ConvTranspose2d:
         """Return the last layer."""

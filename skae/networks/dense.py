@@ -261,7 +261,7 @@ class Layers(Coder, nn.Sequential):
 
     def readers(self) -> list[Reader]:
         """Return the first layer."""
-        return [reader_of(self[0])]
+        return readers_of(self[0])
 
     @property
     def mirrors(self) -> bool:
@@ -285,12 +285,10 @@ class Layers(Coder, nn.Sequential):
         self.train(was_training)
 
 
-def reader_of(layer: nn.Module) -> Reader:
+def readers_of(layer: nn.Module) -> list[Reader]:
     """Return the weights (n_out, n_in) and biases of a linear layer, shared ones as they are used."""
-    if isinstance(layer, Transposed):
-        return Reader(layer.weight, layer.bias)
-    linear = cast(nn.Linear, layer)
-    return Reader(linear.weight, linear.bias)
+    is_linear = isinstance(layer, (nn.Linear, Transposed))
+    return [Reader(layer.weight, layer.bias)] if is_linear else []
 
 
 class Transposed(nn.Module):

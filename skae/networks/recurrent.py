@@ -12,7 +12,7 @@ from torch.nn.utils import rnn
 from skae._computing import is_recorded
 from skae._counts import MOST_UNITS, check_count
 from skae.networks.coder import Coder, Reader
-from skae.networks.dense import empty_linear, reader_of, zeroed
+from skae.networks.dense import empty_linear, readers_of, zeroed
 from skae.networks.sequences import SequenceSpecification
 
 _CELLS: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -332,7 +332,7 @@ class RecurrentDecoder(Coder):
 
     def readers(self) -> list[Reader]:
         """Return what sets the first state, and what reads the code at each step."""
-        return [reader_of(self.first), Reader(self.writer.weight_ih_l0, self.writer.bias_ih_l0)]
+        return [*readers_of(self.first), Reader(self.writer.weight_ih_l0, self.writer.bias_ih_l0)]
 
     def last_layer(self) -> nn.Linear:
         """Return the last layer."""

@@ -8,7 +8,7 @@ from torch import nn
 from skae._counts import MOST_UNITS, check_count
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.coder import Coder, Reader
-from skae.networks.dense import empty_linear, reader_of, zeroed
+from skae.networks.dense import empty_linear, readers_of, zeroed
 from skae.networks.sequences import SequenceSpecification
 
 
@@ -230,7 +230,7 @@ class RecursiveDecoder(Coder):
 
     def readers(self) -> list[Reader]:
         """Return the first layer."""
-        return [reader_of(self.first[0])]
+        return readers_of(self.first[0])
 
     def last_layer(self) -> nn.Linear:
         """Return the last layer."""
