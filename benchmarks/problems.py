@@ -72,14 +72,42 @@ def at_hand(load: Callable[[], Problem]) -> Iterator[Problem]:
         print(f"left out: {error}")
 
 
+class Labelled(NamedTuple):
+    """A raw table with a target: integers are classes, floats are numbers."""
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, 0 of numbers."""
+        return 0 if self.y.dtype.kind == "f" else len(np.unique(self.y))
+
+
+def labelled_tables() -> Iterator[Labelled]:
+    """Yield the tables of `many_tables` that have one target; outliers and the others are two classes."""
+    for name in ("iris", "wine", "breast_cancer", "digits", "diabetes"):
+        bunch = getattr(datasets, f"load_{name}")()
+        yield Labelled(name, bunch.data.astype(float), bunch.target)
+    for path in _adbench():
+        held = np.load(path)
+        yield Labelled(_name(path), held["X"].astype(float), held["y"].astype(int))
+    try:
+        X, y = fetch_weather_aus(return_X_y=True)
+    except OSError as error:
+        print(f"left out: {error}")
+    else:
+        yield Labelled("weather_aus", X, np.asarray(y).astype(int))
+
+
 def many_tables() -> Iterator[tuple[str, np.ndarray]]:
     """Yield raw tables by name: scikit-learn's own, and those at hand in the data folder."""
     for name in ("iris", "wine", "breast_cancer", "digits", "diabetes", "linnerud"):
         yield name, getattr(datasets, f"load_{name}")().data.astype(float)
-    folder = get_data_home()
-    for path in sorted((folder / "adbench").glob("*.npz"), key=_number):
-        yield path.stem.partition("_")[2].lower(), np.load(path)["X"].astype(float)
-    etth = folder / "ETTh1.csv.gz"
+    for path in _adbench():
+        yield _name(path), np.load(path)["X"].astype(float)
+    etth = get_data_home() / "ETTh1.csv.gz"
     if etth.is_file():
         yield "etth1", np.loadtxt(etth, delimiter=",", skiprows=1, usecols=range(1, 8))
     try:
@@ -88,5 +116,11 @@ def many_tables() -> Iterator[tuple[str, np.ndarray]]:
         print(f"left out: {error}")
 
 
-def _number(path: Path) -> int:
-    return int(path.name.partition("_")[0])
+def _adbench() -> list[Path]:
+    """Give the files of ADBench that are at hand, by their numbers."""
+    paths = (get_data_home() / "adbench").glob("*.npz")
+    return sorted(paths, key=lambda path: int(path.name.partition("_")[0]))
+
+
+def _name(path: Path) -> str:
+    return path.stem.partition("_")[2].lower()
