@@ -155,9 +155,8 @@ class Objective(nn.Module):
 
     @property
     def changes_rows(self) -> bool:
-        """Whether `prepare` corrupts rows, adds noise to them, fills their gaps or weighs their cells."""
-        is_noisy = self.corruption is not None or self.input_noise > 0
-        return is_noisy or self.emphasis is not None or self.has_gaps
+        """Whether `prepare` corrupts rows, fills their gaps or weighs their cells; noise aside."""
+        return self.corruption is not None or self.emphasis is not None or self.has_gaps
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Let the parts take what they need of the training rows (n, n_features), once."""

@@ -1,17 +1,20 @@
 """Rows on a device, and the batches of an epoch: anything with `epoch(generator)` and `n_batches`."""
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 
+from skae._random import normal
 from skae.objectives.batch import Batch
 
 # Rows of a part, where what is computed of all rows would need a copy of them.
 CHUNK = 8192
 # Numbers of a table of which an epoch may take a copy: 4 MiB of float32.
 _FEW = 2**20
+# The same of several models together: 128 MiB, and as much again with noise.
+_FEW_TOGETHER = 2**25
 
 
 class Rows(NamedTuple):
@@ -150,14 +153,25 @@ class InMemory:
         self.is_weighted = weight is not None
         self.shuffle = shuffle and (self.n_batches > 1 or self.n_rows < len(rows))
 
+    @property
+    def is_small(self) -> bool:
+        """Whether an epoch may take a copy of the table."""
+        return self.rows.numel() <= _FEW
+
+    def order(self, generator: torch.Generator) -> torch.Tensor | None:
+        """Draw the order of rows in an epoch, (n_rows,); None where they are taken as they lie."""
+        if not self.shuffle:
+            return None
+        return torch.randperm(len(self.rows), generator=generator)[: self.n_rows].to(self.rows.device)
+
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once."""
         rows = Rows(self.rows, self.inputs, self.weight)
-        if not self.shuffle:
+        order = self.order(generator)
+        if order is None:
             yield from self._cut(rows)
             return
-        order = torch.randperm(len(self.rows), generator=generator)[: self.n_rows].to(self.rows.device)
-        if self.rows.numel() <= _FEW:
+        if self.is_small:
             # One selection for all batches: on small tables, each costs as much as a product of matrices.
             yield from self._cut(rows.take(order))
             return
@@ -171,3 +185,80 @@ class InMemory:
         inputs = target if rows.inputs is None else rows.inputs.tensor_split(self.n_batches)
         weight = itertools.repeat(None) if rows.weight is None else rows.weight.tensor_split(self.n_batches)
         return map(Batch, inputs, target, weight)
+
+
+class Noise(NamedTuple):
+    """What is added to the inputs of a model in training."""
+
+    deviation: float
+    generator: torch.Generator
+
+
+def can_join(batches: Sequence[Batches]) -> TypeGuard[Sequence[InMemory]]:
+    """Whether `epoch_together` goes over the rows of several models, in little memory."""
+    small = [each for each in batches if isinstance(each, InMemory) and each.is_small]
+    if len(small) < len(batches) or len({(each.n_rows, each.n_batches) for each in small}) > 1:
+        return False
+    return sum(each.rows.numel() for each in small) <= _FEW_TOGETHER
+
+
+def epoch_together(
+    batches: Sequence[InMemory], orders: Sequence[torch.Generator], noises: Sequence[Noise]
+) -> Iterator[Batch]:
+    """Go over the rows of several models once, each in an order and with noise of its own.
+
+    Rows are selected, noise is drawn and tables are stacked once for the whole epoch: in each step of a small
+    network and for each model, any of these costs as much as a product of matrices.
+
+    Parameters
+    ----------
+    batches : sequence of InMemory
+        That `can_join`; all with weights, or none.
+    orders : sequence of torch.Generator
+        Sources of the order of rows.
+    noises : sequence of Noise
+        What is added to what the encoders see.
+
+    Returns
+    -------
+    batches : iterator of Batch
+        Inputs and target are (n_models, n, n_features), weights (n_models, n, 1).
+    """
+    first = batches[0]
+    target = first.rows.new_empty(len(batches), first.n_rows, first.rows.shape[1])
+    is_noisy = any(noise.deviation for noise in noises)
+    sees_more = is_noisy or any(each.inputs is not None for each in batches)
+    inputs = torch.empty_like(target) if sees_more else None
+    weight = None if first.weight is None else first.weight.new_empty(*target.shape[:2], 1)
+    for number, (each, generator, noise) in enumerate(zip(batches, orders, noises, strict=True)):
+        order = each.order(generator)
+        own = _select(each.rows, order, target[number])
+        if weight is not None and each.weight is not None:
+            _select(each.weight, order, weight[number])
+        if inputs is not None:
+            seen = own if each.inputs is None else _select(each.inputs, order, torch.empty_like(own))
+            drawn = inputs[number].normal_(generator=noise.generator) if noise.deviation else 0.0
+            torch.add(seen, drawn, alpha=noise.deviation, out=inputs[number])
+    targets = target.tensor_split(first.n_batches, 1)
+    seen_by = targets if inputs is None else inputs.tensor_split(first.n_batches, 1)
+    weights = itertools.repeat(None) if weight is None else weight.tensor_split(first.n_batches, 1)
+    return map(Batch, seen_by, targets, weights)
+
+
+def noisy_epoch(batches: Batches, order: torch.Generator, noise: Noise) -> Iterator[Batch]:
+    """Go over the rows of one model once, with noise: the batches that it has in `epoch_together`."""
+    alone = [batches]
+    if can_join(alone):
+        for inputs, target, weight, *_ in epoch_together(alone, [order], [noise]):
+            yield Batch(inputs[0], target[0], None if weight is None else weight[0])
+        return
+    for batch in batches.epoch(order):
+        if noise.deviation:
+            drawn = normal(batch.inputs.shape, noise.generator, batch.inputs.dtype)
+            batch = batch._replace(inputs=torch.add(batch.inputs, drawn, alpha=noise.deviation))
+        yield batch
+
+
+def _select(rows: torch.Tensor, order: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
+    """Put rows in an order, or as they lie, into a place."""
+    return out.copy_(rows) if order is None else torch.index_select(rows, 0, order, out=out)

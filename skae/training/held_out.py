@@ -124,7 +124,7 @@ def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(tensors)) if tensors else torch.empty(0)
 
 
-def can_join(judges: Sequence[HeldOut]) -> bool:
+def can_judge_together(judges: Sequence[HeldOut]) -> bool:
     """Return whether `HeldOutTogether` measures what each of some judges would, in little memory."""
     if any(judge.objective.emphasis is not None for judge in judges):
         return False

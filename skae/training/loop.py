@@ -6,7 +6,7 @@ an objective.
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -169,6 +169,10 @@ class Steps(Protocol):
 
     schedules: list[Schedule]
 
+    def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
+        """Go over the rows of each model once: what `__call__` takes, a batch of each model as a rule."""
+        ...
+
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each model once; return the terms of their losses before the update, (n_models,) each."""
         ...
@@ -243,6 +247,10 @@ class Alone:
         self.network = network
         self.objective = objective
         self.schedules = [step.schedule]
+
+    def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
+        """Go over the rows once."""
+        return epoch_of_each(runs)
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update the model once."""
@@ -341,6 +349,11 @@ def train(runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None) -> li
     return [training.history for training in trainings]
 
 
+def epoch_of_each(runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
+    """Go over the rows of each model once, a batch of each at a time."""
+    return zip(*(run.batches.epoch(run.row_order) for run in runs), strict=True)
+
+
 def judge_each(judges: Sequence[Judge | None]) -> list[Validation | None]:
     """Ask judges one after the other; None of a model that has none."""
     return [None if judge is None else judge() for judge in judges]
@@ -389,8 +402,7 @@ def _run_epoch(active: "list[Training]", steps: Steps) -> list[dict[str, float]]
     sums: dict[str, torch.Tensor] = {}
     n_batches = active[0].run.batches.n_batches
     steps.set_training(True)
-    epochs = zip(*(training.run.batches.epoch(training.run.row_order) for training in active), strict=True)
-    for index, batches in enumerate(epochs):
+    for index, batches in enumerate(steps.epoch([training.run for training in active])):
         progress = [training.progress(index / n_batches) for training in active]
         for name, value in steps(batches, progress).items():
             sums[name] = sums[name] + value if name in sums else value

@@ -4,7 +4,7 @@ On the CPU, most of a step of a small network is not arithmetic: six networks of
 under twice as long as one, and thirty in one step under a third of what they take one after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -17,9 +17,10 @@ from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.objectives.penalties.revival import Watched
+from skae.training.batches import Noise, can_join, epoch_together, noisy_epoch
 from skae.training.dense_gradient import DenseGradient
-from skae.training.held_out import HeldOut, HeldOutTogether, can_join
-from skae.training.loop import Judge, Kept, Validation, judge_each
+from skae.training.held_out import HeldOut, HeldOutTogether, can_judge_together
+from skae.training.loop import Judge, Kept, Run, Validation, epoch_of_each, judge_each
 from skae.training.steps import StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of, total
 
 # Parts that see rows before they are stacked, and may differ between members.
@@ -195,8 +196,11 @@ class ByHand:
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the term of each member, (n_members,), and its gradient; nothing is noted."""
-        inputs, target, weight = _joined_rows(padded(batches))
-        return {"reconstruction": self.gradient(inputs, target, weight)}, ()
+        return self.joined(Batch(*_joined_rows(padded(batches))))
+
+    def joined(self, batch: Batch) -> tuple[Terms, Watched]:
+        """Compute the same of a batch of all members, (n_members, n, n_features)."""
+        return {"reconstruction": self.gradient(batch.inputs, batch.target, batch.weight)}, ()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those with held-out rows at once."""
@@ -213,7 +217,7 @@ class ByHand:
         members = [index for index, judge in enumerate(self.judges) if judge is not None]
         judges = [judge for judge in self.judges if isinstance(judge, HeldOut)]
         is_row = bool(members) and members == list(range(members[0], members[-1] + 1))
-        if not is_row or len(judges) < len(members) or not can_join(judges):
+        if not is_row or len(judges) < len(members) or not can_judge_together(judges):
             return None
         are_all = len(members) == len(self.judges)
         gradient = self.gradient if are_all else self._gradient(slice(members[0], members[-1] + 1))
@@ -311,18 +315,42 @@ class StackedStep:
         self.stack = Stack(pairs, shapes)
         # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
-        self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
         by_autograd = ByAutograd if len(pairs) > 1 else ByAutogradAlone
-        self.gradient = (ByHand if self.by_hand else by_autograd)(self.stack)
+        self.hand = ByHand(self.stack) if self.by_hand else None
+        self.gradient = self.hand or by_autograd(self.stack)
+        # Whether noise is all that is done to rows, and whether a batch is that of all members.
+        self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
+        self.are_joined = False
+
+    def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
+        """Go over the rows of each member: of all at once where noise is all that is done to rows."""
+        self.are_joined = False
+        if not self.takes_rows:
+            return epoch_of_each(runs)
+        batches, orders = [run.batches for run in runs], [run.row_order for run in runs]
+        noises = [
+            Noise(pair.objective.input_noise, settings.noise)
+            for pair, settings in zip(self.stack.pairs, self.settings, strict=True)
+        ]
+        if not can_join(batches):
+            return zip(*map(noisy_epoch, batches, orders, noises), strict=True)
+        self.are_joined = True
+        return ([batch] for batch in epoch_together(batches, orders, noises))
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each member once; return the terms of the loss before, (n_members,) each."""
-        terms, watched = self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
+        terms, watched = self._differentiated(batches, progress)
         parts = zip(self.rates, self.schedules, progress, strict=True)
         self.optimizer.step([rate * schedule.factor(share) for rate, schedule, share in parts])
         for index, pair in enumerate(self.renewing):
             pair.objective.renew(pair.network, list(map(itemgetter(index), watched)))
         return terms
+
+    def _differentiated(self, batches: Sequence[Batch], progress: Sequence[float]) -> tuple[Terms, Watched]:
+        """Return the terms of each member, and what is noted of the pass; leave the gradients."""
+        if self.hand is not None and self.are_joined:
+            return self.hand.joined(batches[0])
+        return self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
 
     def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:
         prepared = []

@@ -406,8 +406,10 @@ class StackedAdam:
         # One call serves all members of the same settings.
         for rate, decay in set(settings):
             members = [member for member, setting in enumerate(settings) if setting == (rate, decay)]
+            are_all = len(members) == len(settings)
             for rows, part_decay in ((self.decaying, decay), (self.others, 0.0)):
-                self._change([[column[member] for member in members] for column in rows], rate, part_decay)
+                part = rows if are_all else [[column[member] for member in members] for column in rows]
+                self._change(part, rate, part_decay)
 
     def _clip(self) -> None:
         norms = torch.linalg.vector_norm(self.gradients, dim=1, keepdim=True)

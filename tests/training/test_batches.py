@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skae.training import InMemory
-from skae.training.batches import Rows, average
+from skae.training.batches import Noise, Rows, average, can_join, epoch_together, noisy_epoch
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.booleans())
@@ -132,3 +132,85 @@ def test_all_rows_of_one_weight_may_be_drawn(generator):
     # A draw with replacement: about 1 - 1/e of the rows, first and last ones as often as others.
     assert len(set(rows[:, 0].tolist())) / 400 == pytest.approx(1 - 1 / 2.718, abs=0.06)
     assert float(rows.mean()) == pytest.approx(199.5, abs=25)
+
+
+def members(n_rows=14, weighted=False, sees_more=False, **options):
+    """Tables of three models, and what each draws its order and its noise from."""
+    random = torch.Generator().manual_seed(0)
+
+    def drawn(n_columns):
+        return torch.randn(20, n_columns, generator=random)
+
+    batches = [
+        InMemory(
+            drawn(3),
+            4,
+            inputs=drawn(3) if sees_more else None,
+            weight=drawn(1).square() if weighted else None,
+            n_rows=n_rows,
+            **options,
+        )
+        for _ in range(3)
+    ]
+    orders = [torch.Generator().manual_seed(seed) for seed in (1, 2, 3)]
+    noises = [
+        Noise(deviation, torch.Generator().manual_seed(seed))
+        for deviation, seed in ((0.3, 4), (0.0, 5), (2.0, 6))
+    ]
+    return batches, orders, noises
+
+
+OPTIONS = [{}, {"weighted": True}, {"sees_more": True}, {"shuffle": False, "n_rows": 20}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_models_together_see_the_rows_that_each_sees_alone(options):
+    batches, orders, noises = members(**options)
+    assert can_join(batches)
+    together = list(epoch_together(batches, orders, noises))
+    own, own_orders, own_noises = members(**options)
+    for number, (each, order) in enumerate(zip(own, own_orders, strict=True)):
+        noise = own_noises[number]
+        alone = list(each.epoch(order))
+        assert len(together) == len(alone) == each.n_batches
+        for joined, batch in zip(together, alone, strict=True):
+            assert torch.equal(joined.target[number], batch.target)
+            assert (batch.weight is None) == (joined.weight is None)
+            if batch.weight is not None:
+                assert torch.equal(joined.weight[number], batch.weight)
+        seen = torch.cat([batch.inputs for batch in alone])
+        drawn = torch.randn(seen.shape, generator=noise.generator)
+        found = torch.cat([joined.inputs[number] for joined in together])
+        torch.testing.assert_close(found, seen + noise.deviation * drawn)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_model_has_the_noise_alone_that_it_has_among_others(options):
+    batches, orders, noises = members(**options)
+    together = list(epoch_together(batches, orders, noises))
+    own, own_orders, own_noises = members(**options)
+    for number, each in enumerate(own):
+        for joined, batch in zip(
+            together, noisy_epoch(each, own_orders[number], own_noises[number]), strict=True
+        ):
+            for one, other in zip(joined[:3], batch[:3], strict=True):
+                assert (one is None) == (other is None)
+                assert one is None or torch.equal(one[number], other)
+
+
+def test_noise_of_a_large_table_is_drawn_batch_by_batch(monkeypatch):
+    monkeypatch.setattr("skae.training.batches._FEW", 0)
+    batches, orders, noises = members()
+    assert not can_join(batches)
+    found = list(noisy_epoch(batches[0], orders[0], noises[0]))
+    own, own_orders, own_noises = members()
+    for batch, plain in zip(found, own[0].epoch(own_orders[0]), strict=True):
+        drawn = torch.randn(plain.inputs.shape, generator=own_noises[0].generator)
+        torch.testing.assert_close(batch.inputs, plain.inputs + 0.3 * drawn)
+        assert torch.equal(batch.target, plain.target)
+
+
+def test_models_of_different_numbers_of_rows_are_not_joined():
+    batches = [InMemory(torch.zeros(n_rows, 2), 4) for n_rows in (15, 16)]
+    assert [can_join([each]) for each in batches] == [True, True]
+    assert not can_join(batches)

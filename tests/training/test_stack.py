@@ -126,6 +126,16 @@ def test_members_are_what_they_are_alone(estimator, stacks):
         assert_equal(one, other.fit(X))
 
 
+def test_members_have_their_own_noise_whatever_their_numbers_of_rows(stacks):
+    own = [{**settings, "input_noise": noise} for settings, noise in zip(OWN, (0.3, 0.0, 1.0), strict=True)]
+    together, alone = (members(brief(skae.AutoencoderTransformer(2)), own) for _ in range(2))
+    tables = [table(seed, n_rows) for seed, n_rows in enumerate((70, 66, 79))]
+    assert fit_together([Job(model, X) for model, X in zip(together, tables, strict=True)]) == [None] * 3
+    assert stacks == [3]
+    for one, other, X in zip(together, alone, tables, strict=True):
+        assert_equal(one, other.fit(X))
+
+
 @pytest.mark.parametrize("name", ["plain", "variational", "topk, resample", "adversarial"])
 def test_rows_have_weights(name, stacks):
     together, alone = (members(brief(copy.deepcopy(SETTINGS[name]))) for _ in range(2))
