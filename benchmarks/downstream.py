@@ -63,14 +63,18 @@ def reducers(table: problems.Labelled, k: int) -> dict[str, Any]:
     return found
 
 
+def cut(table: problems.Labelled) -> list[np.ndarray]:
+    """Give the positions of training and test rows, as other benchmarks cut these tables."""
+    rows = np.arange(len(table.X))
+    if table.name == "weather_aus":
+        return train_test_split(rows, test_size=0.2, random_state=0)
+    labels = table.y if table.n_classes else None
+    return train_test_split(rows, test_size=0.25, random_state=0, stratify=labels)
+
+
 def compare(table: problems.Labelled, k: int, full: bool) -> list[dict[str, Any]]:
     """Measure all reducers on one cut, or on five folds."""
-    if full:
-        cv: Any = 5
-    else:
-        labels = table.y if table.n_classes else None
-        share = 0.2 if table.name == "weather_aus" else 0.25
-        cv = [train_test_split(np.arange(len(table.X)), test_size=share, random_state=0, stratify=labels)]
+    cv: Any = 5 if full else [cut(table)]
     held_out = len(table.X) // 5 if full else len(cv[0][1])
     found = compare_reducers(
         reducers(table, k),
