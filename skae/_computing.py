@@ -81,6 +81,11 @@ def use_one_thread_after_fork() -> None:
         _is_forked = False
 
 
+def n_threads(work: int) -> int:
+    """Return the number of threads that `threads` lets compute."""
+    return torch.get_num_threads() if work >= ONE_THREAD_BELOW else 1
+
+
 class threads:
     """Compute with one thread where several would not be quicker, else with as many as torch is set to.
 

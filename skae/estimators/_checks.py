@@ -1,7 +1,8 @@
 """Checks of parameters and of data. The one file that uses scikit-learn's private helpers."""
 
 import inspect
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -322,6 +323,27 @@ def in_container(found: object, X: object, estimator: object) -> Any:
     found : ndarray or DataFrame of shape (n_samples, n_features_out)
     """
     return _wrap_data_with_container("transform", found, X, estimator)
+
+
+def check_apart(checkpoints: Sequence[str | os.PathLike[str] | None]) -> None:
+    """Refuse to let fits that are made side by side keep their states in files that are each for one fit.
+
+    Parameters
+    ----------
+    checkpoints : sequence of path-like or None
+        Of the estimators.
+
+    Raises
+    ------
+    ValueError
+        If there are several, and any of them is not None.
+    """
+    named = [os.fspath(path) for path in checkpoints if path is not None]
+    if named and len(checkpoints) > 1:
+        raise ValueError(
+            f"checkpoint= is for one fit, and {len(checkpoints)} fits would keep their states in "
+            f"{named[0]!r}. Leave it at None here, and set it on an estimator that is fitted alone."
+        )
 
 
 @contextmanager

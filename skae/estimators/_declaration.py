@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -228,6 +229,15 @@ default="one_cycle"
         Whether categories that `fit` has not seen count as missing, or raise an error.
     warm_start : bool, default=False
         Whether `fit` continues from the weights and the centring of the previous fit.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps its state while it runs, in a folder that exists. If the process ends before
+        the fit does, the same `fit` of the same rows goes on from there, and ends with the same numbers
+        as if it had never stopped, to the last bit. A file of another fit is refused. Where the file is
+        damaged, the one before is used, whose name ends in ".before". Both are removed when the fit ends; an
+        interrupt (Ctrl-C) leaves them, so that a further `fit` goes on. `partial_fit` keeps nothing.
+    checkpoint_every : int or "auto", default="auto"
+        Epochs from one writing of `checkpoint` to the next. With "auto", it is written as often as takes a
+        twentieth of the time.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the held-out rows, the order of rows and
         the noise. Pass an int for the same results on every fit on one machine.
@@ -271,6 +281,8 @@ default="one_cycle"
     scaling: Literal["auto", "none", "standard", "robust", "quantile"] = "auto"
     handle_unknown: Literal["missing", "error"] = "missing"
     warm_start: bool = False
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int | Literal["auto"] = "auto"
     random_state: int | np.random.RandomState | None = None
     device: str = "auto"
     verbose: bool | int = False
@@ -316,6 +328,8 @@ default="one_cycle"
         "scaling": [StrOptions(set(SCALINGS))],
         "handle_unknown": [StrOptions({"missing", "error"})],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "device": [str],
         "verbose": ["verbose"],

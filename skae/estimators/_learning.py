@@ -24,6 +24,8 @@ from skae.networks.scaling import QuantileScaling, Scaling
 from skae.objectives import LOSSES, Objective
 from skae.tables import Options, read, read_target, read_training
 from skae.training.batches import Rows
+from skae.training.checkpoint import Checkpoint
+from skae.training.checkpoint_file import CheckpointFile
 from skae.training.courses import fit, one_epoch
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
@@ -41,12 +43,17 @@ _AT_TIMES = (
 )
 
 
+# Parameters that numbers do not depend on, or not by what they are.
+_NO_NUMBERS = {"checkpoint", "checkpoint_every", "device", "random_state", "verbose"}
+
+
 class BegunFit(NamedTuple):
     """A fit before its training."""
 
     fitting: Fitting
     frame: _tensors.Frame
     reports: EpochReports
+    file: CheckpointFile | None = None  # where its state is kept
 
 
 class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -140,8 +147,12 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             begun = self._begin_fit(X, y, target, sample_weight)
             with _computing.threads(begun.fitting.work):
                 fitted = fit(begun.fitting, begun.reports)
+                if begun.file is not None:
+                    fitted = fitted._replace(seconds=begun.file.seconds_so_far())
                 attributes = self._fitted_attributes(fitted, begun.frame)
             self._end_fit(begun, fitted, attributes)
+        if begun.file is not None and not fitted.history.interrupted:
+            begun.file.remove()
         warn(self, fitted)
         return self
 
@@ -152,6 +163,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         given: Any = X
         # First: all that follows reads parameters, those of the tags among it.
         _checks.check_parameters(self)
+        file = None if self.checkpoint is None else CheckpointFile(self.checkpoint)
         is_warm = self._is_warm()
         previous = self._warm_start() if is_warm else None
         X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
@@ -164,6 +176,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         if self._sought is not None:
             self._largest_size = self._enough_components(self._sought, wanted, weight)
         streams = Streams(self.random_state)
+        if file is not None and file.seed is not None and self.random_state is None:
+            streams.entropy = file.seed
         layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
         frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
         device = _computing.find_device(self.device)
@@ -178,14 +192,25 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         )
         parts = self._parts(link, frame, rows, previous, is_clean=target is not None, n_rows=len(X))
         plan = self._plan(len(X), layout)
+        fitting = Fitting(plan, parts, table, streams)
+        if file is not None:
+            fitting = fitting.kept_by(self._checkpoint(file, fitting))
         context = self._init_callback_context(max_subtasks=plan.n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=given, y=y)
         reports = EpochReports(self, context, frame, given, y, plan.n_epochs)
-        return BegunFit(Fitting(plan, parts, table, streams), frame, reports)
+        return BegunFit(fitting, frame, reports, file)
+
+    def _checkpoint(self, file: CheckpointFile, fitting: Fitting) -> Checkpoint:
+        """Return what keeps the state of a fit in a file."""
+        parameters = {
+            name: value for name, value in self.get_params(deep=False).items() if name not in _NO_NUMBERS
+        }
+        every = None if isinstance(self.checkpoint_every, str) else self.checkpoint_every
+        return file.checkpoint_of(fitting, {"the estimator": type(self), **parameters}, every)
 
     def _end_fit(self, begun: BegunFit, fitted: Fitted, attributes: dict[str, Any]) -> None:
         """Take over what training found, and tell callbacks."""
-        fitting, frame, reports = begun
+        fitting, frame, reports = begun[:3]
         rows = fitting.rows.target
         reports.close()
         self._take(attributes | {"_training_state": None, "n_samples_": len(rows)})

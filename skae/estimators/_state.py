@@ -4,7 +4,9 @@ It is what pickle, joblib, copy, skops and mlflow keep. Which classes may be mad
 """
 
 import importlib
+import os
 import sys
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 import numpy as np
@@ -146,7 +148,10 @@ def _make_dtype(told: dict[str, Any]) -> Any:
 _CATALOGUE = Catalogue(
     {f"{room}.{cls.__name__}": cls for room, classes in _CLASSES.items() for cls in classes},
     _CONSTANTS,
-    {"dtype": Value(_is_dtype, _tell_dtype, _make_dtype)},
+    {
+        "dtype": Value(_is_dtype, _tell_dtype, _make_dtype),
+        "path": Value(lambda value: isinstance(value, PurePath), os.fspath, Path),
+    },
 )
 
 

@@ -310,9 +310,8 @@ class Job(NamedTuple):
     ----------
     estimator : BaseAutoencoder
         Fitted in place.
-    X : array-like of shape (n_samples, n_features)
-        Training rows.
-    y : object, default=None
+    X, y : array-like and object
+        Training rows, and what else `fit` is passed.
     fit_params : dict or None, default=None
         Further arguments of `fit`, such as `sample_weight`.
     """
@@ -353,6 +352,7 @@ def fit_together(jobs: Sequence[Job]) -> list[Exception | None]:
     errors : list of Exception or None
         What each fit raised; its estimator is then not fitted.
     """
+    _checks.check_apart([job.estimator.checkpoint for job in jobs])
     errors: list[Exception | None] = [None] * len(jobs)
     begun: dict[int, BegunFit] = {}
     for number, job in enumerate(jobs):

@@ -20,6 +20,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.parallel import delayed
 
 from skae._containers import is_sparse
+from skae.estimators._checks import check_apart
 from skae.estimators.base import BaseAutoencoder, Job, fit_together
 from skae.selection._fits import Failure, Fit, fit_step, given, settled, take_over
 from skae.selection._places import Path, Place, Step, places, signatures, unfitted
@@ -195,6 +196,7 @@ class StackedRuns:
     def _trained(self, jobs: Mapping[Key, Job]) -> dict[Key, Fit]:
         """Train autoencoders, spread over processes."""
         keys = list(jobs)
+        check_apart([job.estimator.checkpoint for job in jobs.values()])
         n_parts = min(len(keys), effective_n_jobs(self.parallel.n_jobs))
         if n_parts < 2:
             return dict(zip(keys, _fit_part([*jobs.values()]), strict=True))

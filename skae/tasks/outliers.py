@@ -25,6 +25,7 @@ from skae.estimators._checks import (
     Interval,
     RealNotInt,
     StrOptions,
+    check_apart,
     check_is_fitted,
     check_parameters,
     take_fit_params,
@@ -451,6 +452,7 @@ class AutoencoderOutlierDetector(PlainState, Declared, CallbackSupportMixin, Out
         # Those of one process are trained side by side.
         n_jobs = 1 if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         n_parts = max(1, min(n_jobs, len(planned)))
+        check_apart([training.model.checkpoint for training in planned])
         parts = [planned[part::n_parts] for part in range(n_parts)]
         grown = Parallel(n_jobs=self.n_jobs)(delayed(grow)(part) for part in parts if part)
         context.call_on_fit_task_end(estimator=self, X=table)

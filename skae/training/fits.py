@@ -247,6 +247,10 @@ class Fitting:
         self.start = Start(plan, parts, streams, rows.has_gaps, keeper)
         self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
 
+    def kept_by(self, keeper: Keeper) -> Fitting:
+        """Return the same, with its state kept."""
+        return Fitting(self.plan, self.parts, self.rows, self.streams, self.number, keeper)
+
     def numbered(self, number: int) -> Fitting:
         """Return the start of a number."""
         return Fitting(self.plan, self.parts, self.rows, self.streams, number, self.keeper)

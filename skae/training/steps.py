@@ -263,8 +263,11 @@ class GradientStep:
 
     def state_dict(self) -> State:
         """Return the optimiser's moments, the rate, and the noise stream's position."""
+        found = self.optimizer.state_dict()
+        # Texts for keys, as files know them.
+        found["state"] = {str(place): own for place, own in found["state"].items()}
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": found,
             "rate": self.rate,
             "schedule": vars(self.schedule).copy(),
             "noise": self.noise.get_state(),
@@ -272,7 +275,9 @@ class GradientStep:
 
     def load_state_dict(self, state: State) -> None:
         """Load a state from `state_dict`."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        found = state["optimizer"]
+        by_place = {int(place): own for place, own in found["state"].items()}
+        self.optimizer.load_state_dict({**found, "state": by_place})
         self.rate = state["rate"]
         vars(self.schedule).update(state["schedule"])
         self.noise.set_state(state["noise"])

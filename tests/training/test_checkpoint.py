@@ -122,12 +122,8 @@ def everything(found):
         for part, module in (("network", found.network), ("objective", found.objective))
         for name, value in [*module.named_parameters(), *module.named_buffers()]
     }
-    return (
-        tensors,
-        found.objective.counters(),
-        dataclasses.asdict(found.history),
-        found._replace(network=None, objective=None, history=None, rows=None, seconds=None),
-    )
+    scores = found.best_epoch, found.validation_score, found.pca_score, found.by_size
+    return tensors, found.objective.counters(), dataclasses.asdict(found.history), scores
 
 
 def check_equal(one, other):
