@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         SparseAutoencoderTransformer,
         VariationalAutoencoderTransformer,
     )
+    from skae.files import FileError, load, save
     from skae.inspection import report
     from skae.training import DivergenceError
 
@@ -26,14 +27,17 @@ __all__ = [
     "ContractiveAutoencoderTransformer",
     "DenoisingAutoencoderTransformer",
     "DivergenceError",
+    "FileError",
     "SparseAutoencoderTransformer",
     "VariationalAutoencoderTransformer",
     "compare",
     "datasets",
     "inspection",
+    "load",
     "metrics",
     "networks",
     "report",
+    "save",
     "selection",
     "tasks",
 ]
@@ -45,6 +49,8 @@ _FURTHER = ("numpy", "onnx")
 _HOMES = {
     **dict.fromkeys([name for name in __all__ if name.endswith("Transformer")], "skae.estimators"),
     "DivergenceError": "skae.training",
+    "FileError": "skae._files",
+    **dict.fromkeys(["load", "save"], "skae.files"),
     "report": "skae.inspection",
 }
 

@@ -18,14 +18,17 @@ _CONTAINERS: dict[str, type] = {"dict": dict, "OrderedDict": OrderedDict, "set":
 _TENSORS: dict[type, str] = {torch.Tensor: "tensor", nn.Parameter: "parameter"}
 # What numpy has no type for lies in an array of whole numbers as wide.
 _STAND_INS = {1: torch.uint8, 2: torch.int16}
+_DTYPES = {
+    str(one).removeprefix("torch."): one for one in vars(torch).values() if isinstance(one, torch.dtype)
+}
 
 
 class Value(NamedTuple):
     """A kind of object that can be written as a few plain values, and made from them again."""
 
     owns: Callable[[object], bool]
-    tell: Callable[[Any], Any]
-    make: Callable[[Any], Any]
+    tell: Callable[[Any], object]
+    make: Callable[[Any], object]
 
 
 _VALUES = {
@@ -64,9 +67,11 @@ class Catalogue:
         self._names = {cls: name for name, cls in self.classes.items()}
         self._constant_names = {id(constant): name for name, constant in self.constants.items()}
 
-    def with_classes(self, classes: Mapping[str, type]) -> "Catalogue":
-        """Return a catalogue that holds some more classes."""
-        return Catalogue(self.classes | dict(classes), self.constants, self.values) if classes else self
+    def extended(self, classes: Mapping[str, type], values: Mapping[str, Value] | None = None) -> "Catalogue":
+        """Return a catalogue that holds some more classes, and kinds of objects that come before others."""
+        if not classes and not values:
+            return self
+        return Catalogue(self.classes | dict(classes), self.constants, dict(values or {}) | self.values)
 
     def describe(self, attributes: Mapping[str, object]) -> tuple[dict[str, object], list[dict[str, object]]]:
         """Return attributes as plain data.
@@ -108,7 +113,7 @@ class Catalogue:
         maker = _Maker(self, objects)
         try:
             return {name: maker.value(value) for name, value in plain.items()}
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError) as error:
             raise ValueError(f"The state is damaged, and cannot be read: {error!r}.") from error
 
     def name_of(self, value: object) -> str | type | None:
@@ -160,6 +165,10 @@ class _Writer:
             return {"constant": constant}
         if isinstance(value, torch.Tensor):
             return _described_tensor(value)
+        for name, known in self.catalogue.values.items():
+            if known.owns(value):
+                told = known.tell(value)
+                return None if told is None else {"value": name, "told": self.plain(told)}
         for name, cls in _CONTAINERS.items():
             if type(value) is cls:
                 items = sorted(value, key=repr) if cls is set else map(list, value.items())
@@ -172,10 +181,6 @@ class _Writer:
             if _is_usual(type(value), name):
                 state = _without_usual(state or {})
             return {"class": name, "state": {key: self.plain(item) for key, item in (state or {}).items()}}
-        for name, known in self.catalogue.values.items():
-            if known.owns(value):
-                told = known.tell(value)
-                return None if told is None else {"value": name, "told": self.plain(told)}
         return None
 
 
@@ -219,6 +224,9 @@ class _Maker:
             # Known before its attributes are made: they may refer to it.
             made = self.made[place] = cast(Any, cls).__new__(cls)
             state = self.value(description["state"])
+            hidden = [key for key in state if callable(getattr(cls, key, None))]
+            if hidden and isinstance(name, str):
+                raise ValueError(f"The state of a {name} would hide its method {hidden[0]!r}.")
             if _is_usual(cls, name):
                 state = {**nn.Module().__dict__, **state}
             if hasattr(cls, "__setstate__"):
@@ -230,7 +238,11 @@ class _Maker:
         name, items = description["class"], [self.value(item) for item in description["items"]]
         if name in _CONTAINERS:
             return _CONTAINERS[name](items)
-        return self._known(self.catalogue.classes, name)(*items)
+        cls = self._known(self.catalogue.classes, name)
+        # Any other class would be called with numbers that nobody has checked.
+        if not issubclass(cls, tuple):
+            raise ValueError(f"The state holds a {name} as if it were a tuple.")
+        return cls(*items)
 
     @staticmethod
     def _known(table: Mapping[str, object], name: object) -> Any:
@@ -300,7 +312,7 @@ def _made_tensor(description: dict[str, Any]) -> torch.Tensor:
 
 
 def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name)
-    if not isinstance(found, torch.dtype):
+    # Not any attribute of torch, some of which are modules that are imported when asked for.
+    if name not in _DTYPES:
         raise TypeError(f"{name!r} is no dtype of torch")
-    return found
+    return _DTYPES[name]

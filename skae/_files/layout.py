@@ -47,8 +47,8 @@ AS_BYTES = "cUSMm"
 MOST_DIMENSIONS = 32
 MOST_DEPTH = 100
 MOST_DIGITS = 40
-# Reading may take twice the size of the file beside the file itself, and this.
-_SPARE_BYTES = 40_000_000
+# Reading may take as much as the file once more beside it, and this; so may what is made of it.
+_SPARE_BYTES = 20_000_000
 # What JSON takes at most once it is read: an element of a list or dict, a list or dict, a character.
 ELEMENT_BYTES = 72
 CHARACTER_BYTES = 4
@@ -61,7 +61,7 @@ class FileError(ValueError):
 
 def allowance(size: int) -> int:
     """Return how many bytes reading a file of this size may take beside the file itself."""
-    return 2 * size + _SPARE_BYTES
+    return size + _SPARE_BYTES
 
 
 def costs(text: bytes) -> int:

@@ -101,7 +101,7 @@ class Values:
             raise FileError("texts of its content have no two tensors")
         lengths = self._tensor(places[0], np.dtype("<u4"), 1)
         text = self._tensor(places[1], np.dtype("u1"), 1).tobytes()
-        self._spend(len(lengths) * ELEMENT_BYTES + CHARACTER_BYTES * len(text))
+        self._spend(len(lengths) * ELEMENT_BYTES + (1 if text.isascii() else CHARACTER_BYTES) * len(text))
         ends = np.cumsum(lengths, dtype=np.uint64).tolist()
         if (ends[-1] if ends else 0) != len(text):
             raise FileError("texts of its content have other lengths than they should")

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def _pieces(kind: str, content: Mapping[str, object]) -> Iterator[bytes | memory
     if costs(encoded) + costs(text) + writer.costs > allowance(size):
         raise ValueError(
             "The texts, lists and dicts to be saved are too large to be read again safely: they would take "
-            "more than twice the size of the file and 40 MB. Save fewer of them, or use pickle."
+            "more than the size of the file and 20 MB. Save fewer of them, or use pickle."
         )
     length = len(encoded).to_bytes(8, "little")
     digest = hashlib.sha256(length + encoded)
@@ -207,7 +207,8 @@ class _Writer:
         return len(self.arrays) - 1
 
 
-def _long_costs(items: Iterable[object]) -> int:
-    return sum(
-        ELEMENT_BYTES + CHARACTER_BYTES * (len(item) if isinstance(item, str) else 0) for item in items
-    )
+def _long_costs(items: Collection[object]) -> int:
+    texts = [item for item in items if isinstance(item, str)]
+    n_characters = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    is_ascii = all(text.isascii() for text in texts)
+    return ELEMENT_BYTES * len(items) + (1 if is_ascii else CHARACTER_BYTES) * n_characters

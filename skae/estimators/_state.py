@@ -6,6 +6,7 @@ It is what pickle, joblib, copy, skops and mlflow keep. Which classes may be mad
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ from skae.objectives import (
 from skae.tables import kinds, mixed
 
 # The next one belongs to a change, of the layout or of what the classes keep, that older states do not fit.
-_VERSION = 1
+VERSION = 1
 _KEY = "_skae_state"
 
 _CLASSES: dict[str, tuple[type, ...]] = {
@@ -145,7 +146,7 @@ def _make_dtype(told: dict[str, Any]) -> Any:
     return pandas.api.types.pandas_dtype(told["pandas"])
 
 
-_CATALOGUE = Catalogue(
+CATALOGUE = Catalogue(
     {f"{room}.{cls.__name__}": cls for room, classes in _CLASSES.items() for cls in classes},
     _CONSTANTS,
     {
@@ -174,12 +175,12 @@ class PlainState:
 
     def __getstate__(self) -> dict[str, Any]:
         attributes: Any = super().__getstate__()
-        plain, objects = _CATALOGUE.with_classes(self._further_classes).describe(attributes)
-        return {**plain, _KEY: {"version": _VERSION, "objects": objects}}
+        plain, objects = CATALOGUE.extended(self._further_classes).describe(attributes)
+        return {**plain, _KEY: {"version": VERSION, "objects": objects}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(type(self), state)
-        catalogue = _CATALOGUE.with_classes(self._further_classes)
+        catalogue = CATALOGUE.extended(self._further_classes)
         plain = {name: value for name, value in state.items() if name != _KEY}
         attributes = catalogue.make(plain, state[_KEY]["objects"])
         super().__setstate__(attributes)  # type: ignore[misc]
@@ -211,12 +212,30 @@ def check_state(cls: Any, state: Any) -> None:
     """
     header: Any = state.get(_KEY) if isinstance(state, dict) else None
     version = header.get("version") if isinstance(header, dict) else None
-    if version != _VERSION or not isinstance(header.get("objects"), list):
+    if version != VERSION or not isinstance(header.get("objects"), list):
         found = "a state that names no version" if version is None else f"a state of version {version}"
         raise ValueError(
-            f"This is {found} of {cls.__name__}, and this version of skae reads version {_VERSION}. Load it "
+            f"This is {found} of {cls.__name__}, and this version of skae reads version {VERSION}. Load it "
             "with the version of skae that wrote it, or fit anew."
         )
+    check_attributes(cls, state)
+
+
+def check_attributes(cls: Any, state: Mapping[str, object]) -> None:
+    """Check that a state holds every parameter, and all that a fit leaves or none of it.
+
+    Parameters
+    ----------
+    cls : type
+        The estimator's class.
+    state : dict
+        Attributes by name.
+
+    Raises
+    ------
+    ValueError
+        If something is missing, which is named.
+    """
     lacking = [name for name in cls._get_param_names() if name not in state]
     if any(name in state for name in cls._learnt_together):
         needed = (*cls._learnt_together, *cls._learnt_before)

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from skae._parameters import Specification
 from skae._spelling import refuse_misspelt
@@ -53,6 +54,10 @@ class Architecture(Specification):
     @property
     def n_plain_layers(self) -> int | None:
         """Number of hidden layers where the encoder is linear layers and activations alone, else None."""
+        return None
+
+    def _given_modules(self) -> tuple[nn.Module, nn.Module] | None:
+        """Return encoder and decoder where they are modules of the user's own, else None."""
         return None
 
     @property

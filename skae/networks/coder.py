@@ -48,6 +48,11 @@ class Coder(nn.Module):
         super().__init_subclass__()
         refuse_misspelt(cls, Coder)
 
+    @property
+    def given_module(self) -> nn.Module | None:
+        """The user's own module that this is made of, if it is."""
+        return None
+
     def last_layer(self) -> nn.Linear | nn.ConvTranspose2d | None:
         """Return the layer whose outputs are the module's, and start at zero; None where there is none."""
         return None

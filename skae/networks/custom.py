@@ -71,6 +71,10 @@ class Custom(Architecture):
         decoder = _checked(self.decoder, "decoder", code_out, n_features)
         return ZeroGain(encoder, code_in), ZeroGain(decoder, n_features)
 
+    def _given_modules(self) -> tuple[nn.Module, nn.Module]:
+        """Return encoder and decoder, as they were passed."""
+        return self.encoder, self.decoder
+
     def _row_work(self, n_features: int, code_in: int, code_out: int) -> int:
         # Weights of the largest parameter: what most modules multiply each row by.
         modules = [module for module in (self.encoder, self.decoder) if isinstance(module, nn.Module)]
@@ -147,6 +151,11 @@ class ZeroGain(Coder):
         """Apply the module and weigh its outputs."""
         output = self.module(x)
         return output if self.gain is None else self.gain * output
+
+    @property
+    def given_module(self) -> nn.Module:
+        """The module that is weighed."""
+        return self.module
 
     @property
     def can_scale(self) -> bool:

@@ -295,7 +295,7 @@ def test_every_module_and_specification_can_be_made_again():
         "Pair",
     }
     ours = classes_of_ours(nn.Module) | classes_of_ours(skae._parameters.Specification)
-    known = set(_state._CATALOGUE.classes.values())
+    known = set(_state.CATALOGUE.classes.values())
     assert {cls.__name__ for cls in ours - known} <= left_out
 
 
