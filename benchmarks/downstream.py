@@ -6,7 +6,8 @@ one, and all columns as they are. Each is measured on rows that it was not fitte
 scores of a linear model, of neighbours and of boosting (ROC AUC for two classes, accuracy for more, R2 for
 numbers), trustworthiness, continuity, seconds.
 
-One cut of each table; `--full` takes five folds. Prints tables, writes JSON and a picture.
+One cut of each table, and no weight by "auto" of large ones; `--full` takes five folds. Prints tables,
+writes JSON and a picture.
 """
 
 import argparse
@@ -37,6 +38,8 @@ MEASURES = {
     "fit_seconds": "seconds",
 }
 PREDICTIONS = ("linear", "neighbours", "boosting")
+# "auto" trains several networks, which takes minutes on large tables: there with `--full` only.
+AUTO_ROWS = 10_000
 # What an autoencoder is asked for beside its defaults, by the name it has in the tables.
 SETTINGS: dict[str, dict[str, Any]] = {
     "skae": {},
@@ -46,7 +49,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def reducers(table: problems.Labelled, k: int) -> dict[str, Any]:
+def reducers(table: problems.Labelled, k: int, full: bool) -> dict[str, Any]:
     """Give what is compared. Discriminants are fewer than classes, and there are none of numbers."""
     found: dict[str, Any] = {
         "all columns": FunctionTransformer(lambda X: X, lambda X: X),
@@ -58,6 +61,8 @@ def reducers(table: problems.Labelled, k: int) -> dict[str, Any]:
     known = AutoencoderTransformer().get_params()
     for name, settings in SETTINGS.items():
         if not set(settings) <= set(known):
+            continue
+        if "auto" in settings.values() and len(table.X) > AUTO_ROWS and not full:
             continue
         found[name] = AutoencoderTransformer(k, **settings, random_state=0)
     return found
@@ -77,7 +82,7 @@ def compare(table: problems.Labelled, k: int, full: bool) -> list[dict[str, Any]
     cv: Any = 5 if full else [cut(table)]
     held_out = len(table.X) // 5 if full else len(cv[0][1])
     found = compare_reducers(
-        reducers(table, k),
+        reducers(table, k, full),
         table.X,
         table.y,
         cv=cv,
