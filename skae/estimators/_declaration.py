@@ -215,6 +215,11 @@ default="one_cycle"
         warm-up. None runs all epochs, which suits schedules that end at a low rate.
     tol : float, default=1e-4
         Smallest improvement for `n_iter_no_change`, relative to the best loss.
+    max_time : float or None, default=None
+        Seconds that `fit` may take. If not all epochs fit into them, the schedule is run through faster, so
+        that the learning rate has come down when the time is over, and the best weights so far are kept. What
+        comes out then depends on the speed of the machine. A fit that ends earlier is as without a limit,
+        which None stands for. `partial_fit` ignores it.
     column_types : "auto" or dict, default="auto"
         Kinds of columns, by name or position: "numeric", "binary" (two values), "categorical" or "count"
         (whole numbers of at least 0). With "auto", and for columns that are not named, numbers are numeric;
@@ -277,6 +282,7 @@ default="one_cycle"
     validation_fraction: float | Literal["auto"] = "auto"
     n_iter_no_change: int | None = None
     tol: float = 1e-4
+    max_time: float | None = None
     column_types: Literal["auto"] | Mapping[Any, str] = "auto"
     scaling: Literal["auto", "none", "standard", "robust", "quantile"] = "auto"
     handle_unknown: Literal["missing", "error"] = "missing"
@@ -324,6 +330,7 @@ default="one_cycle"
         "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "column_types": [StrOptions({"auto"}), Mapping],
         "scaling": [StrOptions(set(SCALINGS))],
         "handle_unknown": [StrOptions({"missing", "error"})],

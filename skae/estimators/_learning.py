@@ -29,6 +29,7 @@ from skae.training.checkpoint_file import CheckpointFile
 from skae.training.courses import fit, one_epoch
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
+from skae.training.pace import Clock
 from skae.training.plan import Layout, lay_out
 
 # What users read after some fits only.
@@ -164,6 +165,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         # First: all that follows reads parameters, those of the tags among it.
         _checks.check_parameters(self)
         file = None if self.checkpoint is None else CheckpointFile(self.checkpoint)
+        seconds = 0.0 if file is None else file.seconds
+        clock = None if self.max_time is None else Clock(self.max_time - seconds)
         is_warm = self._is_warm()
         previous = self._warm_start() if is_warm else None
         X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
@@ -192,7 +195,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         )
         parts = self._parts(link, frame, rows, previous, is_clean=target is not None, n_rows=len(X))
         plan = self._plan(len(X), layout)
-        fitting = Fitting(plan, parts, table, streams)
+        fitting = Fitting(plan, parts, table, streams, clock=clock)
         if file is not None:
             fitting = fitting.kept_by(self._checkpoint(file, fitting))
         context = self._init_callback_context(max_subtasks=plan.n_epochs)

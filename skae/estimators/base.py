@@ -323,12 +323,12 @@ class Job(NamedTuple):
 
     @property
     def can_join(self) -> bool:
-        """Whether the fit is the one of this package, of which nothing outside is told or asked."""
+        """Whether the fit is the one of this package, with nothing outside, and no time, of its own."""
         estimator = self.estimator
         architecture = architecture_in(estimator.network)
         is_known = estimator.network is None or (architecture is not None and not architecture.draws_globally)
         is_own = type(estimator).fit.__module__.startswith("skae.")
-        is_own &= not vars(estimator).get("_skl_callbacks")
+        is_own &= not vars(estimator).get("_skl_callbacks") and estimator.max_time is None
         return is_known and is_own and set(self.fit_params or ()) <= {"sample_weight"}
 
     def run(self) -> Exception | None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skae.training.loop import DivergenceError, History, Kept, Steps, Training, Validation
+from skae.training.pace import Knot
 from skae.training.steps import State
 
 # Share of the time that may go into keeping states, where no number of epochs is given.
@@ -102,6 +103,7 @@ def state_of(trainings: list[Training], active: list[Training], steps: Steps | N
         "trainings": [_training_state(training) for training in trainings],
         "active": [index for index, training in enumerate(trainings) if training in active],
         "steps": None if steps is None else steps.state_dict(),
+        "pace": [list(knot) for knot in _knots(trainings)],
     }
 
 
@@ -122,12 +124,19 @@ def resume(trainings: list[Training], steps: Steps, state: State) -> list[Traini
     """
     for model, (training, own) in enumerate(zip(trainings, state["trainings"], strict=True)):
         _load_training(training, own, partial(steps.remember, model))
+    _knots(trainings)[:] = [Knot(*knot) for knot in state["pace"]]
     active: list[int] = state["active"]
     if active:
         if len(active) < len(trainings):
             steps.keep(active)
         steps.load_state_dict(state["steps"])
     return [trainings[index] for index in active]
+
+
+def _knots(trainings: list[Training]) -> list[Knot]:
+    """Return how fast a schedule is run through; nothing where there is no limit of time."""
+    pace = trainings[0].pace
+    return [] if pace is None else pace.knots
 
 
 def _training_state(training: Training) -> State:

@@ -60,7 +60,7 @@ def fit(fitting: Fitting, on_epoch: OnEpoch) -> Fitted:
     start = time.perf_counter()
     with _module_randomness(fitting):
         course = begin(fitting, on_epoch)
-        train_models(course.models, fitting.keeper)
+        train_models(course.models, fitting.keeper, fitting.clock, course.n_later)
         fitted = _finish(course)
     return fitted._replace(seconds=time.perf_counter() - start)
 
@@ -189,9 +189,12 @@ class Course:
     ----------
     models : list of Model
         To be trained before `finish`, side by side where they can be.
+    n_later : int
+        Number of models that `finish` trains.
     """
 
     models: list[Model]
+    n_later = 0
 
     def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
         self.fitting = fitting
@@ -296,6 +299,7 @@ class ByFolds(Course):
             model.run.kept_epochs = self.epochs if self.straightens else ()
         self.starts = [model.run.network.path() for model in self.models]
         self.start = self.begun.network.path()
+        self.n_later = 0 if self.is_beside else 1
         if self.is_beside:
             self.last.run.kept_epochs = self.epochs
             self.models.append(self.last)
@@ -336,8 +340,8 @@ class ByFolds(Course):
         """
         weight, on_evidence = weights_of(self.judges), self.fitting.plan.starts_at_pca
         # Where all were stopped, or it went back to earlier weights, the last one may not have come as far.
-        kept = self.last.run.weights if self.is_beside else self.epochs
-        epochs = [epoch for epoch in self.epochs if epoch in kept]
+        kept = [set(model.run.weights) for model in self.models if model.run.kept_epochs]
+        epochs = sorted(set.intersection(*kept)) if kept else self.epochs
         chosen = chosen_epoch(pooled, losses, weight, epochs, on_evidence)
         if not (chosen and on_evidence):
             return chosen, 1.0
@@ -366,7 +370,7 @@ class ByFolds(Course):
             return report(epoch, history) or epoch == chosen
 
         self.last.run.on_epoch = stop_there
-        train_models([self.last], self.fitting.keeper)
+        train_models([self.last], self.fitting.keeper, self.fitting.clock)
         final = checked([self.last.history])[0]
         pooled.interrupted = final.interrupted
         pooled.n_recoveries += final.n_recoveries
@@ -410,6 +414,7 @@ class BestStart(Course):
         super().__init__(fitting, _silent)
         self.courses = courses
         self.models = [model for course in courses for model in course.models]
+        self.n_later = sum(course.n_later for course in courses)
 
     def finish(self) -> Fitted:
         """Return what the best start found; one that diverged is left out, unless all of them did."""

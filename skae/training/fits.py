@@ -21,6 +21,7 @@ from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.layerwise import pretrain
 from skae.training.loop import Alone, History, Keeper, Run, Steps, left_at_start, train
+from skae.training.pace import Clock
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
@@ -66,6 +67,8 @@ class Start:
         Whether any of all rows holds NaN.
     keeper : Keeper, optional
         Where the state of pretraining is kept.
+    clock : Clock, optional
+        What ends it in time.
     """
 
     plan: Plan
@@ -73,6 +76,7 @@ class Start:
     streams: Streams
     has_gaps: bool
     keeper: Keeper | None = None
+    clock: Clock | None = None
 
     def __call__(self, table: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
         """Begin a training on rows.
@@ -164,6 +168,7 @@ class Start:
             ),
             make_order=lambda number: self.streams.torch("rows", numbered(number)),
             keeper=self.keeper,
+            clock=self.clock,
         )
 
 
@@ -220,6 +225,8 @@ class Fitting:
         Of this start among several: rows are held out and held-out rows are corrupted alike in all of them.
     keeper : Keeper, optional
         Where the state of its trainings is kept.
+    clock : Clock, optional
+        What ends them in time.
 
     Attributes
     ----------
@@ -235,8 +242,10 @@ class Fitting:
         streams: Streams,
         number: int = 0,
         keeper: Keeper | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.keeper = keeper
+        self.clock = clock
         self.plan = plan
         self.parts = parts
         self.number = number
@@ -244,16 +253,16 @@ class Fitting:
         self.rows = rows
         self.streams = streams
         self.architecture = parts.blueprint.architecture
-        self.start = Start(plan, parts, streams, rows.has_gaps, keeper)
+        self.start = Start(plan, parts, streams, rows.has_gaps, keeper, clock)
         self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
 
     def kept_by(self, keeper: Keeper) -> Fitting:
         """Return the same, with its state kept."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, self.number, keeper)
+        return Fitting(self.plan, self.parts, self.rows, self.streams, self.number, keeper, self.clock)
 
     def numbered(self, number: int) -> Fitting:
         """Return the start of a number."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, number, self.keeper)
+        return Fitting(self.plan, self.parts, self.rows, self.streams, number, self.keeper, self.clock)
 
     def model(
         self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
@@ -305,7 +314,9 @@ def stack_key(model: Model) -> Hashable | None:
     return kind, batches.n_batches, n_rows, is_weighted
 
 
-def train_models(models: Sequence[Model], keeper: Keeper | None = None) -> None:
+def train_models(
+    models: Sequence[Model], keeper: Keeper | None = None, clock: Clock | None = None, n_later: int = 0
+) -> None:
     """Train models, those that can be side by side; the others one after the other.
 
     Parameters
@@ -314,15 +325,24 @@ def train_models(models: Sequence[Model], keeper: Keeper | None = None) -> None:
         Changed in place.
     keeper : Keeper, optional
         Where the state of the trainings is kept.
+    clock : Clock, optional
+        What ends them in time.
+    n_later : int, default=0
+        Number of models that are to be trained after these, in the same time.
     """
     stacks: dict[Hashable, list[Model]] = {}
     for number, model in enumerate(models):
         key = stack_key(model) if len(models) > 1 else None
         stacks.setdefault(("alone", number) if key is None else key, []).append(model)
     is_interrupted = False
+    n_left = len(models) + n_later
     for stack in stacks.values():
         runs = [model.run for model in stack]
-        histories = list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack), keeper)
+        pace = None if clock is None else clock.pace(len(stack) / n_left)
+        n_left -= len(stack)
+        histories = (
+            list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack), keeper, pace)
+        )
         for model, history in zip(stack, histories, strict=True):
             model.history = history
             model.run.network.draw_dropout_from(None)

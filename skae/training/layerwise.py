@@ -10,6 +10,7 @@ from skae.objectives.objective import Objective
 from skae.objectives.reconstruction import LOSSES, Reconstruction
 from skae.training.batches import InMemory
 from skae.training.loop import Alone, Keeper, Run, checked, train
+from skae.training.pace import Clock
 from skae.training.steps import Step
 
 _CHUNK = 8192
@@ -26,6 +27,7 @@ def pretrain(
     make_step: Callable[[Autoencoder, Objective, int], Step],
     make_order: Callable[[int], torch.Generator],
     keeper: Keeper | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Train the layers of a network one after the other, each as an autoencoder of its own.
 
@@ -52,6 +54,8 @@ def pretrain(
         Takes the number of the layer; gives the stream that orders rows.
     keeper : Keeper, optional
         Where the state of the trainings is kept.
+    clock : Clock, optional
+        What ends them in time.
     """
     encoder, decoder = network.encoder, network.decoder
     stages = list(zip(encoder.parts(), reversed(decoder.parts()), strict=True))
@@ -69,7 +73,8 @@ def pretrain(
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))
         steps = Alone(make_step(layer, objective, index), layer, objective)
-        checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps, keeper))
+        pace = None if clock is None else clock.pace_of_layer()
+        checked(train([Run(layer, objective, batches, n_epochs, make_order(index))], steps, keeper, pace))
         with torch.no_grad():
             rows = torch.cat([into.eval()(part) for part in rows.split(_CHUNK)])
     if network.linear_encoder is not None:

@@ -6,6 +6,7 @@ an objective.
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -17,6 +18,7 @@ from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.training.batches import Batches
+from skae.training.pace import Pace
 from skae.training.steps import Schedule, State, Step, Terms
 
 _MAX_RECOVERIES = 3
@@ -293,7 +295,9 @@ class Alone:
         self.step.load_state_dict(state)
 
 
-def train(runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None) -> list[History]:
+def train(
+    runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None, pace: Pace | None = None
+) -> list[History]:
     """Train models side by side, in place, and leave the best weights in each.
 
     All of them have as many batches an epoch. Each goes its own way: its rows and their order, its rate, its
@@ -307,6 +311,8 @@ def train(runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None) -> li
         Their updates.
     keeper : Keeper, optional
         Where the state is kept after epochs, and found if a training goes on that another process began.
+    pace : Pace, optional
+        What ends training in time.
 
     Returns
     -------
@@ -315,18 +321,21 @@ def train(runs: Sequence[Run], steps: Steps, keeper: Keeper | None = None) -> li
         the learning rate, its `divergence` is set: see `checked`.
     """
     trainings = [
-        Training(run, steps.schedules[model], steps.remember(model)) for model, run in enumerate(runs)
+        Training(run, steps.schedules[model], steps.remember(model), pace) for model, run in enumerate(runs)
     ]
     active = trainings
     try:
         resumed = None if keeper is None else keeper.begin(trainings, steps)
         if resumed is None:
+            start = time.perf_counter()
             for training, validation in zip(trainings, _judged(trainings, steps), strict=True):
                 training.begin(validation)
+            if pace is not None:
+                pace.reserve(time.perf_counter() - start)
         else:
             active = resumed
         while active := _left(active, steps):
-            terms = _run_epoch(active, steps)
+            terms = _run_epoch(active, steps, pace)
             are_finite, validations = steps.are_finite(), _judged(active, steps)
             for model, training in enumerate(active):
                 result = _Result(terms[model], validations[model], are_finite[model])
@@ -397,18 +406,27 @@ def _judged(active: "list[Training]", steps: Steps) -> list[Validation | None]:
     return steps.judge([training.run.validate for training in active])
 
 
-def _run_epoch(active: "list[Training]", steps: Steps) -> list[dict[str, float]]:
-    """Go over the rows of each model once; return the means of its terms, read from the device once."""
+def _run_epoch(active: "list[Training]", steps: Steps, pace: Pace | None) -> list[dict[str, float]]:
+    """Go over the rows of each model once, or until the time is over; return the means of its terms.
+
+    They are read from the device once.
+    """
     sums: dict[str, torch.Tensor] = {}
+    n_steps = 0
     n_batches = active[0].run.batches.n_batches
     steps.set_training(True)
     for index, batches in enumerate(steps.epoch([training.run for training in active])):
         progress = [training.progress(index / n_batches) for training in active]
         for name, value in steps(batches, progress).items():
             sums[name] = sums[name] + value if name in sums else value
+        n_steps += 1
+        if pace is not None:
+            pace.step(max(training.share(n_steps / n_batches) for training in active))
+            if pace.is_over:
+                break
     steps.set_training(False)
     # The only place of an epoch that waits for the device.
-    means = {name: (value.reshape(-1) / n_batches).tolist() for name, value in sums.items()}
+    means = {name: (value.reshape(-1) / n_steps).tolist() for name, value in sums.items()}
     return [{name: values[index] for name, values in means.items()} for index in range(len(active))]
 
 
@@ -423,9 +441,10 @@ class _Result(NamedTuple):
 class Training:
     """Where the training of one model stands."""
 
-    def __init__(self, run: Run, schedule: Schedule, start: Kept) -> None:
+    def __init__(self, run: Run, schedule: Schedule, start: Kept, pace: Pace | None = None) -> None:
         self.run = run
         self.schedule = schedule
+        self.pace = pace
         self.history = History()
         self.stopping = Patience(run.patience, run.tol, schedule.warm_up * run.n_epochs)
         self.best_loss = math.inf
@@ -442,9 +461,14 @@ class Training:
             self.best_loss = validation.loss
             self.stopping.update(0, validation.loss)
 
-    def progress(self, share: float) -> float:
-        """Return how far training is, in [0, 1], at a share of the epoch at hand."""
+    def share(self, share: float) -> float:
+        """Return the share of all epochs that are done, at a share of the epoch at hand."""
         return (self.history.n_epochs + share) / self.run.n_epochs
+
+    def progress(self, share: float) -> float:
+        """Return how far the schedule is, in [0, 1], at a share of the epoch at hand."""
+        done = (self.history.n_epochs + share) / self.run.n_epochs
+        return done if self.pace is None else self.pace.progress(done)
 
     def end_epoch(self, result: _Result, remember: Callable[[], Kept]) -> bool:
         """Take note of an epoch; go back to the best weights and return False if it did not stay finite."""
@@ -462,13 +486,17 @@ class Training:
         if validation is not None:
             history.validations.append(validation)
         is_best = validation is None or judged < self.best_loss
-        if is_best or epoch in run.kept_epochs:
+        is_kept = epoch in run.kept_epochs
+        if self.pace is not None:
+            is_kept = self.pace.keeps(epoch, run.kept_epochs, run.n_epochs)
+        if is_best or is_kept:
             weights = remember()
             if is_best:
                 self.restore_best, self.best_loss, history.best_epoch = weights, judged, epoch
-            if epoch in run.kept_epochs:
+            if is_kept:
                 run.weights[epoch] = weights
         self.is_done = self.stopping.update(epoch, judged) or epoch == run.n_epochs
+        self.is_done |= self.pace is not None and self.pace.is_over
         if run.on_epoch is not None and run.on_epoch(epoch, history):
             self.is_done = self.stops_group = True
         return True
