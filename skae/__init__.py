@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skae import compare, datasets, inspection, metrics, networks, selection, tasks
+    from skae import compare, data, datasets, inspection, metrics, networks, selection, tasks
     from skae.estimators import (
         AdversarialAutoencoderTransformer,
         AutoencoderTransformer,
@@ -31,6 +31,7 @@ __all__ = [
     "SparseAutoencoderTransformer",
     "VariationalAutoencoderTransformer",
     "compare",
+    "data",
     "datasets",
     "inspection",
     "load",

@@ -42,6 +42,11 @@ class Sparse(Table, Protocol):
     """A sparse table of scipy."""
 
     @property
+    def dtype(self) -> np.dtype:
+        """Of the cells."""
+        ...
+
+    @property
     def nnz(self) -> int:
         """Number of cells that are stored."""
         ...

@@ -52,6 +52,7 @@ __all__ = [
     "check_n_components",
     "check_parameter",
     "check_parameters",
+    "check_streamed",
     "check_training",
     "check_weights",
     "check_weights_fit",
@@ -233,6 +234,25 @@ def check_training(estimator: Any, objective: Any) -> None:
         raise ValueError(
             f"solver={estimator.solver!r} follows no gradient, and so none of {parts} of "
             f"{type(estimator).__name__}. Use solver='adam'."
+        )
+
+
+def check_streamed(solver: str, n_init: int, checkpoint: object, target: object) -> None:
+    """Refuse ways of training that need all rows in memory, where these are read in blocks."""
+    advice = "Use rows in memory, e.g. those of load() of a source, or a part of them."
+    if SOLVERS[solver].all_rows:
+        raise ValueError(f"solver={solver!r} takes all rows at once, but X is read in blocks. {advice}")
+    if target is not None:
+        raise ValueError(f"clean= is for rows in memory, but X is read in blocks. {advice}")
+    if n_init > 1:
+        raise ValueError(
+            f"n_init={n_init} would read all rows once for each start, as X is read in blocks. Use "
+            "n_init=1, or one fit for each random_state."
+        )
+    if checkpoint is not None:
+        raise ValueError(
+            "checkpoint= compares the rows with those of the fit before, but X is read in blocks. Use "
+            f"checkpoint=None. {advice}"
         )
 
 

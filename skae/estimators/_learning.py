@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -15,12 +17,14 @@ from sklearn.utils import Tags
 
 from skae import _computing
 from skae._random import Streams
+from skae.data.columns import learn_columns
+from skae.data.inside import Inside, measure
+from skae.data.sources import RowSource, as_source
 from skae.estimators import _checks, _tensors
 from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, warn
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.scaling import QuantileScaling, Scaling
 from skae.objectives import LOSSES, Objective
 from skae.tables import Options, read, read_target, read_training
 from skae.training.batches import Rows
@@ -30,7 +34,7 @@ from skae.training.courses import fit, one_epoch
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
 from skae.training.pace import Clock
-from skae.training.plan import Layout, lay_out
+from skae.training.plan import Layout, lay_out, lay_out_stream
 
 # What users read after some fits only.
 _AT_TIMES = (
@@ -161,9 +165,16 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> BegunFit:
         """Do what comes before training; takes what `_fit` does."""
-        given: Any = X
+        given: object = X
         # First: all that follows reads parameters, those of the tags among it.
         _checks.check_parameters(self)
+        source = None if type(X) is np.ndarray else as_source(X)
+        if source is not None:
+            sample_weight = source.weights(sample_weight)
+            if not source.is_small:
+                _checks.check_streamed(self.solver, self.n_init, self.checkpoint, target)
+                return self._begin_stream(source, y, sample_weight)
+            given = X = source.load()
         file = None if self.checkpoint is None else CheckpointFile(self.checkpoint)
         seconds = 0.0 if file is None else file.seconds
         clock = None if self.max_time is None else Clock(self.max_time - seconds)
@@ -185,9 +196,6 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
         device = _computing.find_device(self.device)
         rows = _tensors.to_rows(wanted, frame, device, layout.order)
-        if previous is not None:
-            # Small tables are trained in another dtype than large ones, and the one before may have been.
-            previous = previous[0].to(rows), previous[1].to(rows)
         table = Rows(
             rows,
             None if target is None else _tensors.to_rows(X, frame, device, layout.order),
@@ -198,10 +206,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         fitting = Fitting(plan, parts, table, streams, clock=clock)
         if file is not None:
             fitting = fitting.kept_by(self._checkpoint(file, fitting))
-        context = self._init_callback_context(max_subtasks=plan.n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=given, y=y)
-        reports = EpochReports(self, context, frame, given, y, plan.n_epochs)
-        return BegunFit(fitting, frame, reports, file)
+        return BegunFit(fitting, frame, EpochReports(self, frame, given, y, plan.n_epochs), file)
 
     def _checkpoint(self, file: CheckpointFile, fitting: Fitting) -> Checkpoint:
         """Return what keeps the state of a fit in a file."""
@@ -211,12 +216,45 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         every = None if isinstance(self.checkpoint_every, str) else self.checkpoint_every
         return file.checkpoint_of(fitting, {"the estimator": type(self), **parameters}, every)
 
+    def _begin_stream(self, source: RowSource, y: object, sample_weight: ArrayLike | None) -> BegunFit:
+        """Do the same for rows that are read in blocks: what lies in memory is a sample of them."""
+        clock = None if self.max_time is None else Clock(self.max_time)
+        previous = self._warm_start() if self._is_warm() else None
+        validate, streams = _checks.Validation(self, False, sample_weight), Streams(self.random_state)
+        weight, seed = validate.weights(len(source)), streams.seed("split")
+        if previous is None:
+            learnt = partial(_checks.Validation, self, True)
+            self._columns = learn_columns(source, self._options(), learnt, weight, seed)
+        inside = Inside(source, self._columns, validate, weight)
+        measured = measure(inside, seed, self._check_gaps)
+        table, n_rows = measured.sample.rows, measured.n_rows
+        self._largest_size = self.n_components_ if previous else self._most_components(measured.like_all)
+        link = self._check(table)
+        _checks.check_loss(measured.extremes, self.loss, self.output_activation)
+        if self._sought is not None:
+            self._largest_size = self._enough_components(self._sought, table, measured.sample.weight)
+        layout = lay_out_stream(n_rows, len(table), self.early_stopping, self.validation_fraction)
+        n_held = n_rows - layout.n_training
+        frame = self._codec.frame if previous else _tensors.framed(table.dtype, *measured.frame)
+        rows = _tensors.to_rows(table, frame, _computing.find_device(self.device))
+        plan = self._plan(n_rows, layout)
+        fitting = Fitting(
+            # Of the sample, those that are not held out stand for all that are trained on.
+            dataclasses.replace(plan, n_training=len(table) - n_held),
+            self._parts(link, frame, rows, previous, n_rows=n_rows),
+            Rows(rows, None, measured.weights_like(rows)),
+            streams,
+            clock=clock,
+            stream=measured.stream(inside, n_held, *frame, plan.n_pca_components),
+        )
+        return BegunFit(fitting, frame, EpochReports(self, frame, source, y, plan.n_epochs))
+
     def _end_fit(self, begun: BegunFit, fitted: Fitted, attributes: dict[str, Any]) -> None:
         """Take over what training found, and tell callbacks."""
         fitting, frame, reports = begun[:3]
         rows = fitting.rows.target
         reports.close()
-        self._take(attributes | {"_training_state": None, "n_samples_": len(rows)})
+        self._take(attributes | {"_training_state": None, "n_samples_": fitting.n_rows})
         if fitted.by_size is not None:
             self._finish_order(rows)
         reports.end(lambda: self._fitted_attributes(fitted, frame))
@@ -336,22 +374,13 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             vars(self).pop(name, None)
         vars(self).update(attributes)
 
-    def _scaling(self) -> Scaling | None:
-        """Return the module for what is done to numbers, None where nothing is."""
-        found = self._columns.scaling
-        if found is None:
-            return None
-        if found.columns is None or found.quantiles is None or found.shares is None:
-            return Scaling(found.shift, found.factor)
-        return QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
-
     def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
         """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
         network.requires_grad_(False)
-        scaling = self._scaling()
         history = fitted.history
         scores = [validation.score for validation in history.validations]
+        scaling = _tensors.scaling_module(self._columns.scaling)
         return {
             "network_": network,
             "objective_": objective,

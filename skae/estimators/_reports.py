@@ -28,8 +28,6 @@ class EpochReports:
     ----------
     estimator : BaseAutoencoder
         The estimator being fitted.
-    context : CallbackContext
-        The context of the fit.
     frame : Frame
         Where the data lie.
     X, y : array-like
@@ -38,11 +36,10 @@ class EpochReports:
         Epochs at most.
     """
 
-    def __init__(
-        self, estimator: Any, context: CallbackContext, frame: Frame, X: np.ndarray, y: object, n_epochs: int
-    ) -> None:
+    def __init__(self, estimator: Any, frame: Frame, X: object, y: object, n_epochs: int) -> None:
         self.estimator = estimator
-        self.context = context
+        self.context: CallbackContext = estimator._init_callback_context(max_subtasks=n_epochs)
+        self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
         self.frame = frame
         self.y = y
         self.data = {"X": X, "y": X if y is None else y}

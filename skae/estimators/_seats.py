@@ -166,6 +166,9 @@ class Seats(AutoencoderParameters, FittedAttributes):
         n_rows: int | None = None,
     ) -> Parts:
         """Return what is trained on rows (n_rows, n_features); None where further ones may follow."""
+        if previous is not None:
+            # Small tables are trained in another dtype than large ones, and the one before may have been.
+            previous = previous[0].to(rows), previous[1].to(rows)
         return Parts(
             self._blueprint(n_rows),
             lambda: self._new_objective(link, frame, is_clean).to(rows),
@@ -284,7 +287,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
             )
         self._specification().check_gaps(rows)
 
-    def _weights(self, sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
+    def _weights(self, sample_weight: ArrayLike | None, X: object) -> np.ndarray | None:
         """Return weights of rows; None where all weigh alike."""
         return _checks.check_weights(sample_weight, X, np.float64)
 
@@ -320,3 +323,67 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "network_")
+
+
+class Inside:
+    """Rows as a fitted autoencoder sees them inside, their codes, and rows back.
+
+    The only private part of an estimator that tasks and reports use: it lets them hide cells, cut values off
+    and measure errors in the columns inside.
+
+    Parameters
+    ----------
+    estimator : Seats
+        Fitted.
+
+    Attributes
+    ----------
+    columns : skae.tables.Columns
+        Which columns inside belong to which of the user's, and how well rows come back.
+    centre : ndarray of shape (n_inside,)
+        Mean of the training rows inside.
+    """
+
+    def __init__(self, estimator: Seats) -> None:
+        self._estimator = estimator
+        self.columns = estimator._columns
+        self.centre = estimator._codec.frame.centre
+
+    @property
+    def n_pca_components(self) -> int:
+        """Number of components of the PCA that `pca_score_` belongs to."""
+        return self._estimator._n_pca_components()
+
+    def rows(self, X: ArrayLike) -> np.ndarray:
+        """Return validated rows inside, (n_samples, n_inside), NaN where a cell is missing."""
+        return self._estimator._validated(X)
+
+    def codes(self, rows: np.ndarray) -> np.ndarray:
+        """Return the codes (n_samples, n_components) of rows inside."""
+        return self._estimator._codes(rows)
+
+    def back(self, codes: np.ndarray) -> np.ndarray:
+        """Return rows inside (n_samples, n_inside) of codes."""
+        return self._estimator._codec.decode(codes)
+
+    def draw(self, rows: np.ndarray, generator: torch.Generator) -> np.ndarray:
+        """Return rows inside by a network whose dropout goes on, with drawn categories and counts.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_inside)
+            May have gaps.
+        generator : torch.Generator
+            What is drawn from.
+
+        Returns
+        -------
+        back : ndarray of shape (n_samples, n_inside)
+        """
+        codec = self._estimator._codec.with_dropout(generator, rows.dtype)
+        reconstruction = self._estimator.objective_.reconstruction
+
+        def drawn(mean: torch.Tensor) -> torch.Tensor:
+            return reconstruction.sample(mean, generator) if self.columns.is_mixed else mean
+
+        return codec.decode(codec.encode(rows), drawn)

@@ -14,8 +14,9 @@ from torch import nn
 
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.scaling import Scaling
+from skae.networks.scaling import QuantileScaling, Scaling
 from skae.objectives.reconstruction import Reconstruction
+from skae.tables import Scaling as NumberScaling
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
 # layers to stay in the cache (measured on 46,000 x 17: twice as fast as in one piece).
@@ -76,7 +77,7 @@ def frame_of(X: np.ndarray, weight: np.ndarray | None = None) -> Frame:
     else:
         centre, n_cells = np.asarray(np.mean(X, axis=0, dtype=np.float64)), X.size
         squares = sum(float(np.sum(np.square(X[part] - centre))) for part in chunks(X))
-    return _framed(X, centre, squares / n_cells)
+    return framed(X.dtype, centre, squares / n_cells)
 
 
 def _means_of_known(X: np.ndarray) -> tuple[np.ndarray, int]:
@@ -90,9 +91,10 @@ def _means_of_known(X: np.ndarray) -> tuple[np.ndarray, int]:
     return total[0] / np.maximum(counts, 1), int(counts.sum())
 
 
-def _framed(X: np.ndarray, centre: np.ndarray, mean_square: float) -> Frame:
+def framed(dtype: np.dtype, centre: np.ndarray, mean_square: float) -> Frame:
+    """Return the frame of rows of a dtype by the mean of each column and of all squares about it."""
     # What is left of constant columns after centring is rounding of their values.
-    rounding = 10 * np.finfo(X.dtype).eps * float(np.abs(centre).max())
+    rounding = 10 * np.finfo(dtype).eps * float(np.abs(centre).max())
     scale = float(np.sqrt(mean_square))
     return Frame(centre, scale if scale > rounding else 1.0)
 
@@ -106,7 +108,7 @@ def _measure_weighted(X: np.ndarray, weight: np.ndarray) -> Frame:
         float((weight[part] @ np.where(np.isnan(X[part]), 0.0, X[part] - centre) ** 2).sum())
         for part in parts
     )
-    return _framed(X, centre, squares / max(float(np.sum(counts)), np.finfo(float).tiny))
+    return framed(X.dtype, centre, squares / max(float(np.sum(counts)), np.finfo(float).tiny))
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
@@ -160,6 +162,15 @@ def to_rows(
 def is_small(X: np.ndarray, device: torch.device) -> bool:
     """Whether a table is trained in float64."""
     return X.size <= _DOUBLE_CELLS and device.type != "mps"
+
+
+def scaling_module(found: NumberScaling | None) -> Scaling | None:
+    """Return the module for what is done to numbers, None where nothing is."""
+    if found is None:
+        return None
+    if found.columns is None or found.quantiles is None or found.shares is None:
+        return Scaling(found.shift, found.factor)
+    return QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
 
 
 class Codec:

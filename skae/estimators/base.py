@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 
 from skae._computing import learning, threads
 from skae._containers import as_passed
+from skae.data.blockwise import by_blocks, explained
+from skae.data.sources import as_source
 from skae.estimators import _checks
 from skae.estimators._declaration import PCANames
 from skae.estimators._learning import BegunFit, Learning
 from skae.estimators._reports import NotebookFigures, warn
+from skae.estimators._seats import Inside
 from skae.estimators._state import AutoencoderState
 from skae.networks.architecture import architecture_in
 from skae.tables.cells import with_index_of
@@ -91,6 +93,7 @@ class BaseAutoencoder(
         The same for PCA, on the same rows.
     """
 
+    @by_blocks
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes.
 
@@ -108,6 +111,7 @@ class BaseAutoencoder(
         _checks.check_is_fitted(self, "network_")
         return as_passed(self._encode(self._validated(X)), X)
 
+    @by_blocks
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Map codes back to rows.
 
@@ -129,6 +133,7 @@ class BaseAutoencoder(
         codes = _checks.check_codes(X, self._n_features_out, self, fewest)
         return self._given_back(self._decode(codes), X)
 
+    @by_blocks
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Map rows to codes and back.
 
@@ -170,6 +175,10 @@ class BaseAutoencoder(
             Share of variance explained, at most 1.
         """
         _checks.check_is_fitted(self, "network_")
+        source = as_source(X)
+        if source is not None:
+            weight = self._weights(source.weights(sample_weight), source)
+            return explained(self._inside, source, weight)
         inside, back = self._reconstructed(X)
         weight = self._weights(sample_weight, inside)
         return self._columns.explained(X, inside, back, self._codec.frame.centre, weight)
@@ -196,6 +205,7 @@ class BaseAutoencoder(
         """
         return -self.reconstruction_error(X)
 
+    @by_blocks
     def reconstruction_error(self, X: ArrayLike, per_feature: bool = False) -> np.ndarray:
         """Return the squared reconstruction error of each row.
 
@@ -237,70 +247,6 @@ class BaseAutoencoder(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
-
-
-class Inside:
-    """Rows as a fitted autoencoder sees them inside, their codes, and rows back.
-
-    The only private part of an estimator that tasks and reports use: it lets them hide cells, cut values off
-    and measure errors in the columns inside.
-
-    Parameters
-    ----------
-    estimator : BaseAutoencoder
-        Fitted.
-
-    Attributes
-    ----------
-    columns : skae.tables.Columns
-        Which columns inside belong to which of the user's, and how well rows come back.
-    centre : ndarray of shape (n_inside,)
-        Mean of the training rows inside.
-    """
-
-    def __init__(self, estimator: BaseAutoencoder) -> None:
-        self._estimator = estimator
-        self.columns = estimator._columns
-        self.centre = estimator._codec.frame.centre
-
-    @property
-    def n_pca_components(self) -> int:
-        """Number of components of the PCA that `pca_score_` belongs to."""
-        return self._estimator._n_pca_components()
-
-    def rows(self, X: ArrayLike) -> np.ndarray:
-        """Return validated rows inside, (n_samples, n_inside), NaN where a cell is missing."""
-        return self._estimator._validated(X)
-
-    def codes(self, rows: np.ndarray) -> np.ndarray:
-        """Return the codes (n_samples, n_components) of rows inside."""
-        return self._estimator._codes(rows)
-
-    def back(self, codes: np.ndarray) -> np.ndarray:
-        """Return rows inside (n_samples, n_inside) of codes."""
-        return self._estimator._codec.decode(codes)
-
-    def draw(self, rows: np.ndarray, generator: torch.Generator) -> np.ndarray:
-        """Return rows inside by a network whose dropout goes on, with drawn categories and counts.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_samples, n_inside)
-            May have gaps.
-        generator : torch.Generator
-            What is drawn from.
-
-        Returns
-        -------
-        back : ndarray of shape (n_samples, n_inside)
-        """
-        codec = self._estimator._codec.with_dropout(generator, rows.dtype)
-        reconstruction = self._estimator.objective_.reconstruction
-
-        def drawn(mean: torch.Tensor) -> torch.Tensor:
-            return reconstruction.sample(mean, generator) if self.columns.is_mixed else mean
-
-        return codec.decode(codec.encode(rows), drawn)
 
 
 class Job(NamedTuple):

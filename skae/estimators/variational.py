@@ -12,6 +12,7 @@ from sklearn.utils import Tags, metadata_routing
 from skae._containers import as_passed
 from skae._random import Streams, normal
 from skae._typing import RandomState
+from skae.data.blockwise import by_blocks
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
@@ -155,6 +156,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
 
     # -------------------------------------------------------------- read-outs
 
+    @by_blocks
     def transform(self, X: ArrayLike, return_std: bool = False) -> Any:
         """Map rows to the means of their codes.
 
@@ -365,10 +367,8 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         if fitted.rows is not None:
             posterior, pre_code = network.bottleneck.posterior, network.pre_code
             moments = average(fitted.rows, lambda part: posterior(pre_code(part)).moments())
-            divergences, means, squares = moments.chunk(3)
-            attributes["kl_per_component_"] = divergences.numpy()
-            spread = (squares - means.square()).numpy()
-            attributes["active_components_"] = np.flatnonzero(spread > _ACTIVE_ABOVE)
+            attributes["kl_per_component_"], means, squares = np.split(moments.numpy(), 3)
+            attributes["active_components_"] = np.flatnonzero(squares - means**2 > _ACTIVE_ABOVE)
         return attributes
 
     def _keep(self, n_components: int) -> None:

@@ -26,6 +26,13 @@ class PrincipalAxes(NamedTuple):
 
     axes: torch.Tensor  # (rank, n_features), orthonormal rows, float64
     deviations: torch.Tensor  # (rank,), descending, float64
+    # (n_features,) mean square of each column, where rows at hand are but a sample of those that axes are of
+    squares: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> "PrincipalAxes":
+        """Return the same on a device."""
+        squares = None if self.squares is None else self.squares.to(device)
+        return PrincipalAxes(self.axes.to(device), self.deviations.to(device), squares)
 
     def project(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the PCA reconstruction of centred rows, in their own dtype."""
@@ -38,17 +45,18 @@ class PrincipalAxes(NamedTuple):
         Parameters
         ----------
         squares : tensor of shape (n_features,)
-            Mean square of each centred column.
+            Mean square of each centred column of the rows at hand.
         n_components : int
             How many; of as many dimensions, the noise was taken for signal.
         """
+        squares = squares if self.squares is None else self.squares.to(squares)
         explained = (self.deviations[:, None] * self.axes).square().sum(0).to(squares)
         share = len(squares) / max(1, len(squares) - n_components)
         return share * (squares - explained).clamp_min(0)
 
     def first(self, n_components: int) -> "PrincipalAxes":
         """Return the leading axes."""
-        return PrincipalAxes(self.axes[:n_components], self.deviations[:n_components])
+        return PrincipalAxes(self.axes[:n_components], self.deviations[:n_components], self.squares)
 
 
 @torch.no_grad()
@@ -88,7 +96,32 @@ def principal_axes(rows: torch.Tensor, n_components: int, generator: torch.Gener
         variances, axes = _decomposed(rows, wanted)
     else:
         variances, axes = randomised_axes(rows, wanted, generator)
-    deviations = (variances.flip(0)[:wanted].clamp_min(0) / n_rows).sqrt()
+    return _of_rank(axes, variances.flip(0)[:wanted] / n_rows)
+
+
+@torch.no_grad()
+def axes_of_products(products: torch.Tensor, n_components: int) -> PrincipalAxes:
+    """Find the leading principal axes of rows of which the mean products of columns are known.
+
+    Parameters
+    ----------
+    products : tensor of shape (n_features, n_features), float64
+        Of centred rows.
+    n_components : int
+        How many axes are wanted at most; fewer come back where the rank is lower.
+
+    Returns
+    -------
+    found : PrincipalAxes
+    """
+    variances, vectors = torch.linalg.eigh(products)
+    found = _of_rank(vectors.T.flip(0)[:n_components], variances.flip(0)[:n_components])
+    return found._replace(squares=products.diagonal())
+
+
+def _of_rank(axes: torch.Tensor, variances: torch.Tensor) -> PrincipalAxes:
+    """Return those of axes, descending, whose variance is no rounding."""
+    deviations = variances.clamp_min(0).sqrt()
     rank = int((deviations > _RANK_TOLERANCE * deviations[0]).sum()) if deviations.numel() else 0
     return PrincipalAxes(_signed(axes[:rank]), deviations[:rank])
 
@@ -241,7 +274,8 @@ class Gaps(nn.Module):
         rank = min(self.loadings.shape[1], len(axes.deviations))
         variances = axes.deviations[:rank].square()
         squares = sum(float(part.square().sum(dtype=torch.float64)) for part in rows.split(_CHUNK))
-        left = squares / len(rows) - float(variances.sum())
+        mean_square = squares / len(rows) if axes.squares is None else float(axes.squares.sum())
+        left = mean_square - float(variances.sum())
         noise = max(LEAST_NOISE, left / max(1, rows.shape[1] - rank))
         lengths = (variances - noise).clamp_min(0).sqrt()
         self.loadings[:, :rank] = (axes.axes[:rank].T * lengths).to(self.loadings)

@@ -210,6 +210,21 @@ class Columns:
         """Return which cells hold a category that training has not seen, (n_samples, n_features)."""
         return np.zeros(X.shape, dtype=bool)
 
+    def settle(self, means: np.ndarray, variances: np.ndarray) -> Scaling | None:
+        """Take over what was measured of all rows, where the columns were learnt from a sample of them.
+
+        Parameters
+        ----------
+        means, variances : ndarray of shape (n_inside,)
+            Of the columns inside; NaN where no row has a value.
+
+        Returns
+        -------
+        change : Scaling or None
+            What is done to rows inside that were read before; None for nothing.
+        """
+        return None
+
     # ------------------------------------------------------------------ how well rows come back
 
     def mean(self, centre: np.ndarray) -> np.ndarray:

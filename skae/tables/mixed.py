@@ -262,6 +262,27 @@ class MixedColumns(Columns):
         raw[:, self._is_numeric] = numbers
         return raw
 
+    def settle(self, means: np.ndarray, variances: np.ndarray) -> Scaling | None:
+        """Take over means and variances of all rows; standard scaling is then by these.
+
+        Ranks and medians stay those of the sample.
+        """
+        numeric, change = self._is_numeric, None
+        if isinstance(self.scaler, StandardScaler):
+            shift = np.where(numeric, np.nan_to_num(means), 0.0)
+            factor = np.where(numeric & (variances > 0), np.sqrt(variances), 1.0)
+            change = Scaling(shift, factor)
+            mean, scale = np.asarray(self.scaler.mean_), np.asarray(self.scaler.scale_)
+            self.scaler.mean_ = mean + scale * shift[numeric]
+            self.scaler.scale_ = scale * factor[numeric]
+            self.scaler.var_ = np.square(self.scaler.scale_)
+            means = means - shift
+        if self.scaler is not None:
+            self.is_empty = np.isnan(means[numeric])
+        if self.means is not None and not isinstance(self.scaler, QuantileTransformer):
+            self.means = self.unscale(np.nan_to_num(means)[None])[0]
+        return change
+
     def mean(self, centre: np.ndarray) -> np.ndarray:
         """Return the mean of each column in the units of X; with several kinds, that of columns inside."""
         return centre if self.means is None else self.means

@@ -26,6 +26,7 @@ from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
 from skae.training.steps import SCHEDULES, OneCycle, Step, StepSettings
+from skae.training.streamed import Stream, Streamed
 from skae.training.structure import can_pad, can_stack, structure
 
 # Numbers of the trainings of one start lie below it.
@@ -69,6 +70,8 @@ class Start:
         Where the state of pretraining is kept.
     clock : Clock, optional
         What ends it in time.
+    axes : PrincipalAxes, optional
+        PCA of the rows that are trained on, where they are more than those at hand.
     """
 
     plan: Plan
@@ -77,6 +80,7 @@ class Start:
     has_gaps: bool
     keeper: Keeper | None = None
     clock: Clock | None = None
+    axes: PrincipalAxes | None = None
 
     def __call__(self, table: Rows, index: int = 0, centre: torch.Tensor | None = None) -> Begun:
         """Begin a training on rows.
@@ -103,7 +107,10 @@ class Start:
         gaps = self._gaps(objective, table)
         rows = filled(table.target, gaps) if self.has_gaps else table.target
         weighted = table._replace(target=rows).scaled()
-        axes = principal_axes(weighted, self.plan.n_pca_components, generator)
+        if self.axes is None:
+            axes = principal_axes(weighted, self.plan.n_pca_components, generator)
+        else:
+            axes = self.axes.to(rows.device)
 
         @functools.cache
         def drawn() -> torch.Tensor:
@@ -227,11 +234,15 @@ class Fitting:
         Where the state of its trainings is kept.
     clock : Clock, optional
         What ends them in time.
+    stream : Stream, optional
+        The rows that are trained on, where these do not lie in memory; `rows` are a sample of them then.
 
     Attributes
     ----------
     first : int
         Number of the first of its trainings.
+    n_rows : int
+        Number of all rows, held-out ones among them.
     """
 
     def __init__(
@@ -243,6 +254,7 @@ class Fitting:
         number: int = 0,
         keeper: Keeper | None = None,
         clock: Clock | None = None,
+        stream: Stream | None = None,
     ) -> None:
         self.keeper = keeper
         self.clock = clock
@@ -252,17 +264,22 @@ class Fitting:
         self.first = _STARTS_APART * number
         self.rows = rows
         self.streams = streams
+        self.stream = stream
+        self.n_rows = len(rows.target) if stream is None else stream.n_rows
         self.architecture = parts.blueprint.architecture
-        self.start = Start(plan, parts, streams, rows.has_gaps, keeper, clock)
+        has_gaps, axes = (rows.has_gaps, None) if stream is None else (stream.has_gaps, stream.axes)
+        self.start = Start(plan, parts, streams, has_gaps, keeper, clock, axes)
         self.work = plan.batch_size * parts.blueprint.row_work(rows.target.shape[1])
 
     def kept_by(self, keeper: Keeper) -> Fitting:
         """Return the same, with its state kept."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, self.number, keeper, self.clock)
+        started = self.plan, self.parts, self.rows, self.streams
+        return Fitting(*started, self.number, keeper, self.clock, self.stream)
 
     def numbered(self, number: int) -> Fitting:
         """Return the start of a number."""
-        return Fitting(self.plan, self.parts, self.rows, self.streams, number, self.keeper, self.clock)
+        started = self.plan, self.parts, self.rows, self.streams
+        return Fitting(*started, number, self.keeper, self.clock, self.stream)
 
     def model(
         self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
@@ -271,8 +288,11 @@ class Fitting:
         network, objective, _ = begun
         index += self.first
         noise = self.streams.torch("noise", index, rows.target.device)
-        size = min(self.plan.batch_size, len(rows.target))
-        batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
+        if self.stream is None:
+            size = min(self.plan.batch_size, len(rows.target))
+            batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
+        else:
+            batches = Streamed(self.stream, self.plan.batch_size, rows.target)
         order = self.streams.torch("rows", index)
         run = Run(network, objective, batches, self.plan.n_epochs, order, tol=self.plan.tol, **options)
         return Model(run, self.plan.solver, step_settings(self.plan, noise))

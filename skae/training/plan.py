@@ -209,6 +209,28 @@ def lay_out(n_rows: int, early_stopping: bool, fraction: float | str, streams: S
     return Layout(kind, len(training), np.concatenate([training, held_out]))
 
 
+def lay_out_stream(n_rows: int, n_sampled: int, early_stopping: bool, fraction: float | str) -> Layout:
+    """Decide how many rows are held out of those that are read in blocks: half of the sample, at most.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    n_sampled : int
+        How many of them lie in memory.
+    early_stopping, fraction
+        As for `lay_out`.
+
+    Returns
+    -------
+    layout : Layout
+    """
+    if validation(n_rows, early_stopping, fraction) == "none":
+        return Layout("none", n_rows, None)
+    share = 0.1 if isinstance(fraction, str) else fraction
+    return Layout("split", n_rows - min(math.ceil(share * n_rows), n_sampled // 2), None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """How a network is trained on rows, every choice made.

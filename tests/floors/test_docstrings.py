@@ -12,8 +12,8 @@ import skae.tasks
 from skae._docstrings import _entries, _sections
 
 MODULES = (
-    *(skae, skae.compare, skae.datasets, skae.inspection, skae.metrics, skae.networks, skae.selection),
-    skae.tasks,
+    *(skae, skae.compare, skae.data, skae.datasets, skae.inspection, skae.metrics, skae.networks),
+    *(skae.selection, skae.tasks),
 )
 
 

@@ -1,0 +1,130 @@
+"""What the columns of a source are, learnt from a sample of its rows and from one row of each category."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from skae._containers import is_pandas, take_column, take_rows
+from skae._typing import Dense
+from skae.data.inside import PIECES, keys_of, n_sampled
+from skae.data.joining import Parts
+from skae.data.sources import RowSource
+from skae.tables import Columns, Options, Validation, read_training
+
+# Makes what validates rows of given weights, (n_samples,) or None.
+Learning = Callable[[np.ndarray | None], Validation]
+
+
+def learn_columns(
+    source: RowSource, options: Options, learning: Learning, weight: np.ndarray | None, seed: int
+) -> Columns:
+    """Learn the columns of a source: of numbers from the first rows, of several kinds in one pass.
+
+    Parameters
+    ----------
+    source : RowSource
+    options : Options
+        What the estimator says of its columns.
+    learning : callable
+        Makes what validates training rows, from their weights.
+    weight : ndarray of shape (n_samples,), optional
+        Weights of rows.
+    seed : int
+        Of the sample.
+
+    Returns
+    -------
+    columns : Columns
+        Whose categories are those of all rows. Scaling is that of the sample, until `Columns.settle`.
+
+    Raises
+    ------
+    ValueError
+        If rows cannot be read; it says in which block.
+    """
+    n_rows = max(64, source.max_bytes // (8 * PIECES * int(np.prod(source.shape[1:]))))
+    first = next(source.read_block(0, n_rows))
+    try:
+        columns = read_training(first, options, learning(None), 1)[0]
+    except (ValueError, TypeError) as error:
+        raise source.at_place(0, error) from error
+    if columns.is_plain:
+        return columns
+    with_categories = [j for j in range(columns.n_features) if columns.holds_categories(j)]
+    sample = _Sample(source, with_categories if is_pandas(first) else [])
+    starts = np.cumsum([0, *source.lengths])
+    for block, length in enumerate(source.lengths):
+        keys, place = keys_of(block, length, seed), 0
+        for table in source.read_block(block, n_rows):
+            part = slice(place, place + table.shape[0])
+            own = None if weight is None else weight[starts[block] :][part]
+            sample.add(table, keys[part], own)
+            place = part.stop
+    table, weights = sample.drawn()
+    return read_training(table, options, learning(weights), 2)[0]
+
+
+class _Sample:
+    """Rows drawn at random, and beside them one row of each category, which weighs nothing.
+
+    Parameters
+    ----------
+    source : RowSource
+        Says how many rows are drawn.
+    with_categories : list of int
+        Columns whose categories are looked for.
+    """
+
+    def __init__(self, source: RowSource, with_categories: list[int]) -> None:
+        self.source = source
+        self.seen: dict[int, set[object]] = {j: set() for j in with_categories}
+        self.highest = 1.0
+        self.parts: list[tuple[Dense, np.ndarray, np.ndarray]] = []
+        self.examples: list[Dense] = []
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are drawn: fewer, the more columns there are inside."""
+        n_inside = self.source.shape[1] + sum(map(len, self.seen.values()))
+        return n_sampled(self.source, 2 * n_inside)
+
+    def add(self, table: Dense, keys: np.ndarray, weight: np.ndarray | None) -> None:
+        """Draw from a piece, whose rows have keys and weights, both (n,)."""
+        counted = np.ones(len(keys)) if weight is None else weight
+        examples = np.unique([row for j in self.seen for row in self._new(j, table)]).astype(int)
+        if len(examples):
+            self.examples.append(take_rows(table, examples))
+        taken = np.flatnonzero((keys < self.highest) & (counted > 0))
+        self.parts.append((take_rows(table, taken), keys[taken], counted[taken]))
+        if sum(len(part[1]) for part in self.parts) > 2 * self.n_rows:
+            self.parts = [self._least()]
+
+    def _new(self, j: int, table: Dense) -> list[np.intp]:
+        """Return the first row of each category of a column that was not seen before."""
+        column, seen = take_column(table, j), self.seen[j]
+        rows = [row for row in np.flatnonzero(~column.duplicated()) if column.iloc[row] not in seen]
+        seen.update(column.iloc[rows])
+        return rows
+
+    def _least(self) -> tuple[Dense, np.ndarray, np.ndarray]:
+        """Return the rows of the least keys, with keys and weights."""
+        tables = Parts(sum(len(part[1]) for part in self.parts))
+        for table, _, _ in self.parts:
+            tables.add(table)
+        keys = np.concatenate([part[1] for part in self.parts])
+        order = np.argsort(keys, kind="stable")[: self.n_rows]
+        if len(order) == self.n_rows:
+            self.highest = float(keys[order[-1]])
+        weights = np.concatenate([part[2] for part in self.parts])
+        return take_rows(tables.joined(), order), keys[order], weights[order]
+
+    def drawn(self) -> tuple[Dense, np.ndarray]:
+        """Return the rows, and their weights."""
+        table, _, weights = self._least()
+        n_examples = sum(len(example) for example in self.examples)
+        tables = Parts(len(weights))
+        for part in (table, *self.examples):
+            tables.add(part)
+        return tables.joined(), np.concatenate([weights, np.zeros(n_examples)])

@@ -1,0 +1,201 @@
+"""Batches of rows that lie elsewhere: blocks in random order, mixed in memory, the next ones read meanwhile.
+
+Knows neither files nor tables: of the rows it knows that they come block by block, centred and scaled.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from skae.networks.principal_axes import PrincipalAxes
+from skae.objectives.batch import Batch
+from skae.training.batches import Rows
+
+# Blocks that are open at a time, so that rows of as many places meet in memory.
+_OPEN = 16
+_Piece = tuple[np.ndarray, np.ndarray | None]
+
+
+class Blocks(Protocol):
+    """Rows that lie elsewhere."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Number of rows of each block."""
+        ...
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        ...
+
+    def pieces(self, block: int) -> Iterator[_Piece]:
+        """Read a block: some rows (n, n_features) at a time, and their weights (n,)."""
+        ...
+
+
+class Stream(NamedTuple):
+    """The rows of a fit, where these do not lie in memory; what does is a sample of them."""
+
+    blocks: Blocks
+    n_mixed: int  # rows that are mixed at a time
+    n_rows: int  # of the fit, held-out ones among them
+    has_gaps: bool  # whether any cell is NaN
+    axes: PrincipalAxes | None  # PCA of all training rows; None: that of the sample is good enough
+
+
+class Streamed:
+    """Batches of rows that lie elsewhere; see `Batches`.
+
+    An epoch opens sixteen blocks at a time, in random order, and takes some rows of each in turn until as
+    many lie in memory as may be mixed. Batches are taken from these by index, while a thread reads the
+    next ones. What is read does not depend on how long it takes.
+
+    Parameters
+    ----------
+    stream : Stream
+    batch_size : int
+        Upper bound of the rows of a batch. Batches of an epoch differ by one row at most.
+    like : tensor
+        Rows of the sample: batches are of its dtype, on its device.
+    """
+
+    def __init__(self, stream: Stream, batch_size: int, like: torch.Tensor) -> None:
+        self.blocks = stream.blocks
+        self.n_rows = sum(self.blocks.lengths)
+        self.n_batches = -(-self.n_rows // batch_size)
+        self.is_weighted = self.blocks.is_weighted
+        self._device = like.device
+        n_mixed = min(self.n_rows, stream.n_mixed)
+        # One is filled while batches are taken from the other.
+        self._buffers = [_Buffer(n_mixed, like, self.is_weighted) for _ in range(2)]
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Go over all rows once."""
+        order = torch.randperm(len(self.blocks.lengths), generator=generator).tolist()
+        sizes = _sizes(self.n_rows, self.n_batches)
+        wanted, rest = next(sizes), None
+        for rows in self._mixed(order):
+            start, n_rows = 0, len(rows.target)
+            index = torch.randperm(n_rows, generator=generator).to(self._device)
+            while start < n_rows:
+                part = rows.take(index[start : start + wanted])
+                start += len(part.target)
+                wanted -= len(part.target)
+                rest = part if rest is None else _joined(rest, part)
+                if not wanted:
+                    yield Batch(rest.target, rest.target, rest.weight)
+                    wanted, rest = next(sizes, 0), None
+
+    def _mixed(self, order: Sequence[int]) -> Iterator[Rows]:
+        """Yield as many rows as may be mixed, and read the next ones meanwhile."""
+        reading = _InTurn(self.blocks, order)
+        buffers = itertools.cycle(self._buffers)
+        left = self.n_rows
+        pool = ThreadPoolExecutor(1, thread_name_prefix="skae-reading")
+        try:
+            following = pool.submit(next(buffers).fill, reading)
+            while left:
+                filled = following.result()
+                left -= filled.n_filled
+                if not filled.n_filled:
+                    raise ValueError(
+                        f"The rows have changed since training began: {left} of them are missing."
+                    )
+                if left:
+                    following = pool.submit(next(buffers).fill, reading)
+                yield filled.rows(self._device)
+        finally:
+            # What is being read is finished; nobody waits for it.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _InTurn:
+    """Blocks of which sixteen are open at a time, and some rows of each are read in turn.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    order : sequence of int
+        In which they are opened.
+    """
+
+    def __init__(self, blocks: Blocks, order: Sequence[int]) -> None:
+        self._pieces = _in_turn([blocks.pieces(block) for block in order])
+        self._rows = np.empty((0, 0))
+        self._weight: np.ndarray | None = None
+
+    def take(self, n_rows: int) -> _Piece:
+        """Return the next rows, so many at most, and their weights; none at the end."""
+        while not len(self._rows):
+            found = next(self._pieces, None)
+            if found is None:
+                break
+            self._rows, self._weight = found
+        rows, self._rows = self._rows[:n_rows], self._rows[n_rows:]
+        weight = self._weight
+        if weight is not None:
+            weight, self._weight = weight[:n_rows], weight[n_rows:]
+        return rows, weight
+
+
+def _in_turn(blocks: Sequence[Iterator[_Piece]]) -> Iterator[_Piece]:
+    """Take a piece of each open block in turn, and open the next block where one ends."""
+    waiting = deque(blocks)
+    opened = deque(waiting.popleft() for _ in range(min(_OPEN, len(waiting))))
+    while opened:
+        block = opened.popleft()
+        piece = next(block, None)
+        if piece is not None:
+            yield piece
+            opened.append(block)
+        elif waiting:
+            opened.appendleft(waiting.popleft())
+
+
+class _Buffer:
+    """Memory for rows that are mixed."""
+
+    def __init__(self, n_rows: int, like: torch.Tensor, is_weighted: bool) -> None:
+        self.target = torch.empty(n_rows, like.shape[1], dtype=like.dtype)
+        self.weight = torch.empty(n_rows, 1, dtype=like.dtype) if is_weighted else None
+        self.n_filled = 0
+
+    def fill(self, reading: "_InTurn") -> "_Buffer":
+        """Read as many rows as there is room for; by numpy, whose threads are none of torch's."""
+        target = self.target.numpy()
+        weights = None if self.weight is None else self.weight.numpy()
+        self.n_filled = 0
+        while self.n_filled < len(target):
+            rows, weight = reading.take(len(target) - self.n_filled)
+            if not len(rows):
+                break
+            part = slice(self.n_filled, self.n_filled + len(rows))
+            target[part] = rows
+            if weights is not None and weight is not None:
+                weights[part, 0] = weight
+            self.n_filled += len(rows)
+        return self
+
+    def rows(self, device: torch.device) -> Rows:
+        """Return what was read, on a device."""
+        weight = None if self.weight is None else self.weight[: self.n_filled].to(device)
+        return Rows(self.target[: self.n_filled].to(device), None, weight)
+
+
+def _sizes(n_rows: int, n_batches: int) -> Iterator[int]:
+    """Return the rows of each batch, which differ by one at most."""
+    size, n_larger = divmod(n_rows, n_batches)
+    return (size + (batch < n_larger) for batch in range(n_batches))
+
+
+def _joined(one: Rows, other: Rows) -> Rows:
+    weight = None
+    if one.weight is not None and other.weight is not None:
+        weight = torch.cat([one.weight, other.weight])
+    return Rows(torch.cat([one.target, other.target]), None, weight)
