@@ -18,6 +18,9 @@ class Batch(NamedTuple):
     )  # this step's randomness by seat, e.g. "code"
     # What the values of each penalty are multiplied by in this step; its `coefficient` where none is told.
     coefficients: Mapping[str, float | torch.Tensor] = MappingProxyType({})
+    # Where the network fills gaps, (n, n_features) each: the inputs without them, and which cells were there.
+    filled: torch.Tensor | None = None
+    there: torch.Tensor | None = None
 
 
 def n_cells(batch: Batch) -> torch.Tensor:
@@ -36,6 +39,13 @@ def left_over(passed: "Pass") -> torch.Tensor:
     return torch.where(counted(passed.batch), passed.batch.target.nan_to_num() - passed.output, 0.0)
 
 
+def pre_code(network: "Network", batch: Batch) -> torch.Tensor:
+    """Map the inputs of a prepared batch to what enters the bottleneck, (n, width)."""
+    if batch.filled is None:
+        return network.pre_code(batch.inputs)
+    return network.pre_code_of(batch.filled, batch.there)
+
+
 class Network(Protocol):
     """What objectives ask of a network, whose class stays in its own room."""
 
@@ -46,6 +56,14 @@ class Network(Protocol):
 
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
+        ...
+
+    def pre_code_of(self, x: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
+        """Map filled rows (n, n_features), and which of their cells were there, to the same."""
+        ...
+
+    def filled(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Fill the gaps of rows (n, n_features) if any were trained on; say which cells were there."""
         ...
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

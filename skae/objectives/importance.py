@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from skae.objectives.batch import Batch, Network, Pass, n_cells
+from skae.objectives.batch import Batch, Network, Pass, n_cells, pre_code
 from skae.objectives.objective import Objective, weighted_mean
 from skae.objectives.penalties.revival import Watched
 from skae.objectives.reconstruction import Reconstruction
@@ -143,7 +143,7 @@ class ImportanceWeighted(Objective):
 
     def watched(self, network: Network, batch: Batch) -> tuple[dict[str, torch.Tensor], Watched]:
         """Return the named terms of a training pass; nothing is noted of it."""
-        pre = network.pre_code(batch.inputs)
+        pre = pre_code(network, batch)
         # Gaps are filled in the target, and still there in what the encoder sees.
         target = self.reconstruction.target(batch.inputs) if self.has_gaps else batch.target
         loss = self._bound(network, pre, batch._replace(target=target), batch.draws["code"])

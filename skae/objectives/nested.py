@@ -4,7 +4,7 @@ from typing import cast
 
 import torch
 
-from skae.objectives.batch import Batch, Network
+from skae.objectives.batch import Batch, Network, pre_code
 from skae.objectives.objective import Errors, Objective
 from skae.objectives.penalties.base import Penalty
 from skae.objectives.reconstruction import Reconstruction
@@ -163,7 +163,7 @@ class Nested(Objective):
         errors : Errors
         """
         target = self.reconstruction.target(rows.target)
-        pre = network.pre_code(rows.inputs)
+        pre = pre_code(network, rows)
         code = network.bottleneck.read(pre)
         noisy = self._noisy(network, pre)
         emphasis = self._emphasis(rows.inputs, rows.target)
@@ -183,7 +183,7 @@ class Nested(Objective):
     def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:
         """Sum the squared errors of rows when only the first components are there, (n_components,)."""
         target = self.reconstruction.target(rows.target)
-        code = network.bottleneck.read(network.pre_code(rows.inputs))
+        code = network.bottleneck.read(pre_code(network, rows))
         missed = [
             self._missed(network.decode(code, kept.expand_as(code)), target).double() for kept in self.masks
         ]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from skae._random import normal
-from skae.objectives.batch import Batch, Network, Pass
+from skae.objectives.batch import Batch, Network, Pass, pre_code
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties.base import Penalty
 from skae.objectives.penalties.revival import Revival, Watched
@@ -227,7 +227,11 @@ class Objective(nn.Module):
             weight = observed if weight is None else weight * observed
             target = target.nan_to_num()
         coefficients = {name: self._coefficient(penalty) for name, penalty in self.named_penalties()}
-        return Batch(inputs, target, weight, draws, coefficients)
+        # What is done about gaps depends on the rows at hand, and is no part of what is differentiated.
+        filled, there = network.filled(inputs)
+        if there is None:
+            return Batch(inputs, target, weight, draws, coefficients)
+        return Batch(inputs, target, weight, draws, coefficients, filled, there)
 
     def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised, as the first part of `watched`."""
@@ -249,7 +253,7 @@ class Objective(nn.Module):
         watched : sequence of tensor
             What `renew` takes after the step.
         """
-        pre = network.pre_code(batch.inputs)
+        pre = pre_code(network, batch)
         code = network.bottleneck(pre, batch.draws.get("code"))
         output, cells = self._decoded(network, code, batch)
         passed = Pass(network, batch, pre, code, output)
@@ -307,14 +311,14 @@ class Objective(nn.Module):
         network : Autoencoder
             In evaluation mode.
         rows : Batch
-            As for `prepare`.
+            As for `prepare`, gaps filled or not.
 
         Returns
         -------
         errors : Errors
         """
         target = self.reconstruction.target(rows.target)
-        pre = network.pre_code(rows.inputs)
+        pre = pre_code(network, rows)
         code = network.bottleneck.read(pre)
         output = network.decode(code)
         loss = self._judged(network, pre, output, target, self._emphasis(rows.inputs, rows.target))

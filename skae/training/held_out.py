@@ -1,6 +1,6 @@
 """Rows that judge a network after each epoch, and which epoch they speak for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,15 +58,15 @@ class HeldOut:
         self.inputs = rows if inputs is None else inputs
         self.keep_rows = keep_rows
         self.weight = weight
+        # What fills gaps is not trained, so that once is enough.
+        self.filled, self.there = network.filled(self.inputs)
         self.total = total_squares(rows, weight)
         self.errors: list[Errors] = []
         self.missed_by_size: list[np.ndarray] = []
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        tables = (self.inputs, self.rows) if self.weight is None else (self.inputs, self.rows, self.weight)
-        batches = map(Batch, *(table.split(_CHUNK) for table in tables))
-        parts = [self.objective.evaluate(self.network, batch) for batch in batches]
+        parts = [self.objective.evaluate(self.network, batch) for batch in self._batches()]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         self.keep(errors)
         sizes = [p.by_size for p in parts if p.by_size is not None]
@@ -79,6 +79,16 @@ class HeldOut:
             loss = float((weight * errors.loss).sum() / weight.sum())
         validation = Validation(loss, explained(squared, self.total))
         return self._by_size(validation, torch.cat(sizes)) if sizes else validation
+
+    def _batches(self) -> Iterator[Batch]:
+        """Cut the rows into parts."""
+        tables = {"inputs": self.inputs, "target": self.rows}
+        if self.weight is not None:
+            tables["weight"] = self.weight
+        if self.there is not None:
+            tables |= {"filled": self.filled, "there": self.there}
+        for parts in zip(*(table.split(_CHUNK) for table in tables.values()), strict=True):
+            yield Batch(**dict(zip(tables, parts, strict=True)))
 
     def keep(self, errors: Errors) -> None:
         """Keep the errors of an epoch, if they are kept."""

@@ -427,6 +427,8 @@ def _joined(batches: Sequence[Batch]) -> Batch:
             name: first.inputs.new_tensor([float(batch.coefficients[name]) for batch in batches])
             for name in first.coefficients
         },
+        filled=None if first.filled is None else _together([batch.filled for batch in batches]),
+        there=None if first.there is None else _together([batch.there for batch in batches]),
     )
 
 
@@ -456,8 +458,10 @@ def _with_rows(batch: Batch, n_rows: int) -> Batch:
     """Return a batch of so many rows, the last of them of weight zero."""
     weight = batch.target.new_ones(len(batch.target), 1) if batch.weight is None else batch.weight
     more = (0, 0, 0, n_rows - len(weight))
-    inputs, target, weight = (functional.pad(part, more) for part in (batch.inputs, batch.target, weight))
-    return batch._replace(inputs=inputs, target=target, weight=weight)
+    tables = {"inputs": batch.inputs, "target": batch.target, "weight": weight}
+    if batch.filled is not None and batch.there is not None:
+        tables |= {"filled": batch.filled, "there": batch.there}
+    return batch._replace(**{name: functional.pad(table, more) for name, table in tables.items()})
 
 
 def _together(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:

@@ -57,11 +57,12 @@ def can_stack(network: Autoencoder, objective: Objective) -> bool:
     -------
     can_stack : bool
     """
-    # What is done about gaps within a network depends on the rows at hand.
+    # Gaps are filled before batches are stacked; how depends on the rows at hand.
     fills = network.gaps is not None and network.gaps.always
+    reads_gaps = fills and any(penalty.reads_inputs for _, penalty in objective.named_penalties())
     parts = [network.encoder, network.decoder, network.bottleneck, *objective.penalties.values()]
     revives = objective.revival is not None and not objective.revival.stacks
-    return not fills and not revives and all(part.stacks for part in parts)
+    return not reads_gaps and not revives and all(part.stacks for part in parts)
 
 
 def can_pad(network: Autoencoder, objective: Objective) -> bool:

@@ -20,6 +20,9 @@ class Scaling(nn.Module):
         self.bottleneck = Bottleneck()
         self.factors = torch.tensor(factors)
 
+    def filled(self, rows):
+        return rows, None
+
     def pre_code(self, rows):
         return rows
 
@@ -47,6 +50,28 @@ def test_rows_are_judged_by_their_mean_loss_and_the_variance_they_leave():
 def test_the_encoder_sees_the_inputs_and_the_target_stays():
     held_out = HeldOut(Scaling(1.0, 1.0), Objective(squared_error()), ROWS, inputs=torch.zeros(3, 2))
     assert held_out() == Validation(pytest.approx(7 / 6), pytest.approx(0.0))
+
+
+def test_gaps_are_filled_once_for_all_epochs():
+    class Filling(Scaling):
+        n_calls = 0
+
+        def filled(self, rows):
+            self.n_calls += 1
+            return rows.nan_to_num(), ~rows.isnan()
+
+        def pre_code_of(self, rows, there):
+            return rows * there
+
+    gaps = torch.where(ROWS == ROWS[0, 0], torch.nan, ROWS)
+    network, objective = Filling(0.5, 1.0), Objective(squared_error())
+    objective.has_gaps = True
+    held_out = HeldOut(network, objective, gaps)
+    losses = [held_out().loss for _ in range(3)]
+    assert network.n_calls == 1
+    missed = (0.5 * gaps[:, :1]).square().nansum() + 0 * gaps[:, 1:].square().nansum()
+    assert losses == [losses[0]] * 3
+    assert held_out().score == pytest.approx(1 - float(missed / gaps.square().nansum()))
 
 
 def test_weights_of_held_out_rows_count_like_repetitions():

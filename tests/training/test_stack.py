@@ -147,10 +147,48 @@ def test_rows_have_weights(name, stacks):
         assert_equal(one, other.fit(table(seed), sample_weight=weight))
 
 
-def test_tables_of_several_kinds(stacks):
+def with_gaps(seed, n_rows=70):
+    X = table(seed, n_rows)
+    X[np.random.RandomState(seed).rand(*X.shape) < 0.2] = np.nan
+    return X
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plain", "variational", "importance-weighted", "ordered", "topk, resample", "adversarial", "huber"],
+)
+def test_rows_hold_gaps(name, stacks):
+    together, alone = (members(brief(copy.deepcopy(SETTINGS[name]))) for _ in range(2))
+    tables = [with_gaps(seed) for seed in range(3)]
+    assert fit_together([Job(model, X) for model, X in zip(together, tables, strict=True)]) == [None] * 3
+    assert stacks == [3]
+    for one, other, X in zip(together, alone, tables, strict=True):
+        assert_equal(one, other.fit(X))
+
+
+def test_members_with_gaps_may_have_other_numbers_of_rows(stacks):
+    together, alone = (members(brief(skae.AutoencoderTransformer(2))) for _ in range(2))
+    tables = [with_gaps(seed, n_rows) for seed, n_rows in enumerate((70, 66, 79))]
+    assert fit_together([Job(model, X) for model, X in zip(together, tables, strict=True)]) == [None] * 3
+    assert stacks == [3]
+    for one, other, X in zip(together, alone, tables, strict=True):
+        assert_equal(one, other.fit(X))
+
+
+def test_what_reads_gaps_again_is_trained_alone(stacks):
+    together = members(brief(skae.ContractiveAutoencoderTransformer(2)))
+    assert fit_together([Job(model, with_gaps(0)) for model in together]) == [None] * 3
+    assert stacks == [1, 1, 1]
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_tables_of_several_kinds(stacks, gaps):
     frame = pd.DataFrame(table(0), columns=list("abcdef"))
     frame["kind"] = pd.Categorical(np.where(frame["a"] > 0, "up", np.where(frame["b"] > 0, "left", "down")))
     frame["on"] = frame["c"] > 0
+    if gaps:
+        frame.loc[::4, "kind"] = np.nan
+        frame.loc[1::3, "a"] = np.nan
     together, alone = (members(brief(skae.VariationalAutoencoderTransformer(2))) for _ in range(2))
     assert fit_together([Job(model, frame) for model in together]) == [None] * 3
     assert stacks == [3]

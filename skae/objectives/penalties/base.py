@@ -30,6 +30,8 @@ class Penalty(nn.Module):
         Whether it reads the output of whole codes, which costs a further pass where codes are cut.
     stacks : bool
         Whether several can be computed at once: nothing in `forward` counts, or asks what a tensor holds.
+    reads_inputs : bool
+        Whether it passes what the encoder sees through the network once more, gaps and all.
     ignores_zeros : bool
         Whether further components whose codes and weights are all zero change neither its value nor any
         gradient, and have none of their own.
@@ -43,6 +45,7 @@ class Penalty(nn.Module):
     warm_up: float = 0.1
     needs_output: bool = False
     stacks: bool = True
+    reads_inputs: bool = False
     ignores_zeros: bool = False
     freedom: Literal["maps", "rotations", "none"] = "none"
     coefficient: float = 1.0

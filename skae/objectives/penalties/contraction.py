@@ -31,6 +31,7 @@ class Contraction(Penalty):
     """
 
     judges = True
+    reads_inputs = True
     # A rotation changes no length.
     freedom = "rotations"
 
