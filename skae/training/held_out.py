@@ -59,7 +59,7 @@ class HeldOut:
         self.keep_rows = keep_rows
         self.weight = weight
         # What fills gaps is not trained, so that once is enough.
-        self.filled, self.there = network.filled(self.inputs)
+        self.filled, self.there = network.filled(self.inputs) if objective.has_gaps else (self.inputs, None)
         self.total = total_squares(rows, weight)
         self.errors: list[Errors] = []
         self.missed_by_size: list[np.ndarray] = []
