@@ -9,7 +9,7 @@ import torch
 from torch.export import Dim, export
 
 import skae
-from skae.networks import Convolutional, Custom, Dense, Recurrent, Recursive, gaps, recurrent
+from skae.networks import Convolutional, Custom, Dense, Recurrent, Recursive, principal_axes, recurrent
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -105,8 +105,8 @@ def test_elimination_gives_the_codes_of_gaps(rank, generator):
     there = (torch.rand(40, 12, generator=generator) < 0.7).to(rows)
     there[0], there[1] = 0, 1
     loadings = torch.randn(12, rank, generator=generator, dtype=torch.float64)
-    wanted, _ = gaps._posterior(rows * there, there, loadings, torch.tensor(0.01))
-    found, _ = gaps._posterior_by_steps(rows * there, there, loadings, torch.tensor(0.01))
+    wanted, _ = principal_axes.posterior(rows * there, there, loadings, torch.tensor(0.01))
+    found, _ = principal_axes._posterior_by_steps(rows * there, there, loadings, torch.tensor(0.01))
     torch.testing.assert_close(found, wanted)
 
 
