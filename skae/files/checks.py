@@ -1,4 +1,4 @@
-"""What is made of a file fits together: sizes within bounds, and one row goes through it."""
+"""What is made of a file fits together: sizes within bounds, and rows go through it."""
 
 from collections.abc import Iterator
 
@@ -48,7 +48,7 @@ def checked_objects(objects: object, size: int) -> list[dict[str, object]]:
 
 
 def check_together(estimator: object, size: int) -> None:
-    """Check that the parts of an estimator fit together, by sending one row through each network.
+    """Check that the parts of an estimator fit together, by sending rows through each network.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ def check_together(estimator: object, size: int) -> None:
         for part in parts_within(estimator):
             if isinstance(part, BaseAutoencoder) and "network_" in vars(part):
                 _check_counts(part.network_, size)
-                _check_row(part)
+                for n_rows in (2, 3):
+                    _check_rows(part, n_rows)
         if isinstance(estimator, AutoencoderImputer) and "estimator_" in vars(estimator):
             _check_imputer(estimator)
         if isinstance(estimator, AutoencoderOutlierDetector) and "estimators_" in vars(estimator):
@@ -98,14 +99,18 @@ def _whole_numbers(value: object) -> Iterator[int]:
             yield from _whole_numbers(item)
 
 
-def _check_row(model: BaseAutoencoder) -> None:
-    """Send the mean of the training rows through encoder and decoder."""
+def _check_rows(model: BaseAutoencoder, n_rows: int) -> None:
+    """Send the mean of the training rows through encoder and decoder, several times.
+
+    One row fits tensors that are no rows of the table, and so may any other number of rows by chance.
+    """
     codec, columns = model._codec, model._columns
     dtype = next(model.network_.parameters()).dtype
-    row = torch.from_numpy(np.asarray(codec.frame.centre, dtype=np.float64)).to(dtype)[None]
+    centre = torch.from_numpy(np.asarray(codec.frame.centre, dtype=np.float64)).to(dtype)
+    row = centre.repeat(n_rows, 1)
     codes = codec.encode(row.numpy())
     back = codec.decode(codes)
-    shapes = {"codes": (codes.shape, (1, model.n_components_)), "rows": (back.shape, row.shape)}
+    shapes = {"codes": (codes.shape, (n_rows, model.n_components_)), "rows": (back.shape, row.shape)}
     with torch.inference_mode():
         shapes["encoder_"] = tuple(vars(model)["encoder_"](row).shape), codes.shape
         shapes["decoder_"] = tuple(vars(model)["decoder_"](torch.from_numpy(codes)).shape), back.shape
@@ -118,7 +123,7 @@ def _check_row(model: BaseAutoencoder) -> None:
         pass
     for name, (found, wanted) in shapes.items():
         if tuple(found) != tuple(wanted):
-            raise ValueError(f"one row gives {name} of shape {tuple(found)}, not {tuple(wanted)}")
+            raise ValueError(f"{n_rows} rows give {name} of shape {tuple(found)}, not {tuple(wanted)}")
 
 
 def _check_imputer(imputer: AutoencoderImputer) -> None:

@@ -96,9 +96,8 @@ class Categories:
 
     def __init__(self, found: set, dtype: Any, is_binary: bool, handle_unknown: str, name: object) -> None:
         self.name, self.dtype, self.handle_unknown = name, dtype, handle_unknown
-        self.has_own = hasattr(dtype, "categories")
-        self.levels = [one for one in dtype.categories if one in found] if self.has_own else ordered(found)
-        self.known = {level: code for code, level in enumerate(self.levels)}
+        has_own = hasattr(dtype, "categories")
+        self.levels = [one for one in dtype.categories if one in found] if has_own else ordered(found)
         if len(self.levels) > _MOST_CATEGORIES:
             raise ValueError(
                 f"Column {name!r} holds {len(self.levels)} different values, e.g. {self.levels[0]!r}; more "
@@ -110,7 +109,23 @@ class Categories:
                 f"{self.levels[:5]}. Use 'categorical'."
             )
         self.kind = "binary" if is_binary else "categorical"
-        self.width = 1 if is_binary else max(1, len(self.levels))
+        self._index()
+
+    def _index(self) -> None:
+        """Find the number of each category, and what follows from them."""
+        self.has_own = hasattr(self.dtype, "categories")
+        self.known = {level: code for code, level in enumerate(self.levels)}
+        self.width = 1 if self.kind == "binary" else max(1, len(self.levels))
+
+    def __getstate__(self) -> dict[str, object]:
+        # What follows from the rest is found again: a file cannot say anything else of it.
+        return {
+            name: value for name, value in vars(self).items() if name not in ("has_own", "known", "width")
+        }
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._index()
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return the columns inside, (n_samples, width), NaN where missing."""

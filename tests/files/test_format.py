@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import random
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 
@@ -467,3 +470,34 @@ def test_files_are_read_without_torch(tmp_path):
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["3.0", "False"]
+
+
+KILLED = """
+import itertools, sys
+import numpy as np
+from skae import _files
+
+for number in itertools.count():
+    _files.write(sys.argv[1], "test", {"number": number, "array": np.full(500_000, float(number))})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system kills otherwise")
+def test_a_file_is_whole_when_its_writer_is_killed(tmp_path):
+    path, source = tmp_path / "x", random.Random(0)
+    for _ in range(int(os.environ.get("SKAE_KILLS", "3"))):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            written = int(writer.stdout.readline())
+            time.sleep(source.uniform(0, 0.1))
+            writer.kill()
+            written = [written, *map(int, writer.stdout.read().split())][-1]
+        found = _files.read(path, "test")
+        # The last one that was reported, or the next, which was in its place but not reported yet.
+        assert found["number"] in (written, written + 1)
+        assert (found["array"] == found["number"]).all()
+    assert all(
+        name == "x" or (name.startswith(".x.") and name.endswith(".part")) for name in os.listdir(tmp_path)
+    )
