@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 def environment() -> dict[str, Any]:
     """Name the machine and the versions."""
     versions = {}
-    for name in ("skae", "torch", "scikit-learn", "numpy", "skorch", "pyod"):
+    for name in ("skae", "torch", "scikit-learn", "numpy", "skorch", "pyod", "onnxruntime", "skl2onnx"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

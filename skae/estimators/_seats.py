@@ -52,6 +52,8 @@ class FittedAttributes:
     pca_cumulative_explained_variance_: np.ndarray
     _validations_by_size: dict[int, Sequence[float]]
     _training_state: dict[str, Any] | None
+    encoder_: _tensors.Encoder
+    decoder_: _tensors.Decoder
     _codec: _tensors.Codec
     _columns: Columns
     _largest_size: int
@@ -252,7 +254,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
         """Return the codes that rows are given back from."""
-        return self._codec.encode(X)
+        return self._codec.apply(X, self._codes_in)
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         """Return what `transform` gives: a read-out that a variant may widen."""
@@ -261,6 +263,23 @@ class Seats(AutoencoderParameters, FittedAttributes):
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         """Undo `_encode`."""
         return self._codec.decode(Z)
+
+    def _codes_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        """Return codes of centred and scaled rows: `_codes` as a graph that can be recorded."""
+        return network.encode(rows)
+
+    def _output_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        """Return what `transform` gives of centred and scaled rows: `_encode` as such a graph."""
+        return self._codes_in(network, rows)
+
+    @property
+    def _searches_codes(self) -> bool:
+        """Whether codes are searched for row by row, so that there is no such graph."""
+        return False
+
+    def _codes_of(self, output: torch.Tensor) -> torch.Tensor:
+        """Return codes of what `transform` gave: what `_decode` begins with, as such a graph."""
+        return output
 
     def _validated(self, X: ArrayLike) -> np.ndarray:
         """Return rows inside, by the columns of `fit`."""

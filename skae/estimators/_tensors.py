@@ -305,14 +305,15 @@ class Encoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to codes (n, n_components)."""
-        weight = next(self.network.parameters())
-        if self.scaling is not None:
-            x = self.scaling(x)
+        return self.network.encode(self.framed(x if self.scaling is None else self.scaling(x)))
+
+    def framed(self, inside: torch.Tensor) -> torch.Tensor:
+        """Centre and scale rows inside (n, n_features), and fill them unless the network does."""
         # In the float64 of the centre first: the difference of two large numbers is what counts.
-        rows = ((x - self.centre) / self.scale).to(weight.dtype)
+        rows = ((inside - self.centre) / self.scale).to(next(self.network.parameters()).dtype)
         if self.network.gaps is not None and not self.network.gaps.always:
             rows = self.network.complete(rows)
-        return self.network.encode(rows)
+        return rows
 
 
 class Decoder(nn.Module):
@@ -348,13 +349,16 @@ class Decoder(nn.Module):
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Map codes (n, n_components) to rows (n, n_features)."""
+        inside = self.inside(code)
+        back = inside if self.scaling is None else self.scaling.undo(inside)
+        return back.to(next(self.network.parameters()).dtype)
+
+    def inside(self, code: torch.Tensor) -> torch.Tensor:
+        """Map codes (n, n_components) to rows inside (n, n_features), in the float64 of the centre."""
         code = code.to(next(self.network.parameters()).dtype)
         mean = self.reconstruction.mean(self.network.decode(code))
         centred = self.reconstruction.centred
-        back = mean
-        if centred is not False:
-            moved = mean * self.scale + self.centre
-            back = moved if centred is True else torch.where(centred, moved, mean)
-        if self.scaling is not None:
-            back = self.scaling.undo(back)
-        return back.to(mean.dtype)
+        if centred is False:
+            return mean
+        moved = mean.to(self.centre) * self.scale + self.centre
+        return moved if centred is True else torch.where(centred, moved, mean.to(moved))

@@ -5,7 +5,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from sklearn.utils import Tags
+from torch.nn import functional
 
 from skae.estimators._checks import Interval
 from skae.estimators._tensors import Frame
@@ -18,6 +20,9 @@ from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
 from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
+
+# What each bit of a byte is worth.
+_POWERS = torch.tensor([128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0])
 
 
 class BinaryAutoencoderTransformer(BaseAutoencoder):
@@ -151,6 +156,20 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
             bits = np.unpackbits(packed, axis=1, count=self.n_components_)
             Z = bits.astype(np.float64)
         return super()._decode(Z)
+
+    def _output_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        codes = super()._output_in(network, rows)
+        if not self.packed:
+            return codes
+        # Bytes by sums of powers of two, the first bit being the largest.
+        padded = functional.pad(codes, (0, -self.n_components_ % 8)).reshape(-1, self._n_features_out, 8)
+        return (padded @ _POWERS.to(padded)).to(torch.uint8)
+
+    def _codes_of(self, output: torch.Tensor) -> torch.Tensor:
+        if not self.packed:
+            return output
+        halves = torch.floor(output[:, :, None] / _POWERS.to(output))
+        return (halves - 2 * torch.floor(halves / 2)).flatten(1)[:, : self.n_components_]
 
     @property
     def _n_features_out(self) -> int:

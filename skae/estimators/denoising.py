@@ -14,6 +14,7 @@ from sklearn.callback import with_callbacks
 
 from skae.estimators._checks import Interval, StrOptions, check_code_activation, check_function
 from skae.estimators.base import BaseAutoencoder
+from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import CODE_ACTIVATIONS, Bottleneck
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.corruption import CORRUPTIONS, Corruption, UserCorruption
@@ -216,11 +217,19 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
     def _encode(self, X: np.ndarray) -> np.ndarray:
         return self._codec.activations(X) if self.features == "all" else super()._encode(X)
 
+    def _output_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        return network.activations(rows) if self.features == "all" else super()._output_in(network, rows)
+
     def _decode(self, Z: np.ndarray) -> np.ndarray:
-        if self.features == "all":
-            first = self.network_.encoder.n_hidden_units
-            Z = Z[:, first : first + self.n_components_]
-        return super()._decode(Z)
+        return super()._decode(Z[:, self._own_codes()])
+
+    def _codes_of(self, output: torch.Tensor) -> torch.Tensor:
+        return output[:, self._own_codes()]
+
+    def _own_codes(self) -> slice:
+        """Return which columns of the output of `transform` are codes."""
+        first = self.network_.encoder.n_hidden_units if self.features == "all" else 0
+        return slice(first, first + self.n_components_)
 
     @property
     def _n_features_out(self) -> int:

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
@@ -15,20 +16,11 @@ from skae.estimators._declaration import Elsewhere
 from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.architecture import Architecture
+from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import BatchTopK, Bottleneck, Gated, JumpReLU, Logistic, Rectified, TopK
 from skae.networks.dictionary import Dictionary, atoms_of
-from skae.objectives import Objective, Reconstruction
-from skae.objectives.penalties import (
-    ActiveCount,
-    ActivityKL,
-    ActivityL1,
-    ActivityL2,
-    AuxK,
-    GateFit,
-    GateL1,
-    Penalty,
-    Resample,
-)
+from skae.objectives import Objective, Reconstruction, penalties
+from skae.objectives.penalties import Penalty
 from skae.training.batches import average
 from skae.training.fitted import Fitted
 from skae.training.plan import Steps
@@ -49,18 +41,18 @@ _KINDS = {
     "batch_topk": _Kind(lambda e: BatchTopK(e._n_active())),
     # A code below alpha / 2 typical rows is worth less than the L1 penalty on it; the same for a count.
     "jumprelu": _Kind(
-        lambda e: JumpReLU(e._size, e._n_active()), lambda e: {"count": ActiveCount(e.alpha**2 / 4)}
+        lambda e: JumpReLU(e._size, e._n_active()), lambda e: {"count": penalties.ActiveCount(e.alpha**2 / 4)}
     ),
     "gated": _Kind(
         lambda e: Gated(e._size),
-        lambda e: {"gates": GateL1(e.alpha), "gate_fit": GateFit()},
+        lambda e: {"gates": penalties.GateL1(e.alpha), "gate_fit": penalties.GateFit()},
         needs_atoms=True,
     ),
-    "l1": _Kind(lambda e: Rectified(), lambda e: {"l1": ActivityL1(e.alpha)}),
-    "l2": _Kind(lambda e: Rectified(), lambda e: {"l2": ActivityL2(e.alpha)}, revives=False),
+    "l1": _Kind(lambda e: Rectified(), lambda e: {"l1": penalties.ActivityL1(e.alpha)}),
+    "l2": _Kind(lambda e: Rectified(), lambda e: {"l2": penalties.ActivityL2(e.alpha)}, revives=False),
     "kl": _Kind(
         lambda e: Logistic(),
-        lambda e: {"kl": ActivityKL(e.alpha, e.sparsity_target)},
+        lambda e: {"kl": penalties.ActivityKL(e.alpha, e.sparsity_target)},
         on_above=0.5,
         revives=False,
     ),
@@ -265,11 +257,11 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         # Behind a link, or a decoder of several layers, what is left over is not a sum of atoms.
         if kind.revives and reconstruction.is_centred and self._specification().has_atoms:
             if self.revival == "resample":
-                objective.revival = Resample(self._size)
+                objective.revival = penalties.Resample(self._size)
             elif self.revival == "auxiliary":
                 # Half as many as there are columns speak for the dead, as in the paper.
                 n_auxiliary = max(1, min(self._n_columns() // 2, self._size))
-                objective.add_penalty("auxiliary", AuxK(self._size, n_auxiliary))
+                objective.add_penalty("auxiliary", penalties.AuxK(self._size, n_auxiliary))
         return objective
 
     def _specification(self, n_rows: int | None = None) -> Architecture:
@@ -358,22 +350,25 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         fitted.update({"activation_frequency_": frequency} | _counts(frequency))
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
-        if self.inference != "encoder":
-            rows, atoms = self._about_offset(X)
-            found = search_codes(rows, atoms, self.inference, self._n_active(), self.alpha)
-            codes = found.astype(X.dtype, copy=False)
-        elif self.penalty == "topk" and self.n_active != "auto":
-            # As wanted now, which may be more than training kept.
-            top = TopK(self.n_active)
-            codes = self._codec.apply(X, lambda network, rows: top.read(network.pre_code(rows)))
-            codes = codes[:, : self.n_components_]
-        else:
+        if self.inference == "encoder":
             codes = super()._codes(X)
+        else:
+            found = search_codes(*self._about_offset(X), self.inference, self._n_active(), self.alpha)
+            codes = found.astype(X.dtype, copy=False)
         return refit_codes(*self._about_offset(X), codes) if self.debias else codes
 
+    def _codes_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        if self.penalty == "topk" and self.n_active != "auto":
+            # As wanted now, which may be more than training kept.
+            return TopK(self.n_active).read(network.pre_code(rows))[:, : self.n_components_]
+        return super()._codes_in(network, rows)
+
     def _encode(self, X: np.ndarray) -> Any:
-        codes = super()._encode(X)
-        return csr_matrix(codes) if self.sparse_output else codes
+        return csr_matrix(super()._encode(X)) if self.sparse_output else super()._encode(X)
+
+    @property
+    def _searches_codes(self) -> bool:
+        return self.inference != "encoder" or self.debias
 
     def _about_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rows minus the offset of the decoder, and the atoms as rows."""

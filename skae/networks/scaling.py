@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._computing import is_recorded
+from skae.networks import normal
+
 
 class Scaling(nn.Module):
     """Scale numbers as the estimator does on their way inside, and undo it, in float64.
@@ -52,6 +55,7 @@ class QuantileScaling(Scaling):
 
     # Shares nearer to 0 or 1 are taken for these, so that nothing is infinite.
     _nearest = 1e-7
+    _least = _nearest - np.spacing(1)
 
     def __init__(
         self,
@@ -77,12 +81,13 @@ class QuantileScaling(Scaling):
         share = (up - down) / 2
         share = torch.where(values - self._nearest < self.quantiles[:, :1], 0.0, share)
         share = torch.where(values + self._nearest > self.quantiles[:, -1:], 1.0, share)
-        most = torch.special.ndtri(torch.tensor(self._nearest - np.spacing(1), dtype=torch.float64)).abs()
-        return self._with(x, torch.special.ndtri(share).clamp(-most, most))
+        quantile = normal.quantile if is_recorded() else torch.special.ndtri
+        return self._with(x, quantile(share.clamp(self._least, 1 - self._least)))
 
     def undo(self, rows: torch.Tensor) -> torch.Tensor:
         """Map scaled rows (n, n_features) to the units of X."""
-        share = torch.special.ndtr(rows[:, self.columns].to(self.quantiles)).T.contiguous()
+        share = normal.share if is_recorded() else torch.special.ndtr
+        share = share(rows[:, self.columns].to(self.quantiles)).T.contiguous()
         shares = self.shares.expand_as(self.quantiles).contiguous()
         return self._with(rows, _interpolated(share, shares, self.quantiles))
 
@@ -93,9 +98,14 @@ class QuantileScaling(Scaling):
 
 def _interpolated(x: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Interpolate linearly as `numpy.interp`, row by row: x (k, n), at and values (k, m), NaN stays."""
-    place = (torch.searchsorted(at, x, right=True) - 1).clamp(0, at.shape[1] - 2)
+    if is_recorded():
+        # ONNX looks nothing up: a quantile is below where it is not larger.
+        place = (at[:, None, :] <= x[:, :, None]).sum(2)
+    else:
+        place = torch.searchsorted(at, x, right=True)
+    place = (place - 1).clamp(0, at.shape[1] - 2)
     left, right = at.gather(1, place), at.gather(1, place + 1)
     below, above = values.gather(1, place), values.gather(1, place + 1)
     width = right - left
     share = torch.where(width > 0, ((x - left) / width).clamp(0, 1), (x >= right).to(x))
-    return below + share * (above - below)
+    return torch.where(x.isnan(), x, below + share * (above - below))

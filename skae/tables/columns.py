@@ -1,5 +1,6 @@
 """Columns of the user's, and the numeric columns inside that a network sees of them."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike
 from skae._containers import FrameLayout, readable
 from skae._typing import Table
 from skae.metrics import squared_errors, variance_explained_score
+from skae.tables.kinds import Categories, Numbers
 
 _LARGEST = np.finfo(np.float64).max
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -103,6 +105,8 @@ class Columns:
     is_plain: ClassVar[bool] = True
     is_by_column: ClassVar[bool] = True
     reads_sparse: ClassVar[bool] = False
+    # What each column of the user's is, where that is asked for; none for plain numbers.
+    columns: Sequence[Numbers | Categories] = ()
 
     def __init__(
         self, n_features: int, names: list[str] | None = None, arrangement: Arrangement | None = None
@@ -151,6 +155,11 @@ class Columns:
     @property
     def scaling(self) -> Scaling | None:
         """How numbers are scaled on their way inside; None where they are not."""
+        return None
+
+    @property
+    def directions(self) -> np.ndarray | None:
+        """Directions (n_features, n_inside) that rows inside are coordinates along; None for columns."""
         return None
 
     def holds_categories(self, j: int) -> bool:

@@ -71,6 +71,11 @@ class Directions(Columns):
         self.means = np.asarray(mean, dtype=np.float64).ravel()
 
     @property
+    def directions(self) -> np.ndarray | None:
+        """Directions (n_features, n_inside) that rows inside are coordinates along."""
+        return self.basis
+
+    @property
     def n_inside(self) -> int:
         """Number of directions."""
         return self.basis.shape[1]

@@ -1,7 +1,7 @@
 """Columns of one kind: what they are, what the network sees of them, and the way back."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Numbers:
     """
 
     width = 1
+    levels: Sequence[object] = ()  # of categories, of which numbers have none
 
     def __init__(self, values: np.ndarray, dtype: Any, is_count: bool, name: object) -> None:
         self.kind = "count" if is_count else "numeric"
@@ -93,6 +94,8 @@ class Categories:
     name : object
         Of the column, for messages.
     """
+
+    is_whole = False  # of numbers
 
     def __init__(self, found: set, dtype: Any, is_binary: bool, handle_unknown: str, name: object) -> None:
         self.name, self.dtype, self.handle_unknown = name, dtype, handle_unknown

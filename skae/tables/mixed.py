@@ -19,7 +19,7 @@ from skae._typing import Dense, Table
 from skae.metrics import squared_errors, variance_explained_score
 from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.dtypes import cast_back
-from skae.tables.kinds import Categories, Numbers, make_column
+from skae.tables.kinds import make_column
 from skae.tables.positions import positions
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MixedColumns(Columns):
         called = column_names(X) if names is None else list(names)
         wanted = declared(column_types, called, X.shape[1])
         self.header = Header.of(X.columns) if is_pandas(X) else None
-        self.columns: list[Numbers | Categories] = [
+        self.columns = [
             make_column(take_column(X, j), wanted.get(j), handle_unknown, j if called is None else called[j])
             for j in range(X.shape[1])
         ]
