@@ -12,10 +12,14 @@ import argparse
 import copy
 import itertools
 import pickle
+import subprocess
+import sys
+import tempfile
 import time
 import timeit
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -214,6 +218,36 @@ def of_rows() -> list[dict[str, Any]]:
     return rows
 
 
+_LOADING = """
+import sys, time, numpy
+start, clock = time.process_time(), time.perf_counter()
+import skae.numpy
+encoder = skae.numpy.encoder(sys.argv[1])
+print(1e3 * (time.process_time() - start), 1e3 * (time.perf_counter() - clock), "torch" in sys.modules)
+"""
+
+
+def of_loading() -> list[dict[str, Any]]:
+    """Measure milliseconds from `import numpy` to an encoder that is read from a file, the best of ten."""
+    X = np.random.RandomState(0).standard_normal((1000, 17))
+    model = skae.AutoencoderTransformer(3, **SETTINGS).fit(X)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.skae"
+        skae.save(model, path)
+        command = [sys.executable, "-c", _LOADING, str(path)]
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(10)]
+        parts = [run.stdout.split() for run in runs]
+        return [
+            {
+                "CPU ms": min(float(part[0]) for part in parts),
+                "ms": min(float(part[1]) for part in parts),
+                "torch imported": any(part[2] == "True" for part in parts),
+                "file bytes": path.stat().st_size,
+                "pickle bytes": len(pickle.dumps(model)),
+            }
+        ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -225,11 +259,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     microseconds = of_rows()
     report.print_table(microseconds, "transform of one row of 17 columns, microseconds")
+    loading = of_loading()
+    report.print_table(loading, "skae.numpy.encoder of a file, in a new process")
     estimators = of_estimators(dtypes)
     report.print_table(estimators, "largest absolute difference in onnxruntime")
     pipes = of_pipelines(dtypes)
     report.print_table(pipes, "Pipelines by skl2onnx")
-    report.save("onnx_parity", estimators, pipelines=pipes, microseconds=microseconds)
+    report.save("onnx_parity", estimators, pipelines=pipes, microseconds=microseconds, loading=loading)
 
 
 if __name__ == "__main__":

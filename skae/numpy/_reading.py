@@ -6,11 +6,14 @@ and in a saved file. So what is read here needs neither torch nor the classes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from skae import _files
+from skae._files import FileError
 from skae.numpy._autoencoder import Layers, NumpyAutoencoder, Parts
 from skae.numpy._layers import (
     ACTIVATIONS,
@@ -30,18 +33,20 @@ from skae.numpy._layers import (
 
 State = Mapping[str, Any]
 
-_KEY = "_skae_state"
+# Those of `skae.estimators._state` and `skae.files`, which import torch.
+VERSION, _KEY, _KIND = 1, "_skae_state", "estimator"
 _REFERENCE = "skae.object"
 _ELSEWHERE = "Use skae.onnx.to_onnx, which takes it, or the estimator itself."
 
 
-def encoder(estimator: object) -> NumpyAutoencoder:
+def encoder(source: object) -> NumpyAutoencoder:
     """Return the encoder and decoder of a fitted estimator in numpy alone.
 
     Parameters
     ----------
-    estimator : estimator of skae
-        Fitted, with dense layers (`skae.networks.Dense` or `Dictionary`), on rows of numbers.
+    source : estimator of skae, str or path-like
+        A fitted estimator with dense layers (`skae.networks.Dense` or `Dictionary`), on rows of numbers; or
+        the path of a file that `skae.save` has written of one. Nothing that is in the file is run.
 
     Returns
     -------
@@ -53,6 +58,10 @@ def encoder(estimator: object) -> NumpyAutoencoder:
     ValueError
         If the estimator is not fitted, or has something that numpy alone does not compute: another
         architecture, columns of text or categories, codes that are searched for.
+    skae.files.FileError
+        If the file cannot be loaded; the message says why.
+    OSError
+        If the file cannot be read.
 
     Examples
     --------
@@ -64,15 +73,39 @@ def encoder(estimator: object) -> NumpyAutoencoder:
     >>> skae.numpy.encoder(model)
     NumpyAutoencoder(n_features_in_=5, n_components_=2)
     """
-    state = estimator.__getstate__()
+    if isinstance(source, (str, os.PathLike)):
+        return _from_file(os.fspath(source))
+    state = source.__getstate__()
     if not isinstance(state, dict) or _KEY not in state:
-        raise TypeError(
-            f"skae.numpy.encoder takes a fitted estimator of skae; got {type(estimator).__name__}."
+        name = type(source).__name__
+        raise TypeError(f"encoder takes a fitted estimator of skae, or the path of a file; got {name}.")
+    return from_state(type(source).__name__, state, state[_KEY]["objects"])
+
+
+def _from_file(path: str) -> NumpyAutoencoder:
+    """Return the same from a file, whatever is in it."""
+    content = _files.read(path, _KIND)
+    if content.get("state") != VERSION:
+        raise FileError(
+            f"{path} holds a state of version {str(content.get('state'))[:20]}, and this version of skae "
+            f"reads version {VERSION}. Load it with the version of skae that wrote it."
         )
-    return from_state(type(estimator).__name__, state)
+    try:
+        found = _made(content)
+        # Arrays that do not fit each other are noticed here.
+        found.inverse_transform(found.transform(np.zeros((1, found.n_features_in_))))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise FileError(f"{path} cannot be read by skae.numpy: {str(error).rstrip('.')}.") from error
+    return found
 
 
-def from_state(class_name: str, state: State) -> NumpyAutoencoder:
+def _made(content: State) -> NumpyAutoencoder:
+    objects = content["objects"]
+    told = objects[content["estimator"][_REFERENCE]]["told"]
+    return from_state(str(told["name"]), told["attributes"], objects)
+
+
+def from_state(class_name: str, state: State, described: list[State]) -> NumpyAutoencoder:
     """Return the same from a state, as `__getstate__` of an estimator gives it.
 
     Parameters
@@ -80,6 +113,8 @@ def from_state(class_name: str, state: State) -> NumpyAutoencoder:
     class_name : str
         Name of the estimator's class.
     state : dict
+    described : list of dict
+        The objects that it refers to.
 
     Returns
     -------
@@ -88,7 +123,7 @@ def from_state(class_name: str, state: State) -> NumpyAutoencoder:
     if "network_" not in state:
         raise ValueError(f"This {class_name} is not fitted yet. Call fit first.")
     _check(class_name, state)
-    objects = Objects(state[_KEY]["objects"])
+    objects = Objects(described)
     network, columns = objects.of(state["network_"]), objects.of(state["_columns"])
     codec = objects.of(state["_codec"])
     frame, reconstruction = objects.of(codec["frame"]), objects.of(codec["reconstruction"])

@@ -12,7 +12,11 @@ import pytest
 
 import skae
 import skae.numpy
+from skae.estimators import _state
+from skae.files import FileError
 from skae.networks import Convolutional, Dense, Dictionary
+from skae.numpy import _reading
+from skae.tasks import AutoencoderImputer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -222,6 +226,49 @@ def test_runs_where_neither_torch_nor_scikit_learn_is_installed(tmp_path):
         "assert encoder.inverse_transform(Z).shape == X.shape\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_reads_the_file_of_an_estimator_without_torch(tmp_path):
+    model, rows = fitted("scaling quantile")
+    path = tmp_path / "model.skae"
+    skae.save(model, path)
+    (tmp_path / "wanted").write_bytes(pickle.dumps((rows, model.transform(rows))))
+    code = (
+        "import sys, pickle\n"
+        "for name in ('torch', 'sklearn', 'scipy', 'pandas'):\n    sys.modules[name] = None\n"
+        "import skae.numpy\n"
+        f"encoder = skae.numpy.encoder({str(path)!r})\n"
+        f"X, Z = pickle.load(open({str(tmp_path / 'wanted')!r}, 'rb'))\n"
+        "assert abs(encoder.transform(X) - Z).max() < 1e-11\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["ordered", "packed", "sparse gated", "tied"])
+def test_files_hold_what_estimators_hold(name, tmp_path):
+    model, rows = fitted(name)
+    skae.save(model, tmp_path / "model.skae")
+    found = skae.numpy.encoder(tmp_path / "model.skae").transform(rows)
+    np.testing.assert_array_equal(found, skae.numpy.encoder(model).transform(rows))
+
+
+def test_files_of_other_things_are_refused(tmp_path):
+    path = tmp_path / "model.skae"
+    skae.save(AutoencoderImputer(Plain(2, max_iter=1)).fit(GAPS), path)
+    with pytest.raises(FileError, match="cannot be read by skae.numpy"):
+        skae.numpy.encoder(path)
+    skae.save(Plain(2), path)
+    with pytest.raises(FileError, match="not fitted"):
+        skae.numpy.encoder(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(FileError):
+        skae.numpy.encoder(path)
+    with pytest.raises(TypeError, match="path of a file"):
+        skae.numpy.encoder(3)
+
+
+def test_reads_the_states_that_estimators_write():
+    assert _reading.VERSION == _state.VERSION
 
 
 def test_importing_it_imports_neither_torch_nor_scikit_learn():
