@@ -295,6 +295,8 @@ def test_every_module_and_specification_can_be_made_again():
         "Pair",
     }
     ours = classes_of_ours(nn.Module) | classes_of_ours(skae._parameters.Specification)
+    # Modules that are recorded for ONNX are in no estimator.
+    ours = {cls for cls in ours if not cls.__module__.startswith("skae.onnx.")}
     known = set(_state.CATALOGUE.classes.values())
     assert {cls.__name__ for cls in ours - known} <= left_out
 
