@@ -268,19 +268,6 @@ class Seats(AutoencoderParameters, FittedAttributes):
         """Return codes of centred and scaled rows: `_codes` as a graph that can be recorded."""
         return network.encode(rows)
 
-    def _output_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        """Return what `transform` gives of centred and scaled rows: `_encode` as such a graph."""
-        return self._codes_in(network, rows)
-
-    @property
-    def _searches_codes(self) -> bool:
-        """Whether codes are searched for row by row, so that there is no such graph."""
-        return False
-
-    def _codes_of(self, output: torch.Tensor) -> torch.Tensor:
-        """Return codes of what `transform` gave: what `_decode` begins with, as such a graph."""
-        return output
-
     def _validated(self, X: ArrayLike) -> np.ndarray:
         """Return rows inside, by the columns of `fit`."""
         if self._columns.is_ready(X):

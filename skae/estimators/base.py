@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
@@ -25,6 +26,7 @@ from skae.estimators._reports import NotebookFigures, warn
 from skae.estimators._seats import Inside
 from skae.estimators._state import AutoencoderState
 from skae.networks.architecture import architecture_in
+from skae.networks.autoencoder import Autoencoder
 from skae.tables.cells import with_index_of
 from skae.tables.reading import flat
 from skae.training.courses import fit_all
@@ -243,6 +245,19 @@ class BaseAutoencoder(
     def _reconstructed(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         X = self._validated(X)
         return X, self._codec.decode(self._codes(X))
+
+    def _output_in(self, network: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        """Return what `transform` gives of centred and scaled rows: `_encode` as a graph to record."""
+        return self._codes_in(network, rows)
+
+    @property
+    def _searches_codes(self) -> bool:
+        """Whether codes are searched for row by row, so that there is no graph."""
+        return False
+
+    def _codes_of(self, output: torch.Tensor) -> torch.Tensor:
+        """Return codes of what `transform` gave: the beginning of `_decode` as a graph to record."""
+        return output
 
     @property
     def _n_features_out(self) -> int:
