@@ -176,8 +176,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                 return self._begin_stream(source, y, sample_weight)
             given = X = source.load()
         file = None if self.checkpoint is None else CheckpointFile(self.checkpoint)
-        seconds = 0.0 if file is None else file.seconds
-        clock = None if self.max_time is None else Clock(self.max_time - seconds)
+        clock = None if self.max_time is None else Clock(self.max_time - (file.seconds if file else 0.0))
         is_warm = self._is_warm()
         previous = self._warm_start() if is_warm else None
         X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
