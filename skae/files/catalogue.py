@@ -1,5 +1,6 @@
 """Which classes files may be made of: those of every state, estimators, and what is the user's own."""
 
+import inspect
 from collections.abc import Mapping
 from typing import TypedDict
 
@@ -94,6 +95,9 @@ def _make(told: _Told) -> PlainState:
             "wrote it"
         )
     cls = ESTIMATORS[name]
+    # A parameter that is younger than the file has its default, which is what there was before.
+    for parameter in inspect.signature(cls).parameters.values():
+        attributes.setdefault(parameter.name, parameter.default)
     check_attributes(cls, attributes)
     hidden = [key for key in attributes if callable(getattr(cls, key, None))]
     if hidden or _CALLBACKS in attributes or _REQUEST in attributes:
