@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
 
 from skae._containers import readable
 from skae._counts import check_count, check_draws, check_moderate, check_weights_fit, is_integer, moderate
+from skae.networks.architecture import Architecture
 from skae.objectives import LINKS, LOSSES, Objective, Reconstruction
 from skae.tables.reading import check_has_columns
 from skae.training import SOLVERS
@@ -378,3 +379,19 @@ def unchanged_on_failure(estimator: object) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before | callbacks)
         raise
+
+
+def check_linear(model: Any, architecture: Architecture) -> None:
+    """Refuse `linearity` without a linear path, and ``encoder="linear"`` where it cannot be exchanged."""
+    reason = None
+    if model.encoder != "linear":
+        if model.linearity and not model.linear_path:
+            raise ValueError("linearity is about what is added to the linear path; use linear_path=True.")
+    elif architecture.is_tied:
+        reason = "tied_weights=True, whose decoder uses the weights of the encoder"
+    elif architecture.draws_globally or architecture.takes_gaps or architecture.has_atoms:
+        reason = f"network={type(architecture).__name__}, whose encoder reads rows in a way of its own"
+    elif model.pretrain is not None:
+        reason = f"pretrain={model.pretrain!r}, which trains the layers of the encoder"
+    if reason is not None:
+        raise ValueError(f"encoder='linear' does not go with {reason}. Use encoder='nonlinear'.")

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,10 +11,13 @@ import numpy as np
 from torch import nn
 
 from skae._parameters import Declared
+from skae.estimators import _tensors
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.objectives import LINKS, LOSSES
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives import LINKS, LOSSES, Objective
+from skae.tables import Columns
 from skae.tables.mixed import SCALINGS
 from skae.training import SCHEDULES, SOLVERS
 
@@ -57,8 +60,9 @@ class PCANames:
     """Attributes and parameters of PCA that mean nothing here, or not without being asked for."""
 
     components_ = Elsewhere(
-        "a nonlinear decoder has no axes. decoder_ maps codes to rows, LatentTraversalDisplay of "
-        "skae.inspection shows what each component does, and SparseAutoencoderTransformer has atoms"
+        "it is the best linear approximation of transform, which fit (not partial_fit) finds where codes are "
+        "real numbers and columns at most 1,024. LatentTraversalDisplay of skae.inspection shows what each "
+        "component does, and SparseAutoencoderTransformer has atoms"
     )
     explained_variance_ = Elsewhere(_ORDERED)
     explained_variance_ratio_ = Elsewhere(_ORDERED)
@@ -251,6 +255,16 @@ default="one_cycle"
         available, else cpu. Fitted estimators are always on the CPU.
     verbose : bool or int, default=False
         Whether to print a line for each epoch.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The best linear approximation of `transform` over the training rows: codes are about
+        ``(X - mean_) @ components_.T`` plus a constant, in the units and columns of `mean_` (of quantiles,
+        those of scaled columns). At the PCA start and with a linear encoder it is exact. Not after
+        `partial_fit` of an encoder that bends, beyond 1,024 columns, and for restricted or drawn codes.
+    linearity_ : ndarray of shape (n_components,)
+        Share of the variance of each component that this explains, at most 1. There where `components_` is.
     """
 
     n_components: int | float | Literal["elbow"] | None = dataclasses.field(default=2, kw_only=False)
@@ -341,3 +355,37 @@ default="one_cycle"
         "device": [str],
         "verbose": ["verbose"],
     }
+
+
+class FittedAttributes:
+    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
+
+    # Parameters of some estimators, as they are in all others.
+    encoder: Literal["nonlinear", "linear"] = "nonlinear"
+    linearity: float = 0.0
+    network_: Autoencoder
+    objective_: Objective
+    n_components_: int
+    n_features_in_: int
+    n_samples_: int
+    mean_: np.ndarray
+    n_iter_: int
+    best_iter_: int
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    validation_score_: float | None
+    pca_score_: float | None
+    fit_time_: float
+    components_: np.ndarray
+    linearity_: np.ndarray
+    explained_variance_: np.ndarray
+    explained_variance_ratio_: np.ndarray
+    cumulative_explained_variance_: np.ndarray
+    pca_cumulative_explained_variance_: np.ndarray
+    _validations_by_size: dict[int, Sequence[float]]
+    _training_state: dict[str, Any] | None
+    encoder_: _tensors.Encoder
+    decoder_: _tensors.Decoder
+    _codec: _tensors.Codec
+    _columns: Columns
+    _largest_size: int

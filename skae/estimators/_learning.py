@@ -22,7 +22,7 @@ from skae.data.inside import Inside, measure
 from skae.data.sources import RowSource, as_source
 from skae.estimators import _checks, _tensors
 from skae.estimators._ordered import OrderedComponents
-from skae.estimators._reports import EpochReports, warn
+from skae.estimators._reports import EpochReports, linear_reading, warn
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import LOSSES, Objective
@@ -40,6 +40,7 @@ from skae.training.plan import Layout, lay_out, lay_out_stream
 _AT_TIMES = (
     "fit_time_",
     "components_",
+    "linearity_",
     "explained_variance_",
     "explained_variance_ratio_",
     "cumulative_explained_variance_",
@@ -375,10 +376,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
 
     def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
         """Return all that users read after a fit, by name."""
-        network, objective = fitted.network.cpu().eval(), fitted.objective.cpu().eval()
-        network.requires_grad_(False)
+        network, objective = fitted.network.cpu().eval().requires_grad_(False), fitted.objective.cpu().eval()
         history = fitted.history
-        scores = [validation.score for validation in history.validations]
         scaling = _tensors.scaling_module(self._columns.scaling)
         return {
             "network_": network,
@@ -392,9 +391,10 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             "n_iter_": history.n_epochs,
             "best_iter_": fitted.best_epoch,
             "loss_curve_": history.loss_curve,
-            "validation_scores_": scores or None,
+            "validation_scores_": [validation.score for validation in history.validations] or None,
             "validation_score_": fitted.validation_score,
             "pca_score_": fitted.pca_score,
             **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
+            **linear_reading(fitted, self._columns, frame),
             **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
         }

@@ -176,6 +176,9 @@ class OrderedComponents(Seats):
         self._codec._copies = {}
         self._training_state = None
         self._keep(n_components)
+        for name in ("components_", "linearity_"):
+            if name in vars(self):
+                setattr(self, name, getattr(self, name)[:n_components])
         if "cumulative_explained_variance_" not in vars(self):
             return
         for name in _BY_SIZE:

@@ -14,6 +14,7 @@ from skae.estimators._seats import Seats
 from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
+from skae.tables import Columns
 from skae.training.fitted import Fitted
 from skae.training.loop import History
 
@@ -200,3 +201,15 @@ def figures(estimator: Seats) -> dict[str, str]:
 def as_table(rows: dict[str, str]) -> str:
     """Return rows as an HTML table, in the classes of scikit-learn's style sheet."""
     return _TABLE.format("".join(_ROW.format(html.escape(name), html.escape(rows[name])) for name in rows))
+
+
+def linear_reading(fitted: Fitted, columns: Columns, frame: Frame) -> dict[str, np.ndarray]:
+    """Return the best linear prediction of codes from rows, and what it explains of each, by name."""
+    exact, reading = fitted.network.linear_encoding(), fitted.reading
+    if exact is not None:
+        weight, shares = exact.weight.double().numpy(), np.ones(len(exact.weight))
+    elif reading is not None:
+        weight, shares = reading.weight.numpy(), reading.explained.numpy()
+    else:
+        return {}
+    return {"components_": columns.slopes(weight / frame.scale), "linearity_": shares}

@@ -1,8 +1,7 @@
 """The seats of an estimator: all that a variant may override, beside read-outs of its own."""
 
-from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from skae._counts import check_sizes
 from skae.estimators import _checks, _tensors
-from skae.estimators._declaration import AutoencoderParameters
+from skae.estimators._declaration import AutoencoderParameters, FittedAttributes
 from skae.networks import Dense
 from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder, Blueprint
@@ -21,42 +20,13 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import Penalty, WeightL1
-from skae.tables import Columns, read
+from skae.objectives.penalties import Nonlinearity, Penalty, WeightL1
+from skae.tables import read
 from skae.training import SOLVERS
 from skae.training import plan as rules
 from skae.training.batches import Rows
 from skae.training.fits import Parts
 from skae.training.plan import Layout, Plan
-
-
-class FittedAttributes:
-    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
-
-    network_: Autoencoder
-    objective_: Objective
-    n_components_: int
-    n_features_in_: int
-    n_samples_: int
-    mean_: np.ndarray
-    n_iter_: int
-    best_iter_: int
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
-    validation_score_: float | None
-    pca_score_: float | None
-    fit_time_: float
-    explained_variance_: np.ndarray
-    explained_variance_ratio_: np.ndarray
-    cumulative_explained_variance_: np.ndarray
-    pca_cumulative_explained_variance_: np.ndarray
-    _validations_by_size: dict[int, Sequence[float]]
-    _training_state: dict[str, Any] | None
-    encoder_: _tensors.Encoder
-    decoder_: _tensors.Decoder
-    _codec: _tensors.Codec
-    _columns: Columns
-    _largest_size: int
 
 
 class Seats(AutoencoderParameters, FittedAttributes):
@@ -100,6 +70,8 @@ class Seats(AutoencoderParameters, FittedAttributes):
         penalties: dict[str, Penalty] = {}
         if self.l1_weights:
             penalties["l1_weights"] = WeightL1(self.l1_weights)
+        if self.linearity and self.encoder != "linear":
+            penalties["nonlinearity"] = Nonlinearity(self.linearity)
         if self._is_ordered():
             penalizes_regressions = self._rivals_pca and self._starts_as_pca()
             uniform_sizes = self._sought is not None
@@ -141,14 +113,17 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     def _blueprint(self, n_rows: int | None = None) -> Blueprint:
         """Return what the network is built from, see `_specification`."""
+        architecture = self._specification(n_rows)
+        _checks.check_linear(self, architecture)
         return Blueprint(
-            self._specification(n_rows),
+            architecture,
             self._bottleneck,
             self._size,
             self._is_ordered(),
             self.linear_path,
             self.init,
             by_layer=self.pretrain is not None,
+            encodes_linearly=self.encoder == "linear",
         )
 
     def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
@@ -254,7 +229,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
 
     def _codes(self, X: np.ndarray) -> np.ndarray:
         """Return the codes that rows are given back from."""
-        return self._codec.apply(X, self._codes_in)
+        return self._codec.encode(X, self._codes_in)
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         """Return what `transform` gives: a read-out that a variant may widen."""
@@ -392,4 +367,4 @@ class Inside:
         def drawn(mean: torch.Tensor) -> torch.Tensor:
             return reconstruction.sample(mean, generator) if self.columns.is_mixed else mean
 
-        return codec.decode(codec.encode(rows), drawn)
+        return codec.decode(codec.apply(rows, lambda network, part: network.encode(part)), drawn)

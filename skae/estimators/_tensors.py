@@ -5,6 +5,7 @@ large unit costs no digits. Knows no training.
 """
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -194,9 +195,35 @@ class Codec:
         self.frame = frame
         self._copies: dict[torch.dtype, Autoencoder] = {}
 
-    def encode(self, X: np.ndarray) -> np.ndarray:
-        """Map data (n, n_features) to codes (n, n_components)."""
-        return self.apply(X, lambda network, rows: network.encode(rows))
+    def encode(
+        self, X: np.ndarray, codes: Callable[[Autoencoder, torch.Tensor], torch.Tensor] = Autoencoder.encode
+    ) -> np.ndarray:
+        """Map data (n, n_features) to codes (n, n_components), by a function unless the encoder is linear."""
+        if self.linear is not None:
+            found = self._encode_linearly(X, *self.linear)
+            # What has gaps, or overflows, goes the long way.
+            if np.isfinite(found).all():
+                return found
+        return self.apply(X, codes)
+
+    @functools.cached_property
+    def linear(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Matrix (n_features, n_components) from centred data to codes, and an offset; None if it bends."""
+        found = self.network.linear_encoding()
+        if found is None:
+            return None
+        weight, bias = (part.double().numpy() for part in found)
+        return np.ascontiguousarray(weight.T) / self.frame.scale, bias
+
+    def _encode_linearly(self, X: np.ndarray, matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Map data to codes by one product."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if X.dtype == np.float64:
+                codes = X @ matrix + (offset - self.frame.centre @ matrix)
+            else:
+                # In the float64 of the centre: the difference of two large numbers is what counts.
+                codes = ((X - self.frame.centre) @ matrix + offset).astype(X.dtype)
+        return codes[:, : self.network.n_kept]
 
     def activations(self, X: np.ndarray) -> np.ndarray:
         """Map data (n, n_features) to the activations of all hidden layers and the code."""
@@ -267,7 +294,7 @@ class Codec:
         return self._copies[wanted]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_copies": {}}
+        return {name: value for name, value in vars(self).items() if name != "linear"} | {"_copies": {}}
 
 
 def _finite(result: np.ndarray, X: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The plain autoencoder: every seat as the base class fills it."""
 
-from typing import ClassVar
+from numbers import Real
+from typing import ClassVar, Literal
 
+from skae.estimators._checks import Interval, StrOptions
 from skae.estimators.base import BaseAutoencoder
 from skae.training.plan import Steps
 
@@ -15,6 +17,15 @@ class AutoencoderTransformer(BaseAutoencoder):
     :doc:`/guide/autoencoder`.
 
     Scale the columns first, as for PCA, if their units differ.
+
+    Parameters
+    ----------
+    encoder : {"nonlinear", "linear"}, default="nonlinear"
+        If "linear", codes are one matrix product, and the decoder alone is a network. Not with tied weights,
+        `pretrain`, `Recurrent` or modules of the user's own.
+    linearity : float, default=0.0
+        Weight of the share of the code that is not linear in the row, beside the share of the variance that
+        is not explained, at least 0. The larger, the better `components_` tells what components are made of.
 
     Raises
     ------
@@ -60,5 +71,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     True
     """
 
+    encoder: Literal["nonlinear", "linear"] = "nonlinear"
+    linearity: float = 0.0
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "encoder": [StrOptions({"nonlinear", "linear"})],
+        "linearity": [Interval(Real, 0, None, closed="left")],
+    }
     _n_steps: ClassVar[Steps] = Steps(folds=300, few=600, many=3400)
     _tunes_for_few: ClassVar[bool] = True

@@ -15,8 +15,8 @@ from torch.nn import functional
 from skae._computing import use_one_thread_after_fork
 from skae.networks.architecture import Architecture
 from skae.networks.bottlenecks import Bottleneck
-from skae.networks.coder import Coder, PlainLayers
-from skae.networks.dense import Transposed, empty_linear, readers_of, zeroed
+from skae.networks.coder import Coder, PlainLayers, Reader
+from skae.networks.dense import Dense, Layers, Transposed, empty_linear, readers_of, zeroed
 from skae.networks.dropout import Dropout
 from skae.networks.principal_axes import Gaps, PrincipalAxes
 
@@ -122,6 +122,23 @@ class Autoencoder(nn.Module):
         if encoder is None or decoder is None or sees_more or self.bottleneck.changes_codes:
             return None
         return encoder, decoder
+
+    @torch.no_grad()
+    def linear_encoding(self) -> Reader | None:
+        """Return weights (n_components, n_features) and biases where the encoder is that alone, else None.
+
+        So it is where it has one layer, and where it adds nothing to its linear path, as at the PCA start.
+        """
+        plain, path = self.encoder.plain_layers(), self.linear_encoder
+        if self.bottleneck.changes_codes:
+            return None
+        sees_flags = self.gaps is not None and self.gaps.flags
+        if plain is not None and len(plain.linear) == 1 and not sees_flags:
+            weight, bias = plain.linear[0].weight, plain.linear[0].bias
+            return Reader(weight + path.weight if isinstance(path, nn.Linear) else weight, bias)
+        if isinstance(path, nn.Linear) and self.encoder.is_silent:
+            return Reader(path.weight, path.weight.new_zeros(path.out_features))
+        return None
 
     def activations(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to all hidden layers: of the encoder, the code, of the decoder.
@@ -320,6 +337,8 @@ class Blueprint:
     by_layer : bool, default=False
         Whether layers are trained one by one beforehand. They are then not shown which cells and which
         components are there.
+    encodes_linearly : bool, default=False
+        Whether the encoder is one affine map, whatever the architecture: the decoder alone bends.
     """
 
     architecture: Architecture
@@ -329,6 +348,7 @@ class Blueprint:
     linear_path: bool = True
     init: Literal["pca", "random"] = "pca"
     by_layer: bool = False
+    encodes_linearly: bool = False
 
     @functools.cached_property
     def width(self) -> int:
@@ -363,7 +383,7 @@ class Blueprint:
         """
         if self.architecture.takes_gaps:
             return None
-        flags = always and self.architecture.takes_flags and not self.by_layer
+        flags = always and self.architecture.takes_flags and not (self.by_layer or self.encodes_linearly)
         return Gaps(n_features, self.n_components, flags, always)
 
     def build(self, n_features: int, generator: torch.Generator, gaps: Gaps | None) -> Autoencoder:
@@ -391,6 +411,8 @@ class Blueprint:
         # Flags are parameters of those alone that declare them.
         make: Callable[..., tuple[Coder, Coder]] = self.architecture.build
         encoder, decoder = make(n_features, code_in, code_out, generator, **flags)
+        if self.encodes_linearly:
+            encoder = Layers((n_features, code_in), Dense(()), generator)
         path = (None, None)
         if not self.linear_path:
             encoder.start_random(generator)

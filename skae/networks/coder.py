@@ -62,6 +62,12 @@ class Coder(nn.Module):
         """Whether `scale` can multiply the outputs."""
         return self.last_layer() is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the outputs are zero whatever goes in, as at the start beside a linear path."""
+        last = self.last_layer()
+        return last is not None and not any(bool(parameter.any()) for parameter in last.parameters())
+
     def scale(self, factor: float) -> None:
         """Multiply the outputs by a factor, in place, where `can_scale`."""
         last = self.last_layer()

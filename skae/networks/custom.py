@@ -162,6 +162,11 @@ class ZeroGain(Coder):
         """Whether there are gains to multiply."""
         return self.gain is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether all gains are zero."""
+        return self.gain is not None and not bool(self.gain.any())
+
     def scale(self, factor: float) -> None:
         """Multiply the gains."""
         if self.gain is not None:

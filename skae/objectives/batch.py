@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import nn
 
 
 class Batch(NamedTuple):
@@ -54,6 +55,11 @@ class Network(Protocol):
     decoder: Any
     bottleneck: Any
 
+    @property
+    def linear_encoder(self) -> nn.Module | None:
+        """What runs beside the encoder, if anything does."""
+        ...
+
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
         ...
@@ -64,6 +70,10 @@ class Network(Protocol):
 
     def filled(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Fill the gaps of rows (n, n_features) if any were trained on; say which cells were there."""
+        ...
+
+    def complete(self, x: torch.Tensor) -> torch.Tensor:
+        """Fill the gaps of rows (n, n_features)."""
         ...
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

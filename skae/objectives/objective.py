@@ -145,13 +145,18 @@ class Objective(nn.Module):
 
     @property
     def is_squared_error(self) -> bool:
-        """Whether the mean squared error of cells is all that is minimised."""
+        """Whether the mean squared error of cells is all that is minimised, but for `nonlinearity`."""
         return (
             self.averages_cells
             and self.reconstruction.is_squared_error
-            and not self.penalties
+            and all(penalty.is_by_hand for _, penalty in self.named_penalties())
             and self.revival is None
         )
+
+    @property
+    def nonlinearity(self) -> float:
+        """Weight of the share of the code that is not linear in the row, which `DenseGradient` knows."""
+        return sum(penalty.coefficient for _, penalty in self.named_penalties() if penalty.is_by_hand)
 
     @property
     def changes_rows(self) -> bool:

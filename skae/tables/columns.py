@@ -170,6 +170,10 @@ class Columns:
         """Return what columns of the user's are called, by their positions: names, or the positions."""
         return [int(j) if self.names is None else str(self.names[j]) for j in columns]
 
+    def slopes(self, slopes: np.ndarray) -> np.ndarray:
+        """Return slopes by columns inside, (n, n_inside), in the units and the columns of `mean`."""
+        return slopes
+
     # ------------------------------------------------------------------ there and back
 
     def is_ready(self, X: object) -> TypeGuard[np.ndarray]:

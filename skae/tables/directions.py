@@ -102,6 +102,10 @@ class Directions(Columns):
         """Return the mean of each of the user's columns."""
         return self.means
 
+    def slopes(self, slopes: np.ndarray) -> np.ndarray:
+        """Return slopes by directions, (n, n_inside), as slopes by columns of X, (n, n_features)."""
+        return slopes @ self.basis.T
+
     def explained(
         self,
         X: ArrayLike | Table,

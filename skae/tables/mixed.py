@@ -199,6 +199,11 @@ class MixedColumns(Columns):
         factor[self._is_numeric] = self.scaler.scale_
         return Scaling(shift, factor)
 
+    def slopes(self, slopes: np.ndarray) -> np.ndarray:
+        """Return slopes by columns inside, (n, n_inside), per unit of X; of quantiles, as they are."""
+        scaling = None if self.is_mixed else self.scaling
+        return slopes if scaling is None else slopes / scaling.factor
+
     def encode(self, X: Table) -> np.ndarray:
         """Return numeric columns (n_samples, n_inside), NaN where missing."""
         return self._scaled(self._raw(X))

@@ -11,11 +11,13 @@ import torch
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.training.batches import Rows
-from skae.training.fitted import Fitted
+from skae.training.fitted import Fitted, LinearReading
 
 # Rows that codes are measured on, evenly spaced among all, and how many of them at once.
 _ROWS = 10_000
 _CHUNK = 2048
+# Columns of tables whose codes are read linearly: the cost is cubic.
+_MOST_READ = 1024
 # Directions in which codes deviate by less than this share of the largest deviation are stretched only as if
 # they deviated by it: the decoder would have to undo by large weights what float32 has lost.
 _LEAST_DEVIATION = 1e-3
@@ -26,12 +28,13 @@ class _Moments(NamedTuple):
 
     mean: torch.Tensor  # (n_components,) of the codes
     covariance: torch.Tensor  # (n_components, n_components) of the codes
+    columns: torch.Tensor | None  # (n_features, n_features) covariance of columns, unless they are too many
     loadings: torch.Tensor  # (n_features, n_components) covariance of columns and codes
 
 
 @torch.no_grad()
-def set_axes(fitted: Fitted) -> None:
-    """Move codes to uncorrelated components, in the order of the variance that each explains.
+def with_axes(fitted: Fitted) -> Fitted:
+    """Move codes to uncorrelated components, in the order of what each explains, and read them linearly.
 
     Codes are whitened, and turned to be as near to the whitened principal components as they can be
     (orthogonal Procrustes), which gives them their directions and signs. What a component explains is that of
@@ -45,18 +48,27 @@ def set_axes(fitted: Fitted) -> None:
     ----------
     fitted : Fitted
         Its network and objective change in place; the network gives back what it did.
+
+    Returns
+    -------
+    fitted : Fitted
+        With a `reading`, where codes are real numbers that are not linear in rows of up to 1,024 columns.
     """
     network, objective, axes, rows = fitted.network, fitted.objective, fitted.axes, fitted.rows
     freedoms = {network.freedom, objective.freedom}
-    if axes is None or rows is None or "none" in freedoms:
-        return
+    moves = "none" not in freedoms
+    reads = not network.bottleneck.changes_codes and network.linear_encoding() is None
+    if axes is None or rows is None or not (moves or reads):
+        return fitted
     found = _moments(network, rows)
-    matrix = _turned(found) if "rotations" in freedoms else _whitened(found, axes)
-    order = (found.loadings @ matrix).square().sum(0).argsort(descending=True)
-    device = rows.target.device
-    matrix, shift = matrix[:, order].to(device), found.mean.to(device)
-    network.move_codes(matrix, shift)
-    objective.move_codes(matrix, shift)
+    matrix = torch.eye(len(found.mean), dtype=torch.float64)
+    if moves:
+        matrix = _turned(found) if "rotations" in freedoms else _whitened(found, axes)
+        matrix = matrix[:, (found.loadings @ matrix).square().sum(0).argsort(descending=True)]
+        on_device = matrix.to(rows.target.device), found.mean.to(rows.target.device)
+        network.move_codes(*on_device)
+        objective.move_codes(*on_device)
+    return fitted._replace(reading=_reading(found, matrix)) if reads else fitted
 
 
 def _moments(network: Autoencoder, rows: Rows) -> _Moments:
@@ -70,10 +82,28 @@ def _moments(network: Autoencoder, rows: Rows) -> _Moments:
         weight = torch.ones_like(codes[:, :1]) if part.weight is None else part.weight.double()
         weighted = weight * codes
         found = [weight.sum(), weighted.sum(0), codes.T @ weighted, columns.T @ weight, columns.T @ weighted]
+        if columns.shape[1] <= _MOST_READ:
+            found.append(columns.T @ (weight * columns))
         sums = [one + other for one, other in zip(sums, found, strict=True)] if sums else found
     total, *moments = (value.cpu() for value in sums)
-    mean, squares, centre, products = (moment / total for moment in moments)
-    return _Moments(mean, squares - mean.outer(mean), products - centre * mean)
+    mean, squares, centre, products, *columns = (moment / total for moment in moments)
+    about = columns[0] - centre @ centre.T if columns else None
+    return _Moments(mean, squares - mean.outer(mean), about, products - centre * mean)
+
+
+def _reading(found: _Moments, matrix: torch.Tensor) -> LinearReading | None:
+    """Return the best linear prediction of codes that were moved by a matrix; None of too many columns."""
+    if found.columns is None:
+        return None
+    loadings = found.loadings @ matrix
+    variances, directions = torch.linalg.eigh(found.columns)
+    # Columns may be sums of others, or constant.
+    kept = variances > _LEAST_DEVIATION**2 * variances[-1]
+    along = directions[:, kept]
+    weight = (along / variances[kept]) @ (along.T @ loadings)
+    total = (matrix.T @ found.covariance @ matrix).diagonal()
+    shares = (weight * loadings).sum(0) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    return LinearReading(weight.T, shares.clamp(0, 1))
 
 
 def _whitened(found: _Moments, axes: PrincipalAxes) -> torch.Tensor:

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 from skae._computing import global_randomness
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
-from skae.training.axes import set_axes
+from skae.training.axes import with_axes
 from skae.training.batches import InMemory, Rows
 from skae.training.fits import Begun, Fitting, Model, new_step, stack_key, train_models
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
@@ -155,10 +155,9 @@ def fit_all(fittings: Sequence[Fitting], on_epochs: Sequence[OnEpoch]) -> list[F
 def _finish(course: Course) -> Fitted:
     """Return what the trainings of a fit found, codes on their axes."""
     fitted = course.finish()
-    # PCA itself has its axes already.
-    if fitted.best_epoch or not course.fitting.plan.starts_at_pca:
-        set_axes(fitted)
-    return fitted
+    # PCA itself has its axes already, and is linear.
+    is_pca = not fitted.best_epoch and course.fitting.plan.starts_at_pca
+    return fitted if is_pca else with_axes(fitted)
 
 
 def _or_error(function: Callable[..., Result], *arguments: object) -> Result | Exception:

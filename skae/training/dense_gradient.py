@@ -4,7 +4,7 @@ On small batches, autograd and `torch.func.vmap` take as long as the arithmetic.
 products and one pass over the numbers for each activation, with little Python between them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,8 @@ def can_differentiate(network: Autoencoder, objective: Objective) -> bool:
     network : Autoencoder
         Has to be linear layers, activations and the linear path alone.
     objective : Objective
-        Has to be the mean squared error alone. Corruption and emphasis are seen to by `Objective.prepare`.
+        Has to be the mean squared error, alone or with a penalty on the nonlinearity of the code. Corruption
+        and emphasis are seen to by `Objective.prepare`.
 
     Returns
     -------
@@ -51,6 +52,9 @@ class DenseGradient:
         What the gradients are views of, one after the other, if that is so. They are then put there at once:
         `torch.bmm` goes member by member where its result is not contiguous (thirty members of 64 rows: 0.92
         of the time).
+    nonlinearity : sequence of float, optional
+        Weight of the share of the code that is not linear in the row, of each member
+        (`skae.objectives.penalties.Nonlinearity`); none by default.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class DenseGradient:
         parameters: Tensors,
         gradients: Tensors,
         table: torch.Tensor | None = None,
+        nonlinearity: Sequence[float] = (),
     ) -> None:
         coders = network.plain_layers()
         if coders is None:
@@ -91,6 +96,10 @@ class DenseGradient:
         self.path_in = layer("linear_encoder.weight") if has_path else None
         self.path_out = layer("linear_decoder.weight", "linear_decoder.bias") if has_path else None
         self.is_alone = self.encoder.layers[0].is_alone
+        self.nonlinearity: torch.Tensor | None = None
+        if any(nonlinearity):
+            found = self.encoder.layers[0].weight.new_tensor(nonlinearity)
+            self.nonlinearity = found.reshape(() if self.is_alone else (-1, 1, 1))
         self.rooms: dict[int, _Room] = {}
 
     def output(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -120,7 +129,7 @@ class DenseGradient:
 
     def __call__(
         self, inputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    ) -> dict[str, torch.Tensor]:
         """Write the gradients, and return the losses.
 
         Parameters
@@ -132,16 +141,21 @@ class DenseGradient:
 
         Returns
         -------
-        losses : tensor of shape (n_members,)
-            Weighted mean of the squared errors of each member's cells.
+        terms : dict of str to tensor of shape (n_members,)
+            "reconstruction", the weighted mean of the squared errors of each member's cells, and, where it
+            has a weight, "nonlinearity", the weighted share of the code that is not linear in the row.
         """
-        inputs = self._members(inputs)
+        inputs, weight = self._members(inputs), None if weight is None else self._members(weight)
         room = self._room(inputs.shape[-2])
         passed = self._pass(inputs, room)
         residual = passed.output.sub_(self._members(target))
-        losses, gradient = _loss(residual, None if weight is None else self._members(weight))
-        self._backward(passed, gradient, room)
-        return losses.reshape(-1)
+        losses, gradient = _loss(residual, weight)
+        terms, by_bent = {"reconstruction": losses.reshape(-1)}, None
+        if self.nonlinearity is not None and passed.bent is not None:
+            code = passed.decoded.inputs[0]
+            terms["nonlinearity"], by_bent = _nonlinearity(passed.bent, code, weight, self.nonlinearity)
+        self._backward(passed, gradient, room, by_bent)
+        return terms
 
     def _members(self, tensor: torch.Tensor) -> torch.Tensor:
         # Two axes take one or two microseconds less than three, an operation: a tenth of a small step.
@@ -149,23 +163,28 @@ class DenseGradient:
 
     def _pass(self, inputs: torch.Tensor, room: "_Room | None" = None) -> "_Pass":
         encoded, code = self.encoder.forward(inputs, room and room.encoder)
+        bent = None if self.nonlinearity is None or room is None else code.clone()
         if self.path_in is not None:
             self.path_in.add_to(code, inputs)
         decoded, output = self.decoder.forward(code, room and room.decoder)
         if self.path_out is not None:
             self.path_out.add_to(output, code)
-        return _Pass(encoded, decoded, output)
+        return _Pass(encoded, decoded, output, bent)
 
-    def _backward(self, passed: "_Pass", gradient: torch.Tensor, room: "_Room") -> None:
-        """Write the gradients, from that by the output."""
+    def _backward(
+        self, passed: "_Pass", gradient: torch.Tensor, room: "_Room", by_bent: torch.Tensor | None
+    ) -> None:
+        """Write the gradients, from that by the output and, of a penalty, by the outputs of the encoder."""
         by_code = self.decoder.backward(passed.decoded, gradient, room.decoder_gradients)
         by_code = self.decoder.layers[0].backward(by_code, room.decoder_gradients[0])
         if self.path_out is not None:
             self.path_out.write(passed.decoded.inputs[0], gradient)
             self.path_out.add_backward_to(by_code, gradient)
-        self.encoder.backward(passed.encoded, by_code, room.encoder_gradients)
         if self.path_in is not None:
             self.path_in.write(passed.encoded.inputs[0], by_code)
+        if by_bent is not None:
+            by_code.add_(by_bent)
+        self.encoder.backward(passed.encoded, by_code, room.encoder_gradients)
         if self.table is not None:
             torch.cat(self.columns, 1, out=self.table)
 
@@ -197,6 +216,18 @@ def _loss(residual: torch.Tensor, weight: torch.Tensor | None) -> tuple[torch.Te
     return residual.mul_(weighted).sum((-2, -1)), weighted.mul_(2)
 
 
+def _nonlinearity(
+    bent: torch.Tensor, code: torch.Tensor, weight: torch.Tensor | None, coefficient: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weighted shares of codes that are not linear in rows, and their gradient by that part."""
+    weighted, squares = bent, code.square()
+    if weight is not None:
+        rows = weight.mean(-1, keepdim=True)
+        weighted, squares = bent * rows, squares * rows
+    scale = coefficient / squares.sum((-2, -1), keepdim=True).clamp_min_(torch.finfo(code.dtype).tiny)
+    return ((weighted * bent).sum((-2, -1), keepdim=True) * scale).reshape(-1), weighted.mul(2 * scale)
+
+
 class _Trace(NamedTuple):
     """What a chain saw, as far as its gradient needs it."""
 
@@ -210,6 +241,7 @@ class _Pass(NamedTuple):
     encoded: _Trace
     decoded: _Trace
     output: torch.Tensor
+    bent: torch.Tensor | None  # what the encoder puts out beside its linear path, where that is penalised
 
 
 class _Room(NamedTuple):

@@ -21,6 +21,13 @@ class BySize(NamedTuple):
     by_pca: np.ndarray  # by as many of PCA
 
 
+class LinearReading(NamedTuple):
+    """The best linear prediction of codes from rows, centred and scaled; float64."""
+
+    weight: torch.Tensor  # (n_components, n_features)
+    explained: torch.Tensor  # (n_components,) share of the variance of each code
+
+
 class Fitted(NamedTuple):
     """What a fit gives back."""
 
@@ -34,6 +41,7 @@ class Fitted(NamedTuple):
     axes: PrincipalAxes | None = None  # PCA of these; None after a part of the rows
     seconds: float | None = None
     by_size: BySize | None = None  # of ordered components
+    reading: LinearReading | None = None  # of codes that are not linear; None after a part of the rows
 
 
 def with_sizes(fitted: Fitted, axes: PrincipalAxes, rows: Rows) -> Fitted:

@@ -192,7 +192,8 @@ class ByHand:
             parameters[name] = value[members]
             gradients[name] = stack.gradients[members, start:end].view(parameters[name].shape)
             start = end
-        return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members])
+        weights = [pair.objective.nonlinearity for pair in stack.pairs[members]]
+        return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members], weights)
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the term of each member, (n_members,), and its gradient; nothing is noted."""
@@ -200,7 +201,7 @@ class ByHand:
 
     def joined(self, batch: Batch) -> tuple[Terms, Watched]:
         """Compute the same of a batch of all members, (n_members, n, n_features)."""
-        return {"reconstruction": self.gradient(batch.inputs, batch.target, batch.weight)}, ()
+        return self.gradient(batch.inputs, batch.target, batch.weight), ()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those with held-out rows at once."""

@@ -78,7 +78,8 @@ def can_pad(network: Autoencoder, objective: Objective) -> bool:
     can_pad : bool
     """
     # Draws are made for the rows there are.
-    plain = type(objective) is Objective and not objective.penalties and objective.revival is None
+    plain = type(objective) is Objective and objective.revival is None
+    plain = plain and all(penalty.is_by_hand for _, penalty in objective.named_penalties())
     return plain and not network.bottleneck.changes_codes
 
 

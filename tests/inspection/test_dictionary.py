@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -59,9 +60,9 @@ def test_coloured_atoms_are_grey_where_they_are_zero():
     np.testing.assert_allclose(grid[0, 0, :3], [0, 0.5, 0.5])
 
 
-def test_mistakes_are_told(on_iris, sparse_on_digits):
-    with pytest.raises(TypeError, match="AutoencoderTransformer has none, as its decoder is no sum of atoms"):
-        from_estimator(on_iris)
+def test_mistakes_are_told(sparse_on_digits):
+    with pytest.raises(TypeError, match="KMeans has none, as its decoder is no sum of atoms"):
+        from_estimator(KMeans(2, n_init=1).fit(np.eye(3)))
     with pytest.raises(ValueError, match="n_components must be a whole number of at least 1, or None; got 0"):
         from_estimator(sparse_on_digits, n_components=0)
     with pytest.raises(ValueError, match="feature_names must hold 64 names; got 1"):

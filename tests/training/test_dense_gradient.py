@@ -74,7 +74,7 @@ def assert_equal_to_autograd(stacked, batches, objective=None):
         None if batches[0][place] is None else torch.stack([batch[place] for batch in batches])
         for place in range(3)
     )
-    losses = stacked.gradient(inputs, target, weight)
+    losses = stacked.gradient(inputs, target, weight)["reconstruction"]
     for index, (network, batch) in enumerate(zip(stacked.networks, batches, strict=True)):
         loss, gradients = by_autograd(network, objective, batch)
         torch.testing.assert_close(losses[index], loss, rtol=1e-13, atol=0)
@@ -117,7 +117,7 @@ def test_rows_without_weight_change_nothing(generator):
     stacked = Stacked([build(generator) for _ in range(2)])
     inputs, target = torch.randn(2, 2, N_ROWS, N_FEATURES, generator=generator, dtype=torch.float64)
     weight = torch.ones(2, N_ROWS, 1, dtype=torch.float64)
-    expected = stacked.gradient(inputs, target, weight)
+    expected = stacked.gradient(inputs, target, weight)["reconstruction"]
     gradients = {name: value.clone() for name, value in stacked.gradients.items()}
     longer = [
         torch.cat([table, filling], 1)
@@ -127,7 +127,7 @@ def test_rows_without_weight_change_nothing(generator):
             (weight, torch.zeros(2, 4, 1, dtype=torch.float64)),
         )
     ]
-    torch.testing.assert_close(stacked.gradient(*longer), expected, rtol=1e-13, atol=0)
+    torch.testing.assert_close(stacked.gradient(*longer)["reconstruction"], expected, rtol=1e-13, atol=0)
     for name, value in gradients.items():
         torch.testing.assert_close(stacked.gradients[name], value, rtol=1e-11, atol=1e-14)
 
@@ -136,7 +136,9 @@ def test_rows_without_weight_change_nothing(generator):
 def test_nothing_that_counts_is_a_loss_of_zero(generator, n_members):
     stacked = Stacked([build(generator) for _ in range(n_members)])
     rows = torch.randn(n_members, N_ROWS, N_FEATURES, generator=generator, dtype=torch.float64)
-    losses = stacked.gradient(rows, rows, torch.zeros(n_members, N_ROWS, 1, dtype=torch.float64))
+    losses = stacked.gradient(rows, rows, torch.zeros(n_members, N_ROWS, 1, dtype=torch.float64))[
+        "reconstruction"
+    ]
     assert not losses.any()
     assert not any(value.any() for value in stacked.gradients.values())
 
@@ -213,7 +215,7 @@ def test_batches_may_have_any_number_of_rows(generator, n_members):
 def test_results_outlast_the_next_call(generator):
     stacked = Stacked([build(generator)])
     first, second = torch.randn(2, 1, N_ROWS, N_FEATURES, generator=generator, dtype=torch.float64)
-    results = [stacked.gradient(first, first), stacked.gradient.output(first)]
+    results = [stacked.gradient(first, first)["reconstruction"], stacked.gradient.output(first)]
     before = [result.clone() for result in results]
     stacked.gradient(second, second)
     stacked.gradient.output(second)
@@ -225,7 +227,7 @@ def test_float32_stays_float32(generator):
     network = build(generator).float()
     rows = torch.randn(1, N_ROWS, N_FEATURES, generator=generator)
     stacked = Stacked([network])
-    losses = stacked.gradient(rows, rows)
+    losses = stacked.gradient(rows, rows)["reconstruction"]
     expected, gradients = by_autograd(network, squared_error(), Batch(rows[0], rows[0]))
     assert losses.dtype == torch.float32
     torch.testing.assert_close(losses[0], expected)

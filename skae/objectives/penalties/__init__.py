@@ -7,6 +7,7 @@ from skae.objectives.penalties.bits import Balance, Decorrelation
 from skae.objectives.penalties.contraction import Contraction
 from skae.objectives.penalties.divergence import Divergence
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
+from skae.objectives.penalties.nonlinearity import Nonlinearity
 from skae.objectives.penalties.revival import AuxK, Resample, Revival
 from skae.objectives.penalties.weights import WeightL1
 
@@ -23,6 +24,7 @@ __all__ = [
     "Divergence",
     "GateFit",
     "GateL1",
+    "Nonlinearity",
     "Penalty",
     "Resample",
     "Revival",

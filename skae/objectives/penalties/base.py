@@ -35,6 +35,8 @@ class Penalty(nn.Module):
     ignores_zeros : bool
         Whether further components whose codes and weights are all zero change neither its value nor any
         gradient, and have none of their own.
+    is_by_hand : bool
+        Whether `skae.training.dense_gradient` knows its gradient.
     freedom : {"maps", "rotations", "none"}
         By which linear maps of the codes, that the decoder undoes, nothing is changed that it is there for:
         by any, by rotations, or by none, as holds for most penalties on codes.
@@ -47,6 +49,7 @@ class Penalty(nn.Module):
     stacks: bool = True
     reads_inputs: bool = False
     ignores_zeros: bool = False
+    is_by_hand: bool = False
     freedom: Literal["maps", "rotations", "none"] = "none"
     coefficient: float = 1.0
 
