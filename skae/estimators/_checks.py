@@ -238,13 +238,16 @@ def check_training(estimator: Any, objective: Any) -> None:
         )
 
 
-def check_streamed(solver: str, n_init: int, checkpoint: object, target: object) -> None:
+def check_streamed(
+    solver: str, n_init: int, checkpoint: object, target: object, target_weight: float | str
+) -> None:
     """Refuse ways of training that need all rows in memory, where these are read in blocks."""
     advice = "Use rows in memory, e.g. those of load() of a source, or a part of them."
     if SOLVERS[solver].all_rows:
         raise ValueError(f"solver={solver!r} takes all rows at once, but X is read in blocks. {advice}")
-    if target is not None:
-        raise ValueError(f"clean= is for rows in memory, but X is read in blocks. {advice}")
+    for name, is_given in (("clean", target is not None), ("target_weight", bool(target_weight))):
+        if is_given:
+            raise ValueError(f"{name}= is for rows in memory, but X is read in blocks. {advice}")
     if n_init > 1:
         raise ValueError(
             f"n_init={n_init} would read all rows once for each start, as X is read in blocks. Use "

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,13 +11,10 @@ import numpy as np
 from torch import nn
 
 from skae._parameters import Declared
-from skae.estimators import _tensors
 from skae.estimators._checks import Interval, RealNotInt, StrOptions
 from skae.networks.activations import ACTIVATIONS
 from skae.networks.architecture import Architecture
-from skae.networks.autoencoder import Autoencoder
-from skae.objectives import LINKS, LOSSES, Objective
-from skae.tables import Columns
+from skae.objectives import LINKS, LOSSES
 from skae.tables.mixed import SCALINGS
 from skae.training import SCHEDULES, SOLVERS
 
@@ -236,6 +233,13 @@ default="one_cycle"
         "none" for tables of numbers alone, else "standard".
     handle_unknown : {"missing", "error"}, default="missing"
         Whether categories that `fit` has not seen count as missing, or raise an error.
+    target_weight : float or "auto", default=0.0
+        Weight of the target `y`, at least 0: codes are then trained to suit a linear model of it, too. The
+        loss of that model, relative to the best constant, is added with this weight to the share of the
+        variance that is left unexplained. At 0, `y` is ignored. "auto" takes the largest of 0.03, 0.1, 0.3, 1
+        and 3 that costs at most a tenth of the variance explained beyond PCA, on held-out rows; they are
+        trained side by side. `y` holds classes, numbers or several outputs. Rows whose target is missing
+        (NaN or None; -1 for classes) count for the reconstruction alone. See :doc:`/guide/target`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights and the centring of the previous fit.
     checkpoint : str, path-like or None, default=None
@@ -300,6 +304,7 @@ default="one_cycle"
     column_types: Literal["auto"] | Mapping[Any, str] = "auto"
     scaling: Literal["auto", "none", "standard", "robust", "quantile"] = "auto"
     handle_unknown: Literal["missing", "error"] = "missing"
+    target_weight: float | Literal["auto"] = 0.0
     warm_start: bool = False
     checkpoint: str | os.PathLike[str] | None = None
     checkpoint_every: int | Literal["auto"] = "auto"
@@ -348,6 +353,7 @@ default="one_cycle"
         "column_types": [StrOptions({"auto"}), Mapping],
         "scaling": [StrOptions(set(SCALINGS))],
         "handle_unknown": [StrOptions({"missing", "error"})],
+        "target_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -355,37 +361,3 @@ default="one_cycle"
         "device": [str],
         "verbose": ["verbose"],
     }
-
-
-class FittedAttributes:
-    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
-
-    # Parameters of some estimators, as they are in all others.
-    encoder: Literal["nonlinear", "linear"] = "nonlinear"
-    linearity: float = 0.0
-    network_: Autoencoder
-    objective_: Objective
-    n_components_: int
-    n_features_in_: int
-    n_samples_: int
-    mean_: np.ndarray
-    n_iter_: int
-    best_iter_: int
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
-    validation_score_: float | None
-    pca_score_: float | None
-    fit_time_: float
-    components_: np.ndarray
-    linearity_: np.ndarray
-    explained_variance_: np.ndarray
-    explained_variance_ratio_: np.ndarray
-    cumulative_explained_variance_: np.ndarray
-    pca_cumulative_explained_variance_: np.ndarray
-    _validations_by_size: dict[int, Sequence[float]]
-    _training_state: dict[str, Any] | None
-    encoder_: _tensors.Encoder
-    decoder_: _tensors.Decoder
-    _codec: _tensors.Codec
-    _columns: Columns
-    _largest_size: int

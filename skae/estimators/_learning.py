@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -20,13 +18,15 @@ from skae._random import Streams
 from skae.data.columns import learn_columns
 from skae.data.inside import Inside, measure
 from skae.data.sources import RowSource, as_source
-from skae.estimators import _checks, _tensors
+from skae.estimators import _checks
 from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, linear_reading, warn
+from skae.estimators._target import TARGET_ATTRIBUTES
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import LOSSES, Objective
-from skae.tables import Options, read, read_target, read_training
+from skae.tables import read, read_target, read_training
+from skae.training import tensors
 from skae.training.batches import Rows
 from skae.training.checkpoint import Checkpoint
 from skae.training.checkpoint_file import CheckpointFile
@@ -46,6 +46,7 @@ _AT_TIMES = (
     "cumulative_explained_variance_",
     "pca_cumulative_explained_variance_",
     "_validations_by_size",
+    *TARGET_ATTRIBUTES,
 )
 
 
@@ -57,7 +58,7 @@ class BegunFit(NamedTuple):
     """A fit before its training."""
 
     fitting: Fitting
-    frame: _tensors.Frame
+    frame: tensors.Frame
     reports: EpochReports
     file: CheckpointFile | None = None  # where its state is kept
 
@@ -75,8 +76,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             Training rows, at least 2. Missing cells are NaN (None or NaN in text), and are ignored. A
             DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
             columns are read through their 256 leading directions, and never made dense.
-        y : Ignored
-            Present for the conventions of Pipeline.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target for `target_weight`; ignored where that is 0.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows, at least 0: twice the weight counts like the row twice. None weights all rows
             equally.
@@ -110,8 +111,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows; at least 2 in the first call, which should contain every category.
-        y : Ignored
-            Present for the conventions of Pipeline.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target for `target_weight`; ignored where that is 0.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows, at least 0. None weights all rows equally.
 
@@ -127,7 +128,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         FloatingPointError
             If training does not stay finite, as `skae.DivergenceError`.
         """
-        return self._partial_fit(X, sample_weight)
+        return self._partial_fit(X, y, sample_weight)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -137,6 +138,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         has_own_way = architecture is not None and architecture.takes_gaps
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
+        tags.target_tags.required = self._wants_target()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         # Tags are asked for before parameters are checked: the loss may be anything.
         chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
@@ -173,7 +175,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         if source is not None:
             sample_weight = source.weights(sample_weight)
             if not source.is_small:
-                _checks.check_streamed(self.solver, self.n_init, self.checkpoint, target)
+                _checks.check_streamed(self.solver, self.n_init, self.checkpoint, target, self.target_weight)
                 return self._begin_stream(source, y, sample_weight)
             given = X = source.load()
         file = None if self.checkpoint is None else CheckpointFile(self.checkpoint)
@@ -183,7 +185,9 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
         given = X if self._columns.is_plain else given
         wanted = X if target is None else read_target(self._columns, target, X)
+        labels = self._target_of(y, len(X), weight)
         if weight is not None and not weight.all():
+            labels = None if labels is None else labels[weight > 0]
             wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
         self._largest_size = self.n_components_ if is_warm else self._most_components(wanted)
         link = self._check(wanted)
@@ -193,13 +197,13 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         if file is not None and file.seed is not None and self.random_state is None:
             streams.entropy = file.seed
         layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
-        frame = self._codec.frame if is_warm else _tensors.frame_of(wanted, weight)
-        device = _computing.find_device(self.device)
-        rows = _tensors.to_rows(wanted, frame, device, layout.order)
+        frame = self._codec.frame if is_warm else tensors.frame_of(wanted, weight)
+        rows = tensors.to_rows(wanted, frame, _computing.find_device(self.device), layout.order)
         table = Rows(
             rows,
-            None if target is None else _tensors.to_rows(X, frame, device, layout.order),
-            None if weight is None else _tensors.weights_to(weight, rows, layout.order),
+            None if target is None else tensors.to_rows(X, frame, rows.device, layout.order),
+            tensors.weights_to(weight, rows, layout.order),
+            tensors.labels_to(labels, rows, layout.order),
         )
         parts = self._parts(link, frame, rows, previous, is_clean=target is not None, n_rows=len(X))
         plan = self._plan(len(X), layout)
@@ -227,6 +231,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             self._columns = learn_columns(source, self._options(), learnt, weight, seed)
         inside = Inside(source, self._columns, validate, weight)
         measured = measure(inside, seed, self._check_gaps)
+        self._labels = None
         table, n_rows = measured.sample.rows, measured.n_rows
         self._largest_size = self.n_components_ if previous else self._most_components(measured.like_all)
         link = self._check(table)
@@ -235,8 +240,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             self._largest_size = self._enough_components(self._sought, table, measured.sample.weight)
         layout = lay_out_stream(n_rows, len(table), self.early_stopping, self.validation_fraction)
         n_held = n_rows - layout.n_training
-        frame = self._codec.frame if previous else _tensors.framed(table.dtype, *measured.frame)
-        rows = _tensors.to_rows(table, frame, _computing.find_device(self.device))
+        frame = self._codec.frame if previous else tensors.framed(table.dtype, *measured.frame)
+        rows = tensors.to_rows(table, frame, _computing.find_device(self.device))
         plan = self._plan(n_rows, layout)
         fitting = Fitting(
             # Of the sample, those that are not held out stand for all that are trained on.
@@ -259,7 +264,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             self._finish_order(rows)
         reports.end(lambda: self._fitted_attributes(fitted, frame))
 
-    def _partial_fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Self:
+    def _partial_fit(self, X: ArrayLike, y: object, sample_weight: ArrayLike | None) -> Self:
         """Go once over further rows."""
         first = not hasattr(self, "network_")
         with _checks.unchanged_on_failure(self), _computing.learning():
@@ -268,6 +273,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             if kept is not None:
                 self._check_whole()
             X, weight = self._read(X, sample_weight, first, 2 if first else 1)
+            labels = self._target_of(y, len(X), weight, None if first else self._labels)
             if first:
                 self._largest_size = self._most_components(X)
             else:
@@ -275,15 +281,15 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             link = self._check(X)
             if first and self._sought is not None:
                 self._largest_size = self._enough_components(self._sought, X, weight)
-            frame = _tensors.frame_of(X, weight) if first else self._codec.frame
+            frame = tensors.frame_of(X, weight) if first else self._codec.frame
             device = _computing.find_device(self.device)
             state = getattr(self, "_training_state", None) or {}
             streams = state.get("streams") or Streams(self.random_state)
-            rows = _tensors.to_rows(X, frame, device)
+            rows = tensors.to_rows(X, frame, device)
             if not first:
                 # The dtype of the first call, whatever the size of this one.
                 rows = rows.to(next(self.network_.parameters()).dtype)
-            table = Rows(rows, weight=None if weight is None else _tensors.weights_to(weight, rows))
+            table = Rows(rows, None, tensors.weights_to(weight, rows), tensors.labels_to(labels, rows))
             parts = self._parts(link, frame, rows, None if first else self._copies(device))
             fitting = Fitting(
                 self._plan(len(X), Layout("none", len(X), None), is_part=True), parts, table, streams
@@ -316,12 +322,6 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self._check_gaps(rows)
         return rows, validate.weights(len(rows))
 
-    def _options(self) -> Options:
-        n_components: Any = self.n_components if _checks.is_integer(self.n_components) else 1
-        architecture = self._specification()
-        arranged = architecture if architecture.takes_arrays else None
-        return Options(self.column_types, self.scaling, self.handle_unknown, n_components, arranged)
-
     def _most_components(self, X: np.ndarray) -> int:
         """Return how many components are trained at most, before any number is looked for in the rows.
 
@@ -345,7 +345,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         if self._is_mixed():
             _checks.check_mixed(self)
         link = _checks.check_loss(X, self.loss, self.output_activation)
-        objective = self._new_objective(link, _tensors.Frame(np.zeros(n_features), 1.0))
+        objective = self._new_objective(link, tensors.Frame(np.zeros(n_features), 1.0))
         _checks.check_training(self, objective)
         return link
 
@@ -358,13 +358,11 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                 f"warm_start=True goes on with the {self.n_components_} components of the previous fit, but "
                 f"n_components={self.n_components}. Set warm_start=False to start anew."
             )
-        return self._copies(_computing.find_device(self.device))
-
-    def _copies(self, device: torch.device) -> tuple[Autoencoder, Objective]:
-        """Return copies of the network, with all its components, and of the objective."""
-        network = copy.deepcopy(self.network_)
-        network.keep_all()
-        return network.to(device), copy.deepcopy(self.objective_).to(device)
+        network, objective = self._copies(_computing.find_device(self.device))
+        # The target may be another one, and its best linear model is soon found.
+        if "target" in objective.penalties:
+            del objective.penalties["target"]
+        return network, objective
 
     # ------------------------------------------------------------------ after training
 
@@ -374,17 +372,17 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             vars(self).pop(name, None)
         vars(self).update(attributes)
 
-    def _fitted_attributes(self, fitted: Fitted, frame: _tensors.Frame) -> dict[str, Any]:
+    def _fitted_attributes(self, fitted: Fitted, frame: tensors.Frame) -> dict[str, Any]:
         """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval().requires_grad_(False), fitted.objective.cpu().eval()
         history = fitted.history
-        scaling = _tensors.scaling_module(self._columns.scaling)
+        scaling = tensors.scaling_module(self._columns.scaling)
         return {
             "network_": network,
             "objective_": objective,
-            "encoder_": _tensors.Encoder(network, frame, scaling).eval(),
-            "decoder_": _tensors.Decoder(network, objective.reconstruction, frame, scaling).eval(),
-            "_codec": _tensors.Codec(network, objective.reconstruction, frame),
+            "encoder_": tensors.Encoder(network, frame, scaling).eval(),
+            "decoder_": tensors.Decoder(network, objective.reconstruction, frame, scaling).eval(),
+            "_codec": tensors.Codec(network, objective.reconstruction, frame),
             "n_components_": self._size,
             "mean_": self._columns.mean(frame.centre),
             "scale_": frame.scale,
@@ -397,4 +395,5 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
             **linear_reading(fitted, self._columns, frame),
             **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
+            **self._attributes_of_target(fitted),
         }

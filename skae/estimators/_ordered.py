@@ -12,9 +12,11 @@ import torch
 from numpy.typing import ArrayLike
 
 from skae._computing import threads
-from skae.estimators import _checks, _tensors
+from skae.estimators import _checks
 from skae.estimators._seats import Seats
+from skae.estimators._target import TARGET_SCORES
 from skae.networks.principal_axes import principal_axes
+from skae.training import tensors
 from skae.training.batches import Rows
 from skae.training.fitted import BySize, Fitted
 
@@ -127,8 +129,8 @@ class OrderedComponents(Seats):
         """
         share = _KNEE_SHARE if isinstance(sought, str) else sought
         most = self._most_sought()
-        table = _tensors.to_rows(X, _tensors.frame_of(X, weight), torch.device("cpu")).nan_to_num()
-        rows = Rows(table, weight=None if weight is None else _tensors.weights_to(weight, table)).scaled()
+        table = tensors.to_rows(X, tensors.frame_of(X, weight), torch.device("cpu")).nan_to_num()
+        rows = Rows(table, weight=tensors.weights_to(weight, table)).scaled()
         with threads(len(rows) * rows.shape[1] * min(rows.shape)):
             axes = principal_axes(rows, most, torch.Generator().manual_seed(0))
         total = float(rows.square().sum(dtype=torch.float64)) / len(rows)
@@ -179,6 +181,9 @@ class OrderedComponents(Seats):
         for name in ("components_", "linearity_"):
             if name in vars(self):
                 setattr(self, name, getattr(self, name)[:n_components])
+        for name in TARGET_SCORES:
+            # Of all components.
+            vars(self).pop(name, None)
         if "cumulative_explained_variance_" not in vars(self):
             return
         for name in _BY_SIZE:

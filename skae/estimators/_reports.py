@@ -11,12 +11,12 @@ from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._seats import Seats
-from skae.estimators._tensors import Frame
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.tables import Columns
 from skae.training.fitted import Fitted
 from skae.training.loop import History
+from skae.training.tensors import Frame
 
 
 class EpochReports:
@@ -137,6 +137,7 @@ def _below_pca(estimator: Seats, fitted: Fitted) -> list[str]:
         # PCA gives back what it sees, and what is hidden may be all that counts.
         estimator.objective_.makes_gaps
         or not estimator._rivals_pca
+        or estimator._labels is not None
         or estimator._is_mixed()
         or estimator.loss != "squared_error"
         or score is None

@@ -1,15 +1,17 @@
 """The seats of an estimator: all that a variant may override, beside read-outs of its own."""
 
+import copy
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 from skae._counts import check_sizes
-from skae.estimators import _checks, _tensors
-from skae.estimators._declaration import AutoencoderParameters, FittedAttributes
+from skae.estimators import _checks
+from skae.estimators._state import FittedAttributes
+from skae.estimators._target import Target
 from skae.networks import Dense
 from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder, Blueprint
@@ -20,16 +22,16 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import Nonlinearity, Penalty, WeightL1
-from skae.tables import read
-from skae.training import SOLVERS
+from skae.objectives.penalties import LinearHead, Nonlinearity, Penalty, WeightL1
+from skae.tables import Options, read
+from skae.training import SOLVERS, tensors
 from skae.training import plan as rules
 from skae.training.batches import Rows
 from skae.training.fits import Parts
 from skae.training.plan import Layout, Plan
 
 
-class Seats(AutoencoderParameters, FittedAttributes):
+class Seats(Target, FittedAttributes):
     """What is trained and how, by the parameters of an estimator."""
 
     # Whether a fit that explains less than PCA deserves a warning.
@@ -72,8 +74,11 @@ class Seats(AutoencoderParameters, FittedAttributes):
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self.linearity and self.encoder != "linear":
             penalties["nonlinearity"] = Nonlinearity(self.linearity)
+        if self._labels is not None:
+            penalties["target"] = LinearHead(self._labels.n_classes, self._labels.units, self._size)
         if self._is_ordered():
-            penalizes_regressions = self._rivals_pca and self._starts_as_pca()
+            # A target may be worth more than a size that is as good as PCA.
+            penalizes_regressions = self._rivals_pca and self._starts_as_pca() and self._labels is None
             uniform_sizes = self._sought is not None
             return Nested(
                 reconstruction,
@@ -84,7 +89,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
             )
         return Objective(reconstruction, penalties)
 
-    def _reconstruction(self, link: str, frame: _tensors.Frame) -> Reconstruction:
+    def _reconstruction(self, link: str, frame: tensors.Frame) -> Reconstruction:
         """Return the reconstruction, the loss of each cell."""
         loss = LOSSES[self.loss]
         centre = torch.tensor(frame.centre)
@@ -126,7 +131,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
             encodes_linearly=self.encoder == "linear",
         )
 
-    def _new_objective(self, link: str, frame: _tensors.Frame, is_clean: bool = False) -> Objective:
+    def _new_objective(self, link: str, frame: tensors.Frame, is_clean: bool = False) -> Objective:
         objective = self._objective(self._reconstruction(link, frame))
         if is_clean:
             # The rows came with clean targets: they are the corrupted ones.
@@ -136,7 +141,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
     def _parts(
         self,
         link: str,
-        frame: _tensors.Frame,
+        frame: tensors.Frame,
         rows: torch.Tensor,
         previous: tuple[Autoencoder, Objective] | None,
         is_clean: bool = False,
@@ -194,6 +199,7 @@ class Seats(AutoencoderParameters, FittedAttributes):
             gradient_clip=self.gradient_clip,
             patience=self.n_iter_no_change,
             tol=self.tol,
+            target_weights=self._target_weights(layout.kind, n_rows, self._is_warm()),
         )
 
     def _learning_rate_init(self, tuning: rules.Tuning) -> float:
@@ -224,6 +230,12 @@ class Seats(AutoencoderParameters, FittedAttributes):
     def _n_pca_components(self) -> int:
         """Return the components of the PCA that `pca_score_` belongs to."""
         return self._size
+
+    def _copies(self, device: torch.device) -> tuple[Autoencoder, Objective]:
+        """Return copies of the network, with all its components, and of the objective."""
+        network = copy.deepcopy(self.network_)
+        network.keep_all()
+        return network.to(device), copy.deepcopy(self.objective_).to(device)
 
     # ------------------------------------------------------------------ read-outs
 
@@ -273,6 +285,12 @@ class Seats(AutoencoderParameters, FittedAttributes):
         return _checks.check_weights(sample_weight, X, np.float64)
 
     # ------------------------------------------------------------------ what seats ask
+
+    def _options(self) -> Options:
+        n_components: Any = self.n_components if _checks.is_integer(self.n_components) else 1
+        architecture = self._specification()
+        arranged = architecture if architecture.takes_arrays else None
+        return Options(self.column_types, self.scaling, self.handle_unknown, n_components, arranged)
 
     def _n_columns(self) -> int:
         """Return the number of columns inside."""

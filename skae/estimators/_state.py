@@ -6,9 +6,9 @@ It is what pickle, joblib, copy, skops and mlflow keep. Which classes may be mad
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
@@ -18,7 +18,6 @@ from skae import networks, tables
 from skae._containers import FrameLayout
 from skae._plain import Catalogue, Value
 from skae._random import Streams
-from skae.estimators import _tensors
 from skae.networks import (
     autoencoder,
     bottlenecks,
@@ -46,6 +45,7 @@ from skae.objectives import (
     priors,
 )
 from skae.tables import kinds, mixed
+from skae.training import tensors
 
 # The next one belongs to a change, of the layout or of what the classes keep, that older states do not fit.
 VERSION = 1
@@ -82,11 +82,12 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     ),
     "penalties": tuple(getattr(penalties, name) for name in penalties.__all__),
     "estimators": (
-        *(_tensors.Codec, _tensors.Encoder, _tensors.Decoder, _tensors.Frame, Streams),
+        *(tensors.Codec, tensors.Encoder, tensors.Decoder, tensors.Frame, Streams),
         *(scaling.Scaling, scaling.QuantileScaling),
     ),
     "tables": (
         *(tables.Columns, tables.MixedColumns, tables.Directions, tables.Arrangement),
+        tables.Labels,
         *(FrameLayout, mixed.Header, kinds.Numbers, kinds.Categories),
     ),
     "sklearn": (StandardScaler, RobustScaler, QuantileTransformer),
@@ -154,6 +155,40 @@ CATALOGUE = Catalogue(
         "path": Value(lambda value: isinstance(value, PurePath), os.fspath, Path),
     },
 )
+
+
+class FittedAttributes:
+    """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
+
+    # Parameters of some estimators, as they are in all others.
+    encoder: Literal["nonlinear", "linear"] = "nonlinear"
+    linearity: float = 0.0
+    network_: autoencoder.Autoencoder
+    objective_: Objective
+    n_components_: int
+    n_features_in_: int
+    n_samples_: int
+    mean_: np.ndarray
+    n_iter_: int
+    best_iter_: int
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    validation_score_: float | None
+    pca_score_: float | None
+    fit_time_: float
+    components_: np.ndarray
+    linearity_: np.ndarray
+    explained_variance_: np.ndarray
+    explained_variance_ratio_: np.ndarray
+    cumulative_explained_variance_: np.ndarray
+    pca_cumulative_explained_variance_: np.ndarray
+    _validations_by_size: dict[int, Sequence[float]]
+    _training_state: dict[str, Any] | None
+    encoder_: tensors.Encoder
+    decoder_: tensors.Decoder
+    _codec: tensors.Codec
+    _columns: tables.Columns
+    _largest_size: int
 
 
 class PlainState:

@@ -10,13 +10,13 @@ import torch
 from skae._random import Streams, normal
 from skae.estimators._checks import Interval, StrOptions, check_draws, check_function, check_is_fitted
 from skae.estimators._declaration import Elsewhere
-from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Adversary
 from skae.objectives.priors import PRIORS, Prior, UserPrior
 from skae.training.batches import average
 from skae.training.fitted import Fitted
+from skae.training.tensors import Frame
 
 
 class AdversarialAutoencoderTransformer(BaseAutoencoder):

@@ -10,7 +10,6 @@ from sklearn.utils import Tags
 from torch.nn import functional
 
 from skae.estimators._checks import Interval
-from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Binary, Bottleneck
@@ -20,6 +19,7 @@ from skae.objectives import Objective, Reconstruction
 from skae.objectives.penalties import Balance, Decorrelation
 from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
+from skae.training.tensors import Frame
 
 # What each bit of a byte is worth.
 _POWERS = torch.tensor([128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0])
@@ -125,6 +125,11 @@ class BinaryAutoencoderTransformer(BaseAutoencoder):
             raise ValueError(
                 "ordered=True is for codes of real numbers: a bit that is cut is no different from one that "
                 "is 0. Use ordered=False."
+            )
+        if self.target_weight:
+            raise ValueError(
+                f"target_weight={self.target_weight!r} is for codes of real numbers, not for bits. Use "
+                "target_weight=0, or AutoencoderTransformer."
             )
         return super()._check(X)
 

@@ -127,8 +127,8 @@ class DenoisingAutoencoderTransformer(BaseAutoencoder):
             Training rows, at least 2. Missing cells are NaN (None or NaN in text), and are ignored. A
             DataFrame may hold text and categories, see `column_types`. Sparse rows with more than 256
             columns are read through their 256 leading directions, and never made dense.
-        y : Ignored
-            Present for the conventions of Pipeline.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target for `target_weight`; ignored where that is 0.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows, at least 0: twice the weight counts like the row twice. None weights all rows
             equally.

@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix
 from skae._sparse_coding import refit_codes, search_codes
 from skae.estimators._checks import Interval, StrOptions, check_count, check_is_fitted
 from skae.estimators._declaration import Elsewhere
-from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.architecture import Architecture
 from skae.networks.autoencoder import Autoencoder
@@ -24,6 +23,7 @@ from skae.objectives.penalties import Penalty
 from skae.training.batches import average
 from skae.training.fitted import Fitted
 from skae.training.plan import Steps
+from skae.training.tensors import Frame
 
 
 class _Kind(NamedTuple):

@@ -15,7 +15,6 @@ from skae._typing import RandomState
 from skae.data.blockwise import by_blocks
 from skae.estimators._checks import Interval, StrOptions, check_count, check_draws, check_is_fitted
 from skae.estimators._declaration import Elsewhere
-from skae.estimators._tensors import Frame
 from skae.estimators.base import BaseAutoencoder
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck, Gaussian
@@ -30,6 +29,7 @@ from skae.tables.positions import group_numbers, text_per_column
 from skae.tables.reading import flat
 from skae.training.batches import Rows, average
 from skae.training.fitted import Fitted
+from skae.training.tensors import Frame
 
 # Variance of the posterior means above which a component is active (Burda et al. 2016).
 _ACTIVE_ABOVE = 0.01

@@ -22,6 +22,9 @@ class Batch(NamedTuple):
     # Where the network fills gaps, (n, n_features) each: the inputs without them, and which cells were there.
     filled: torch.Tensor | None = None
     there: torch.Tensor | None = None
+    labels: torch.Tensor | None = (
+        None  # (n, n_outputs) a target to tell from codes; NaN where it is not known
+    )
 
 
 def n_cells(batch: Batch) -> torch.Tensor:

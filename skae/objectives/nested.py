@@ -177,7 +177,7 @@ class Nested(Objective):
             share = self.share[before:size].sum()
             loss, before = loss + share * self._row_losses(judged, target, emphasis), size
         loss = loss + self._judged_penalties(network, rows, pre, code, output)
-        return Errors(loss, by_size[-1], torch.stack(by_size, 1))
+        return Errors(loss, by_size[-1], torch.stack(by_size, 1), self._told(network, rows, pre))
 
     @torch.no_grad()
     def missed_by_size(self, network: Network, rows: Batch) -> torch.Tensor:

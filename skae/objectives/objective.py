@@ -16,7 +16,10 @@ from skae.objectives.batch import Batch, Network, Pass, pre_code
 from skae.objectives.corruption import Corruption
 from skae.objectives.penalties.base import Penalty
 from skae.objectives.penalties.revival import Revival, Watched
+from skae.objectives.penalties.target import LinearHead
 from skae.objectives.reconstruction import Reconstruction
+
+_CHUNK = 8192
 
 
 class Objective(nn.Module):
@@ -94,6 +97,39 @@ class Objective(nn.Module):
     def named_penalties(self) -> Iterator[tuple[str, Penalty]]:
         """Go over the penalties, with their names."""
         yield from cast(dict[str, Penalty], self.penalties).items()
+
+    @property
+    def head(self) -> LinearHead | None:
+        """The linear model of a target on the codes; None where there is no target."""
+        return cast(LinearHead, self.penalties["target"]) if "target" in self.penalties else None
+
+    def start_head(self, network: Network, rows: Batch) -> None:
+        """Let the linear model of a target begin as the best one on the codes of a network.
+
+        Its loss is put into units of the reconstruction, so that a weight means the same for every loss of
+        cells: what that falls by as a share of the variance is explained, from the constant to the start.
+
+        Parameters
+        ----------
+        network : Autoencoder
+            In evaluation mode.
+        rows : Batch
+            Training rows, and what the encoder sees of them.
+        """
+        if self.head is None:
+            return
+        with torch.no_grad():
+            code = torch.cat([network.encode(part) for part in rows.inputs.split(_CHUNK)])
+            few = slice(_CHUNK)
+            target = self.reconstruction.target(rows.target[few])
+            ends = [
+                (self._row_losses(output, target, None), self._missed(output, target))
+                for output in (network.decode(torch.zeros_like(code[few])), network.decode(code[few]))
+            ]
+        (constant, missed), (loss, left) = ((float(each.mean()) for each in end) for end in ends)
+        share = (missed - left) / missed if missed > 0 else 0.0
+        is_known = share > 1e-3 and constant > loss and not self.reconstruction.is_squared_error
+        self.head.start(code, rows, (constant - loss) / share if is_known else 1.0)
 
     @property
     def n_sizes(self) -> int:
@@ -235,8 +271,8 @@ class Objective(nn.Module):
         # What is done about gaps depends on the rows at hand, and is no part of what is differentiated.
         filled, there = network.filled(inputs)
         if there is None:
-            return Batch(inputs, target, weight, draws, coefficients)
-        return Batch(inputs, target, weight, draws, coefficients, filled, there)
+            return Batch(inputs, target, weight, draws, coefficients, labels=rows.labels)
+        return Batch(inputs, target, weight, draws, coefficients, filled, there, rows.labels)
 
     def forward(self, network: Network, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the named terms, whose sum is minimised, as the first part of `watched`."""
@@ -328,7 +364,7 @@ class Objective(nn.Module):
         output = network.decode(code)
         loss = self._judged(network, pre, output, target, self._emphasis(rows.inputs, rows.target))
         loss = loss + self._judged_penalties(network, rows, pre, code, output)
-        return Errors(loss, self._missed(output, target))
+        return Errors(loss, self._missed(output, target), told=self._told(network, rows, pre))
 
     def _judged_penalties(
         self, network: Network, rows: Batch, pre: torch.Tensor, code: torch.Tensor, output: torch.Tensor
@@ -338,6 +374,12 @@ class Objective(nn.Module):
         return sum(
             penalty.coefficient * penalty(passed) for _, penalty in self.named_penalties() if penalty.judges
         )
+
+    def _told(self, network: Network, rows: Batch, pre: torch.Tensor) -> torch.Tensor | None:
+        """Return the loss of the target of each row, (n,); None where there is none."""
+        if rows.labels is None or self.head is None:
+            return None
+        return self.head.losses(network.bottleneck.read(pre), rows.labels)
 
     def _missed(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Sum the squared errors of each row, (n,)."""
@@ -384,6 +426,7 @@ class Errors(NamedTuple):
     loss: torch.Tensor  # mean loss over the cells of a row, and penalties that judge
     squared: torch.Tensor  # sum of squared errors over the cells, in squared units of the scaled rows
     by_size: torch.Tensor | None = None  # (n, n_sizes) the same when only the first components are there
+    told: torch.Tensor | None = None  # loss of a target that codes are to tell, over what a constant leaves
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

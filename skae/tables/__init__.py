@@ -2,6 +2,7 @@
 
 from skae.tables.columns import Arrangement, Columns, Scaling
 from skae.tables.directions import Directions
+from skae.tables.labels import Labels, read_labels
 from skae.tables.mixed import MixedColumns
 from skae.tables.reading import Options, Validation, read, read_target, read_training
 
@@ -9,11 +10,13 @@ __all__ = [
     "Arrangement",
     "Columns",
     "Directions",
+    "Labels",
     "MixedColumns",
     "Options",
     "Scaling",
     "Validation",
     "read",
+    "read_labels",
     "read_target",
     "read_training",
 ]

@@ -4,10 +4,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
+import numpy as np
 import torch
+from sklearn.model_selection import KFold
 
 from skae._random import normal
 from skae.objectives.batch import Batch
+from skae.training.plan import N_FOLDS
 
 # Rows of a part, where what is computed of all rows would need a copy of them.
 CHUNK = 8192
@@ -23,6 +26,7 @@ class Rows(NamedTuple):
     target: torch.Tensor  # (n_rows, n_features) what the decoder should give back
     inputs: torch.Tensor | None = None  # what the encoder sees of them, where that is something else
     weight: torch.Tensor | None = None  # (n_rows, 1) of rows; None: all one
+    labels: torch.Tensor | None = None  # (n_rows, n_outputs) what codes are to tell; NaN: not known
 
     @property
     def seen(self) -> torch.Tensor:
@@ -38,7 +42,8 @@ class Rows(NamedTuple):
     def take(self, index: Any) -> "Rows":
         """Select some."""
         inputs = None if self.inputs is None else self.inputs[index]
-        return Rows(self.target[index], inputs, None if self.weight is None else self.weight[index])
+        weight = None if self.weight is None else self.weight[index]
+        return Rows(self.target[index], inputs, weight, None if self.labels is None else self.labels[index])
 
     def about(self, centre: torch.Tensor) -> "Rows":
         """Centre anew."""
@@ -134,6 +139,8 @@ class InMemory:
         Weights of rows; equal by default.
     n_rows : int, optional
         Rows of an epoch: the first so many in the order that is drawn for it; all by default.
+    labels : tensor of shape (n_rows, n_outputs), optional
+        What codes are to tell.
     """
 
     def __init__(
@@ -144,10 +151,12 @@ class InMemory:
         inputs: torch.Tensor | None = None,
         weight: torch.Tensor | None = None,
         n_rows: int | None = None,
+        labels: torch.Tensor | None = None,
     ) -> None:
         self.rows = rows
         self.inputs = inputs
         self.weight = weight
+        self.labels = labels
         self.n_rows = len(rows) if n_rows is None else n_rows
         self.n_batches = -(-self.n_rows // batch_size)
         self.is_weighted = weight is not None
@@ -166,7 +175,7 @@ class InMemory:
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Go over all rows once."""
-        rows = Rows(self.rows, self.inputs, self.weight)
+        rows = Rows(self.rows, self.inputs, self.weight, self.labels)
         order = self.order(generator)
         if order is None:
             yield from self._cut(rows)
@@ -177,14 +186,18 @@ class InMemory:
             return
         for index in order.tensor_split(self.n_batches):
             part = rows.take(index)
-            yield Batch(part.seen, part.target, part.weight)
+            yield Batch(part.seen, part.target, part.weight, labels=part.labels)
 
     def _cut(self, rows: Rows) -> Iterator[Batch]:
         """Cut rows into batches, in the order in which they lie."""
         target = rows.target.tensor_split(self.n_batches)
         inputs = target if rows.inputs is None else rows.inputs.tensor_split(self.n_batches)
         weight = itertools.repeat(None) if rows.weight is None else rows.weight.tensor_split(self.n_batches)
-        return map(Batch, inputs, target, weight)
+        batches = map(Batch, inputs, target, weight)
+        if rows.labels is None:
+            return batches
+        labels = rows.labels.tensor_split(self.n_batches)
+        return (batch._replace(labels=part) for batch, part in zip(batches, labels, strict=True))
 
 
 class Noise(NamedTuple):
@@ -262,3 +275,32 @@ def noisy_epoch(batches: Batches, order: torch.Generator, noise: Noise) -> Itera
 def _select(rows: torch.Tensor, order: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
     """Put rows in an order, or as they lie, into a place."""
     return out.copy_(rows) if order is None else torch.index_select(rows, 0, order, out=out)
+
+
+class Fold(NamedTuple):
+    """Rows that are trained on and rows that judge, both about the mean of the former."""
+
+    rows: Rows
+    held: Rows
+    centre: torch.Tensor  # (n_features,)
+
+
+def folds(rows: Rows, random: np.random.RandomState) -> Iterator[Fold]:
+    """Cut rows into five folds, each of which is held out once.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows.
+    random : RandomState
+        Draws the folds.
+
+    Yields
+    ------
+    fold : Fold
+    """
+    cuts = KFold(N_FOLDS, shuffle=True, random_state=random).split(np.arange(len(rows.target)))
+    for training, held_out in cuts:
+        kept, held = (rows.take(torch.from_numpy(part)) for part in (training, held_out))
+        centre = kept.mean()
+        yield Fold(kept.about(centre), held.about(centre), centre)

@@ -193,8 +193,8 @@ def _history_state(history: History) -> State:
 def _load_history(history: History, state: State) -> None:
     history.losses = list(state["losses"])
     history.validations = [
-        Validation(loss, score, None if by_size is None else tuple(by_size))
-        for loss, score, by_size in state["validations"]
+        Validation(loss, score, None if by_size is None else tuple(by_size), told)
+        for loss, score, by_size, told in state["validations"]
     ]
     history.best_epoch, history.n_recoveries = state["best_epoch"], state["n_recoveries"]
     if state["divergence"] is not None:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold
 
 from skae._computing import global_randomness
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training.axes import with_axes
-from skae.training.batches import InMemory, Rows
-from skae.training.fits import Begun, Fitting, Model, new_step, stack_key, train_models
+from skae.training.batches import InMemory, Rows, folds
+from skae.training.fits import Begun, Fitting, Model, Straight, new_step, stack_key, train_models
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import (
     HeldOut,
     Judged,
     assured_gains,
     chosen_epoch,
+    labels_of,
     pca_score,
     pool,
     pooled_validations,
@@ -32,6 +33,7 @@ from skae.training.held_out import (
 from skae.training.last_layer import can_solve, solve_last_layer
 from skae.training.loop import Alone, DivergenceError, History, Run, Validation, checked, train
 from skae.training.plan import N_FOLDS
+from skae.training.target_scores import Part, chosen_weight, reference_scores, with_target_scores
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
 # Epochs after which folds keep weights, until one is chosen; more would take memory and choose no better.
@@ -94,7 +96,12 @@ def one_epoch(fitting: Fitting, state: dict[str, Any]) -> tuple[Fitted, dict, to
             step.load_state_dict(state["step"])
             order.set_state(state["rows"])
         batches = InMemory(
-            rows.target, fitting.plan.batch_size, fitting.plan.shuffles, rows.inputs, rows.weight
+            rows.target,
+            fitting.plan.batch_size,
+            fitting.plan.shuffles,
+            rows.inputs,
+            rows.weight,
+            labels=rows.labels,
         )
         run = Run(network, objective, batches, 1, order)
         history = checked(train([run], Alone(step, network, objective)))[0]
@@ -113,6 +120,10 @@ def _module_randomness(fitting: Fitting) -> contextlib.AbstractContextManager[No
 def begin(fitting: Fitting, on_epoch: OnEpoch) -> Course:
     """Begin the trainings of a fit, before the first step of any; takes what `fit` does."""
     course, plan = _COURSES[fitting.plan.held_out], fitting.plan
+    if len(plan.target_weights) > 1:
+        # Who listens would not know which weight an epoch belongs to: it hears of the first one alone.
+        reports = [on_epoch, *[_silent] * (len(plan.target_weights) - 1)]
+        return BestWeight(fitting, [*map(begin, map(fitting.weighing, plan.target_weights), reports)])
     if plan.n_init == 1:
         return course(fitting, on_epoch)
     starts = [fitting.numbered(number) for number in range(plan.n_init)]
@@ -155,6 +166,7 @@ def fit_all(fittings: Sequence[Fitting], on_epochs: Sequence[OnEpoch]) -> list[F
 def _finish(course: Course) -> Fitted:
     """Return what the trainings of a fit found, codes on their axes."""
     fitted = course.finish()
+    fitted = with_target_scores(fitted, course.references) if course.told else fitted
     # PCA itself has its axes already, and is linear.
     is_pca = not fitted.best_epoch and course.fitting.plan.starts_at_pca
     return fitted if is_pca else with_axes(fitted)
@@ -194,6 +206,8 @@ class Course:
 
     models: list[Model]
     n_later = 0
+    # Rows that are trained on and rows that judge, of each fold.
+    told: Sequence[Part] = ()
 
     def __init__(self, fitting: Fitting, on_epoch: OnEpoch) -> None:
         self.fitting = fitting
@@ -202,6 +216,11 @@ class Course:
     def finish(self) -> Fitted:
         """Return what the trainings found."""
         raise NotImplementedError
+
+    @functools.cached_property
+    def references(self) -> tuple[float, float]:
+        """What linear models on principal components and on all columns explain of the target."""
+        return reference_scores(self.models[0].run.objective, self.told)
 
     def reporting(self, begun: Begun) -> Callable[[int, History], bool]:
         """Return what is called after each epoch of the model that is kept."""
@@ -226,8 +245,14 @@ class BySplit(Course):
         self.rows, self.begun = rows, fitting.start(rows, fitting.first)
         network, objective, axes = self.begun
         self.held = held._replace(inputs=_seen(fitting, objective, held))
-        self.validate = HeldOut(network, objective, held.target, self.held.inputs, weight=held.weight)
-        self.pca = pca_score([Judged(network, axes, self.held)])
+        labels = None if rows.labels is None else labels_of(objective, rows, held)
+        self.validate = HeldOut(
+            network, objective, held.target, self.held.inputs, weight=held.weight, labels=labels
+        )
+        judged = Judged(network, axes, self.held)
+        self.pca = pca_score([judged])
+        if labels is not None:
+            self.told = [Part(rows, judged)]
         report = self.reporting(self.begun)
         self.models = [
             fitting.model(self.begun, rows, validate=self.validate, on_epoch=report, patience=plan.patience)
@@ -283,8 +308,13 @@ class ByFolds(Course):
             network, objective, axes = begun
             held = fold.held._replace(inputs=_seen(fitting, objective, fold.held, index))
             rows = (held.target, held.inputs)
-            self.judges.append(HeldOut(network, objective, *rows, keep_rows=True, weight=held.weight))
+            labels = labels_of(objective, fold.rows, held)
+            self.judges.append(
+                HeldOut(network, objective, *rows, keep_rows=True, weight=held.weight, labels=labels)
+            )
             self.parts.append(Judged(network, axes, held))
+            if labels is not None:
+                self.told = [*self.told, Part(fold.rows, self.parts[-1])]
             options = {"validate": self.judges[-1], "group": self}
             self.models.append(fitting.model(begun, fold.rows, index, self.n_rows, **options))
         options = {"on_epoch": self.reporting(self.begun), "group": self}
@@ -296,8 +326,7 @@ class ByFolds(Course):
             self.epochs = [round(n_epochs * part / n_kept) for part in range(n_kept + 1)]
         for model in self.models:
             model.run.kept_epochs = self.epochs if self.straightens else ()
-        self.starts = [model.run.network.path() for model in self.models]
-        self.start = self.begun.network.path()
+        self.starts = [Straight(model.run) for model in (*self.models, self.last)]
         self.n_later = 0 if self.is_beside else 1
         if self.is_beside:
             self.last.run.kept_epochs = self.epochs
@@ -314,7 +343,7 @@ class ByFolds(Course):
         elif chosen:
             chosen = self._train_up_to(chosen, pooled)
         if share < 1:
-            network.straighten(self.start, share)
+            self.starts[-1].keep(share)
         score, pca = pooled.validations[chosen].score, pca_score(self.parts)
         fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows, axes)
         return with_pooled_sizes(fitted, self.parts) if objective.n_sizes else fitted
@@ -355,7 +384,7 @@ class ByFolds(Course):
         for share in shares:
             for model, start, judge in zip(self.models, self.starts, self.judges, strict=False):
                 model.run.weights[epoch]()
-                model.run.network.straighten(start, share)
+                start.keep(share)
                 judge()
         # The start comes first, for it is what an order of components is charged by.
         validations, losses = pooled_validations(self.judges, [0, *range(-len(shares), 0)])
@@ -393,7 +422,8 @@ class WithoutValidation(Course):
         if self.models:
             history = checked([model.history for model in self.models])[0]
         else:
-            loss = HeldOut(network, objective, *rows[:2], weight=rows.weight)().loss
+            labels = labels_of(objective, rows, rows)
+            loss = HeldOut(network, objective, *rows[:2], weight=rows.weight, labels=labels)().loss
             history = History(losses=[{"reconstruction": loss}])
         fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows, axes)
         return with_sizes(fitted, axes, rows) if objective.n_sizes else fitted
@@ -414,6 +444,7 @@ class BestStart(Course):
         self.courses = courses
         self.models = [model for course in courses for model in course.models]
         self.n_later = sum(course.n_later for course in courses)
+        self.told = courses[0].told
 
     def finish(self) -> Fitted:
         """Return what the best start found; one that diverged is left out, unless all of them did."""
@@ -423,6 +454,22 @@ class BestStart(Course):
             if isinstance(result, Exception) and not (found and isinstance(result, DivergenceError)):
                 raise result
         return min(found, key=_loss_of)
+
+
+class BestWeight(BestStart):
+    """Of several weights of a target, keep the largest that costs little of what is explained beyond PCA.
+
+    Parameters
+    ----------
+    fitting : Fitting
+    courses : list of Course
+        One a weight, in ascending order; the first is zero, a fit that does not know the target.
+    """
+
+    def finish(self) -> Fitted:
+        """Return what was found with the weight that is kept."""
+        found = [with_target_scores(course.finish(), self.references) for course in self.courses]
+        return found[chosen_weight(found)]
 
 
 def _loss_of(fitted: Fitted) -> float:
@@ -443,32 +490,3 @@ _COURSES: dict[str, type[Course]] = {"split": BySplit, "folds": ByFolds, "none":
 
 def _n_numbers(network: Autoencoder) -> int:
     return sum(value.numel() for value in network.state_dict().values())
-
-
-class Fold(NamedTuple):
-    """Rows that are trained on and rows that judge, both about the mean of the former."""
-
-    rows: Rows
-    held: Rows
-    centre: torch.Tensor  # (n_features,)
-
-
-def folds(rows: Rows, random: np.random.RandomState) -> Iterator[Fold]:
-    """Cut rows into five folds, each of which is held out once.
-
-    Parameters
-    ----------
-    rows : Rows
-        All rows.
-    random : RandomState
-        Draws the folds.
-
-    Yields
-    ------
-    fold : Fold
-    """
-    cuts = KFold(N_FOLDS, shuffle=True, random_state=random).split(np.arange(len(rows.target)))
-    for training, held_out in cuts:
-        kept, held = (rows.take(torch.from_numpy(part)) for part in (training, held_out))
-        centre = kept.mean()
-        yield Fold(kept.about(centre), held.about(centre), centre)

@@ -5,6 +5,7 @@ Reads a plan in which every choice is made, and knows no estimator.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Sequence
@@ -16,6 +17,7 @@ from skae._random import Streams
 from skae.networks.autoencoder import Autoencoder, Blueprint
 from skae.networks.gaps import learn
 from skae.networks.principal_axes import Gaps, PrincipalAxes, principal_axes
+from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
@@ -99,11 +101,7 @@ class Start:
         begun : Begun
         """
         generator = self.streams.torch("weights", index)
-        objective = self.parts.new_objective()
-        objective.input_noise = self.plan.input_noise
-        if centre is not None:
-            objective.move_centre(centre)
-        objective.has_gaps = self.has_gaps
+        objective = self._objective(centre)
         gaps = self._gaps(objective, table)
         rows = filled(table.target, gaps) if self.has_gaps else table.target
         weighted = table._replace(target=rows).scaled()
@@ -123,6 +121,8 @@ class Start:
             network, previous = self.parts.previous
             # Parameters of the estimator may have changed since; what was learnt or measured stays.
             objective.load_state_dict(previous.state_dict(), strict=False)
+            if self.plan.target_weights and previous.head is None:
+                objective.start_head(network, Batch(rows, table.target, table.weight, labels=table.labels))
             return Begun(network.requires_grad_(True), objective, axes)
         if gaps is not None and not self.has_gaps:
             gaps.set_to(axes, weighted)
@@ -140,7 +140,20 @@ class Start:
             seen = Rows(table.target, rows if self.has_gaps else None, table.weight)
             self.parts.after_pca(network, objective, axes, seen)
         objective.start(network, table.target, rows)
+        if self.plan.target_weights:
+            objective.start_head(network, Batch(rows, table.target, table.weight, labels=table.labels))
         return Begun(network, objective, axes)
+
+    def _objective(self, centre: torch.Tensor | None) -> Objective:
+        """Return a new objective, about a centre if that is not zero."""
+        objective = self.parts.new_objective()
+        objective.input_noise = self.plan.input_noise
+        if self.plan.target_weights and objective.head is not None:
+            objective.head.coefficient = self.plan.target_weights[0]
+        if centre is not None:
+            objective.move_centre(centre)
+        objective.has_gaps = self.has_gaps
+        return objective
 
     def _gaps(self, objective: Objective, table: Rows) -> Gaps | None:
         """Return what fills gaps, fitted if there are any; None where the encoder has a way of its own."""
@@ -215,6 +228,21 @@ def step_settings(plan: Plan, noise: torch.Generator) -> StepSettings:
     return StepSettings(schedule, rate, decay, clip, noise, plan.second_moment)
 
 
+class Straight:
+    """Where a model starts, from which it may keep only a share of what it learns."""
+
+    def __init__(self, run: Run) -> None:
+        self.network, self.head = run.network, run.objective.head
+        self.path = run.network.path()
+        self.model = None if self.head is None else self.head.model()
+
+    def keep(self, share: float) -> None:
+        """Keep a share; the linear model of a target goes as far as the codes do."""
+        self.network.straighten(self.path, share)
+        if self.head is not None and self.model is not None:
+            self.head.straighten(self.model, share)
+
+
 class Fitting:
     """One fit: the rows, the plan, the parts, and the streams of randomness.
 
@@ -281,6 +309,13 @@ class Fitting:
         started = self.plan, self.parts, self.rows, self.streams
         return Fitting(*started, number, self.keeper, self.clock, self.stream)
 
+    def weighing(self, target_weight: float) -> Fitting:
+        """Return the fit with one weight of the target."""
+        plan, parts = dataclasses.replace(self.plan, target_weights=(target_weight,)), self.parts
+        if parts.previous is not None:
+            parts = parts._replace(previous=copy.deepcopy(parts.previous))
+        return Fitting(plan, parts, self.rows, self.streams, self.number, self.keeper)
+
     def model(
         self, begun: Begun, rows: Rows, index: int = 0, n_rows: int | None = None, **options: Any
     ) -> Model:
@@ -290,7 +325,9 @@ class Fitting:
         noise = self.streams.torch("noise", index, rows.target.device)
         if self.stream is None:
             size = min(self.plan.batch_size, len(rows.target))
-            batches = InMemory(rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows)
+            batches = InMemory(
+                rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows, rows.labels
+            )
         else:
             batches = Streamed(self.stream, self.plan.batch_size, rows.target)
         order = self.streams.torch("rows", index)

@@ -28,6 +28,14 @@ class LinearReading(NamedTuple):
     explained: torch.Tensor  # (n_components,) share of the variance of each code
 
 
+class TargetScores(NamedTuple):
+    """Shares of the loss of a target that linear models explain on held-out rows."""
+
+    codes: float
+    pca: float
+    columns: float
+
+
 class Fitted(NamedTuple):
     """What a fit gives back."""
 
@@ -42,6 +50,7 @@ class Fitted(NamedTuple):
     seconds: float | None = None
     by_size: BySize | None = None  # of ordered components
     reading: LinearReading | None = None  # of codes that are not linear; None after a part of the rows
+    target_scores: TargetScores | None = None
 
 
 def with_sizes(fitted: Fitted, axes: PrincipalAxes, rows: Rows) -> Fitted:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from skae.networks.autoencoder import Autoencoder
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives.batch import Batch
+from skae.objectives.linear_model import LinearModel
 from skae.objectives.objective import Errors, Objective
 from skae.training.batches import Rows
 from skae.training.loop import History, Validation
@@ -24,6 +25,40 @@ _EVIDENCE = 2.0
 # at the size where it is most. No ban: where components are many, PCA misses so little that nothing that
 # bends would be accepted, whatever it gains at small sizes (digits, 32 components: -0.004 at 32, +0.22 at 2).
 _CHARGE = 3.0
+
+
+class Labels(NamedTuple):
+    """The target of held-out rows, and what the best constant, that of training rows, leaves of it."""
+
+    values: torch.Tensor  # (n_rows, n_outputs)
+    constant: float
+
+
+def labels_of(objective: Objective, rows: Rows, held: Rows) -> Labels | None:
+    """Return the target of held-out rows; None where there is none.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its linear model of the target has begun.
+    rows, held : Rows
+        Those that are trained on, and the others.
+    """
+    if rows.labels is None or held.labels is None or objective.head is None:
+        return None
+    # Of no features at all, the best linear model is a constant.
+    bias = objective.head.outputs.constants(rows.labels, rows.weight)
+    constant = LinearModel(bias.new_zeros(len(bias), 0), bias)
+    losses = objective.head.losses(held.target[:, :0], held.labels, constant)
+    return Labels(held.labels, float((losses.double() * _of_rows(held.weight)).sum()))
+
+
+def _of_rows(weight: torch.Tensor | None) -> torch.Tensor | float:
+    return 1.0 if weight is None else weight[:, 0].double()
+
+
+def _with_labels(batch: Batch, labels: torch.Tensor) -> Batch:
+    return batch._replace(labels=labels)
 
 
 class HeldOut:
@@ -41,6 +76,8 @@ class HeldOut:
         Whether to keep the errors of each row, for choosing an epoch over several folds.
     weight : tensor of shape (n_rows, 1), optional
         Weights of rows; equal by default.
+    labels : Labels, optional
+        A target that codes are to tell.
     """
 
     def __init__(
@@ -51,6 +88,7 @@ class HeldOut:
         inputs: torch.Tensor | None = None,
         keep_rows: bool = False,
         weight: torch.Tensor | None = None,
+        labels: Labels | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
@@ -60,13 +98,19 @@ class HeldOut:
         self.weight = weight
         # What fills gaps is not trained, so that once is enough.
         self.filled, self.there = network.filled(self.inputs) if objective.has_gaps else (self.inputs, None)
+        self.labels = labels
         self.total = total_squares(rows, weight)
         self.errors: list[Errors] = []
         self.missed_by_size: list[np.ndarray] = []
+        # Summed losses of the target.
+        self.told: list[float] = []
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        parts = [self.objective.evaluate(self.network, batch) for batch in self._batches()]
+        batches = self._batches()
+        if self.labels is not None:
+            batches = map(_with_labels, batches, self.labels.values.split(_CHUNK))
+        parts = [self.objective.evaluate(self.network, batch) for batch in batches]
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         self.keep(errors)
         sizes = [p.by_size for p in parts if p.by_size is not None]
@@ -78,7 +122,10 @@ class HeldOut:
             squared = float((weight * errors.squared).sum())
             loss = float((weight * errors.loss).sum() / weight.sum())
         validation = Validation(loss, explained(squared, self.total))
-        return self._by_size(validation, torch.cat(sizes)) if sizes else validation
+        if sizes:
+            validation = self._by_size(validation, torch.cat(sizes))
+        told = [p.told for p in parts if p.told is not None]
+        return self._with_target(validation, torch.cat(told)) if told else validation
 
     def _batches(self) -> Iterator[Batch]:
         """Cut the rows into parts."""
@@ -97,7 +144,7 @@ class HeldOut:
 
     def forget(self) -> None:
         """Forget what was kept of the last epoch."""
-        del self.errors[-1:], self.missed_by_size[-1:]
+        del self.errors[-1:], self.missed_by_size[-1:], self.told[-1:]
 
     def state_dict(self) -> State:
         """Return the errors that were kept, (n_epochs, n_rows) each, and those by size."""
@@ -105,6 +152,7 @@ class HeldOut:
             "loss": _stacked([errors.loss for errors in self.errors]),
             "squared": _stacked([errors.squared for errors in self.errors]),
             "by_size": _stacked([torch.from_numpy(missed) for missed in self.missed_by_size]),
+            "told": torch.tensor(self.told, dtype=torch.float64),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -112,6 +160,7 @@ class HeldOut:
         loss, squared, by_size = state["loss"], state["squared"], state["by_size"]
         self.errors = [Errors(*both) for both in zip(loss, squared, strict=True)]
         self.missed_by_size = [missed.numpy() for missed in by_size]
+        self.told = state["told"].tolist()
 
     def _by_size(self, validation: Validation, squared: torch.Tensor) -> Validation:
         """Add what the first components explain; charge what is below the start."""
@@ -122,6 +171,16 @@ class HeldOut:
             self.objective, np.stack([self.missed_by_size[0], self.missed_by_size[-1]]), self.total
         )
         return Validation(validation.loss + charge[-1], validation.score, by_size)
+
+    def _with_target(self, validation: Validation, losses: torch.Tensor) -> Validation:
+        """Add what the linear model of the target explains."""
+        self.told.append(float((losses.double() * _of_rows(self.weight)).sum()))
+        return validation._replace(told=explained(self.told[-1], self.constant))
+
+    @property
+    def constant(self) -> float:
+        """Summed loss of the best constant for the target."""
+        return 0.0 if self.labels is None else self.labels.constant
 
     def missed(self, errors: Errors) -> float:
         """Return the sum of squared errors of a measurement that was kept."""
@@ -350,9 +409,14 @@ def pooled_validations(
         )
         by_size = [tuple(explained(float(part), total) for part in row) for row in squares]
         losses += charges(judges[0].objective, squares, total)[:, None]
+    told: list[float | None] = [None] * len(measurements)
+    if judges[0].told:
+        left = np.sum([[judge.told[index] for index in measurements] for judge in judges], axis=0)
+        constant = sum(judge.constant for judge in judges)
+        told = [explained(float(loss), constant) for loss in left]
     means = np.average(losses, axis=1, weights=weight)
     shares = [explained(float(squares), total) for squares in missed]
-    rows = zip(means.tolist(), shares, by_size, strict=True)
+    rows = zip(means.tolist(), shares, by_size, told, strict=True)
     return [Validation(*row) for row in rows], losses
 
 

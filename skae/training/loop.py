@@ -55,6 +55,7 @@ class Validation(NamedTuple):
     loss: float  # mean loss a cell; what the best epoch is chosen by
     score: float  # share of variance explained
     by_size: tuple[float, ...] | None = None  # the same by the first components alone, at the judged sizes
+    told: float | None = None  # share of the loss of a target that its linear model on the codes explains
 
 
 class Judge(Protocol):

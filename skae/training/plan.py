@@ -28,6 +28,8 @@ ORDERED_STEPS = 1.6
 N_FOLDS = 5
 # Share of the epochs that each layer is trained for beforehand.
 PRETRAINING = 0.2
+# Weights of a target of which "auto" takes one; the first is a fit that does not know the target.
+TARGET_WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 # Of the learning rate, where no schedule ends at a low one.
 CONSTANT = 0.1
 
@@ -279,6 +281,8 @@ class Plan:
         Epochs without an improvement after which training stops.
     tol : float
         Improvement that counts for it, relative to the best loss.
+    target_weights : tuple of float, default=()
+        Weights of the loss of a target, of which one is chosen where there are several; none without one.
     """
 
     n_pca_components: int
@@ -302,6 +306,7 @@ class Plan:
     gradient_clip: float | None
     patience: int | None
     tol: float
+    target_weights: tuple[float, ...] = ()
 
     @property
     def shuffles(self) -> bool:

@@ -419,17 +419,15 @@ class StackedStep:
 
 def _joined(batches: Sequence[Batch]) -> Batch:
     """Stack prepared batches: each tensor gets an axis of members in front."""
-    first = batches[0]
+    first, as_tensor = batches[0], batches[0].inputs.new_tensor
     batches = padded(batches)
     return Batch(
         *_joined_rows(batches),
         {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
-        {
-            name: first.inputs.new_tensor([float(batch.coefficients[name]) for batch in batches])
-            for name in first.coefficients
-        },
+        {name: as_tensor([float(b.coefficients[name]) for b in batches]) for name in first.coefficients},
         filled=None if first.filled is None else _together([batch.filled for batch in batches]),
         there=None if first.there is None else _together([batch.there for batch in batches]),
+        labels=None if first.labels is None else _together([batch.labels for batch in batches]),
     )
 
 

@@ -185,7 +185,7 @@ def test_errors_are_those_that_the_objective_measures(generator, has_gaps, n_mem
         target[:, 1, 2:] = target[:, 3] = torch.nan
     objective = squared_error()
     objective.has_gaps = has_gaps
-    loss, squared, _ = stacked.gradient.errors(inputs, target, has_gaps)
+    loss, squared, *_ = stacked.gradient.errors(inputs, target, has_gaps)
     for index, network in enumerate(stacked.networks):
         expected = objective.evaluate(network, Batch(inputs[index], target[index]))
         torch.testing.assert_close(loss[index], expected.loss)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skae.training.batches import Rows
-from skae.training.courses import folds
+from skae.training.batches import Rows, folds
 from skae.training.held_out import chosen_epoch
 from skae.training.loop import History, Validation
 

@@ -12,9 +12,9 @@ from skae.objectives.nested import Nested
 from skae.objectives.penalties import ActivityL2
 from skae.objectives.penalties.revival import Revival
 from skae.training import courses
-from skae.training.batches import Rows
+from skae.training.batches import Rows, folds
 from skae.training.courses import fit as fit_by
-from skae.training.courses import folds, one_epoch
+from skae.training.courses import one_epoch
 from skae.training.fits import Fitting, Start
 from skae.training.held_out import HeldOut
 

@@ -9,6 +9,7 @@ from skae.objectives.penalties.divergence import Divergence
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
 from skae.objectives.penalties.nonlinearity import Nonlinearity
 from skae.objectives.penalties.revival import AuxK, Resample, Revival
+from skae.objectives.penalties.target import LinearHead
 from skae.objectives.penalties.weights import WeightL1
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Divergence",
     "GateFit",
     "GateL1",
+    "LinearHead",
     "Nonlinearity",
     "Penalty",
     "Resample",

@@ -123,16 +123,28 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array if is_shared else array.copy())
 
 
-def weights_to(weight: np.ndarray, like: torch.Tensor, order: np.ndarray | None = None) -> torch.Tensor:
-    """Put weights of rows on the device in the dtype of rows, (n_samples, 1).
+def weights_to(
+    weight: np.ndarray | None, like: torch.Tensor, order: np.ndarray | None = None
+) -> torch.Tensor | None:
+    """Put weights of rows on the device in the dtype of rows, (n_samples, 1); None for none.
 
     Whole numbers count like repetitions, wherever the number of rows matters; others, shares for example, are
     divided by their mean.
     """
-    if (weight != np.round(weight)).any():
-        weight = weight / weight.mean()
-    weight = weight[slice(None) if order is None else order]
-    return torch.from_numpy(weight)[:, None].to(like)
+    if weight is None:
+        return None
+    is_whole = (weight == np.round(weight)).all()
+    in_order = weight[slice(None) if order is None else order]
+    return torch.from_numpy(in_order if is_whole else in_order / weight.mean())[:, None].to(like)
+
+
+def labels_to(
+    labels: np.ndarray | None, like: torch.Tensor, order: np.ndarray | None = None
+) -> torch.Tensor | None:
+    """Put the target of rows on the device in the dtype of rows, (n_samples, n_outputs); None for none."""
+    if labels is None:
+        return None
+    return torch.from_numpy(labels[slice(None) if order is None else order]).to(like)
 
 
 def to_rows(
