@@ -3,6 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+# Counts from now on.
+from skae import _forks as _forks
+
 if TYPE_CHECKING:
     from skae import compare, data, datasets, inspection, metrics, networks, selection, tasks
     from skae.estimators import (

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import torch
 
+from skae import _forks
+
 # Multiply-adds of the largest operation of a step from which a second thread shortens it. Measured on two
 # quiet cores (`benchmarks/beside.py --steps`): 8.4 million take 0.9 to 1.2 times as long on one thread as on
 # two, 17 million 1.1 to 1.7, 26 million 1.5 to 1.6. Beside other work, small steps on two threads take many
@@ -51,16 +53,14 @@ _settings = threading.RLock()
 _generator = threading.RLock()
 # Whether there may be threads of OpenMP's in this process, and whether it was forked before that was known.
 _has_computed = False
-_is_forked = False
-_n_forks = 0
+_is_forked = _forks.n_forks > 0
 
 
 def _after_fork() -> None:
-    global _settings, _generator, _is_forked, _n_forks
+    global _settings, _generator, _is_forked
     # Another thread of the parent may have held them.
     _settings, _generator = threading.RLock(), threading.RLock()
     _is_forked = True
-    _n_forks += 1
     _dtype.reset()
     if _has_computed:
         use_one_thread_after_fork()
@@ -109,7 +109,7 @@ class threads:
         if n_threads == 1 or self.work >= ONE_THREAD_BELOW:
             return
         # Noted before it is changed: an interrupt in between must find what to go back to.
-        self.before, self.n_forks = n_threads, _n_forks
+        self.before, self.n_forks = n_threads, _forks.n_forks
         try:
             self._set(1, others=n_threads)
         except BaseException:
@@ -118,7 +118,7 @@ class threads:
 
     def __exit__(self, *exception: object) -> None:
         # A child that was forked inside has one thread, and keeps it.
-        if self.before and self.n_forks == _n_forks:
+        if self.before and self.n_forks == _forks.n_forks:
             self._set(self.before, others=self.before)
 
     def _set(self, n_threads: int, others: int) -> None:

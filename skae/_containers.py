@@ -393,16 +393,22 @@ class FrameLayout(NamedTuple):
 
     def _put_in_pyarrow(self, columns: dict[str, object]) -> Any:
         pyarrow = import_extra("pyarrow", "pandas", "A Table of pyarrow")
-        wanted = (
-            {} if self.schema is None else pyarrow.ipc.read_schema(pyarrow.py_buffer(self.schema.tobytes()))
-        )
-        types = {field.name: field.type for field in wanted}
+        types = {}
+        if self.schema is not None:
+            schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(self.schema.tobytes()))
+            types = {field.name: field.type for field in schema}
         arrays = []
         for name, values in columns.items():
             is_text = isinstance(values, list)
             # What is NaN in pandas is a gap here.
-            array = pyarrow.array(values, type=types.get(name) if is_text else None, from_pandas=True)
-            arrays.append(array.cast(types[name], safe=False) if name in types and not is_text else array)
+            wanted = types.get(name)
+            if is_text and wanted is not None and pyarrow.types.is_dictionary(wanted):
+                # Made of values alone, its positions would be signed whatever they were.
+                found = pyarrow.array(values, type=wanted.value_type, from_pandas=True).dictionary_encode()
+                arrays.append(found.cast(wanted))
+                continue
+            array = pyarrow.array(values, type=wanted if is_text else None, from_pandas=True)
+            arrays.append(array if wanted is None or is_text else array.cast(wanted, safe=False))
         return pyarrow.table(arrays, names=list(columns))
 
 

@@ -21,6 +21,7 @@ from skae.data.sources import RowSource, as_source
 from skae.estimators import _checks
 from skae.estimators._ordered import OrderedComponents
 from skae.estimators._reports import EpochReports, linear_reading, warn
+from skae.estimators._state import scaling_module
 from skae.estimators._target import TARGET_ATTRIBUTES
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
@@ -138,7 +139,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         has_own_way = architecture is not None and architecture.takes_gaps
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = not has_own_way and self._solver_takes_gaps()
-        tags.target_tags.required = self._wants_target()
+        tags.target_tags.required = bool(self.target_weight)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         # Tags are asked for before parameters are checked: the loss may be anything.
         chosen: Any = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
@@ -185,7 +186,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         X, weight = self._read(X, sample_weight, not is_warm, min_samples=2)
         given = X if self._columns.is_plain else given
         wanted = X if target is None else read_target(self._columns, target, X)
-        labels = self._target_of(y, len(X), weight)
+        self._labels = None
+        labels = self._target_of(y, len(X), weight) if self.target_weight else None
         if weight is not None and not weight.all():
             labels = None if labels is None else labels[weight > 0]
             wanted, X, weight = (part[weight > 0] for part in (wanted, X, weight))
@@ -198,14 +200,9 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             streams.entropy = file.seed
         layout = lay_out(len(X), self.early_stopping, self.validation_fraction, streams)
         frame = self._codec.frame if is_warm else tensors.frame_of(wanted, weight)
-        rows = tensors.to_rows(wanted, frame, _computing.find_device(self.device), layout.order)
-        table = Rows(
-            rows,
-            None if target is None else tensors.to_rows(X, frame, rows.device, layout.order),
-            tensors.weights_to(weight, rows, layout.order),
-            tensors.labels_to(labels, rows, layout.order),
-        )
-        parts = self._parts(link, frame, rows, previous, is_clean=target is not None, n_rows=len(X))
+        device, inputs = _computing.find_device(self.device), None if target is None else X
+        table = tensors.to_table(wanted, inputs, weight, labels, frame, device, layout.order)
+        parts = self._parts(link, frame, table.target, previous, target is not None, len(X))
         plan = self._plan(len(X), layout)
         fitting = Fitting(plan, parts, table, streams, clock=clock)
         if file is not None:
@@ -273,7 +270,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             if kept is not None:
                 self._check_whole()
             X, weight = self._read(X, sample_weight, first, 2 if first else 1)
-            labels = self._target_of(y, len(X), weight, None if first else self._labels)
+            known, self._labels = None if first else self._labels, None
+            labels = self._target_of(y, len(X), weight, known) if self.target_weight else None
             if first:
                 self._largest_size = self._most_components(X)
             else:
@@ -376,7 +374,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         """Return all that users read after a fit, by name."""
         network, objective = fitted.network.cpu().eval().requires_grad_(False), fitted.objective.cpu().eval()
         history = fitted.history
-        scaling = tensors.scaling_module(self._columns.scaling)
+        numbers = self._columns.scaling
+        scaling = None if numbers is None else scaling_module(numbers)
         return {
             "network_": network,
             "objective_": objective,
@@ -395,5 +394,5 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
             **linear_reading(fitted, self._columns, frame),
             **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
-            **self._attributes_of_target(fitted),
+            **({} if self._labels is None else self._attributes_of_target(fitted)),
         }

@@ -199,7 +199,7 @@ class Seats(Target, FittedAttributes):
             gradient_clip=self.gradient_clip,
             patience=self.n_iter_no_change,
             tol=self.tol,
-            target_weights=self._target_weights(layout.kind, n_rows, self._is_warm()),
+            target_weights=() if self._labels is None else self._target_weights(layout.kind, n_rows),
         )
 
     def _learning_rate_init(self, tuning: rules.Tuning) -> float:

@@ -157,6 +157,13 @@ CATALOGUE = Catalogue(
 )
 
 
+def scaling_module(found: tables.Scaling) -> scaling.Scaling:
+    """Return the module for what is done to numbers."""
+    if found.columns is None or found.quantiles is None or found.shares is None:
+        return scaling.Scaling(found.shift, found.factor)
+    return scaling.QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
+
+
 class FittedAttributes:
     """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
 

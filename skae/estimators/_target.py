@@ -25,17 +25,10 @@ class TargetAttributes:
 class Target(AutoencoderParameters, TargetAttributes):
     """What `target_weight` means."""
 
-    def _wants_target(self) -> bool:
-        """Whether `y` is read."""
-        return isinstance(self.target_weight, str) or bool(self.target_weight)
-
     def _target_of(
         self, y: object, n_rows: int, weight: np.ndarray | None, known: Labels | None = None
-    ) -> np.ndarray | None:
+    ) -> np.ndarray:
         """Return the target of rows, (n_rows, n_outputs); learn what it is, unless that is known."""
-        self._labels = None
-        if not self._wants_target():
-            return None
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} requires y to be passed, but the target y is None: "
@@ -47,14 +40,12 @@ class Target(AutoencoderParameters, TargetAttributes):
             self._labels, labels = known, known.read(y, n_rows)
         return labels
 
-    def _target_weights(self, held_out: str, n_rows: int, is_warm: bool) -> tuple[float, ...]:
-        """Return the weights of the target that are tried; none where there is no target."""
-        if self._labels is None:
-            return ()
+    def _target_weights(self, held_out: str, n_rows: int) -> tuple[float, ...]:
+        """Return the weights of the target that are tried."""
         if not isinstance(self.target_weight, str):
             return (float(self.target_weight),)
         known = vars(self).get("target_weight_")
-        if known is not None and (held_out == "none" or is_warm):
+        if known is not None and (held_out == "none" or self.warm_start):
             return (float(known),)
         if held_out == "none" and n_rows >= rules.NOTHING_BELOW:
             raise ValueError(
@@ -65,9 +56,7 @@ class Target(AutoencoderParameters, TargetAttributes):
         return (0.0,) if held_out == "none" else rules.TARGET_WEIGHTS
 
     def _attributes_of_target(self, fitted: Fitted) -> dict[str, object]:
-        """Return what users read of a target, by name; nothing where there is none."""
-        if self._labels is None:
-            return {}
+        """Return what users read of a target, by name."""
         head, scores = fitted.objective.head, fitted.target_scores
         found: dict[str, object] = {
             "_labels": self._labels,

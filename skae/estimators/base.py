@@ -93,6 +93,12 @@ class BaseAutoencoder(
         Share of the variance that the components up to each explain together.
     pca_cumulative_explained_variance_ : ndarray of shape (n_components,)
         The same for PCA, on the same rows.
+    target_weight_ : float
+        The weight of the target, where `target_weight` is not 0.
+    target_score_, pca_target_score_, columns_target_score_ : float
+        Share of the best constant's loss that a linear model of the target explains on held-out rows: on the
+        codes, on as many principal components, and on all columns. Where `target_weight` is not 0, and rows are
+        held out.
     """
 
     @by_blocks

@@ -279,6 +279,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
         architecture = self._specification()
         if architecture.has_atoms:
             self._check_dictionary()
+            self._check_sums(not self._searches_codes or (link == "identity" and not self._is_mixed()))
         else:
             self._check_deep(type(architecture).__name__)
         return link
@@ -294,6 +295,15 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
             raise ValueError(
                 "tied_weights=True is not for a dictionary, whose encoder only starts as the transpose of "
                 "its atoms. Use tied_weights=False, or network=Dense((128, 64), tied_weights=True)."
+            )
+
+    def _check_sums(self, is_centred: bool) -> None:
+        """Refuse to search codes where rows are no sums of atoms."""
+        if not is_centred:
+            raise ValueError(
+                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which a fit with "
+                f"loss={self.loss!r} and output_activation={self.output_activation!r} passes through a link "
+                "here. Use inference='encoder' with debias=False, or numbers and an identity output."
             )
 
     def _check_deep(self, network: str) -> None:
@@ -372,12 +382,7 @@ class SparseAutoencoderTransformer(BaseAutoencoder):
 
     def _about_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rows minus the offset of the decoder, and the atoms as rows."""
-        if not self.objective_.reconstruction.is_centred:
-            raise ValueError(
-                "inference='omp' and 'lasso' and debias=True solve for sums of atoms, which a fit with "
-                f"loss={self.loss!r} and output_activation={self.output_activation!r} passes through a "
-                "link. Use inference='encoder' with debias=False, or fit with an identity output."
-            )
+        self._check_sums(self.objective_.reconstruction.is_centred)
         atoms = atoms_of(self.network_.decoder)
         if atoms is None:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Codes whose first components alone give rows back: the loss of codes that are cut at every size."""
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 
@@ -86,6 +86,11 @@ class Nested(Objective):
         self.register_buffer("masks", masks, persistent=False)
         self.register_buffer("levels", torch.ones(n_components))
         self.judged_sizes = spread(n_components, _MOST_JUDGED[1])
+
+    @property
+    def freedom(self) -> Literal["maps", "rotations", "none"]:
+        """None: the order of components is part of what is wanted."""
+        return "none"
 
     @property
     def n_sizes(self) -> int:

@@ -15,9 +15,9 @@ from torch import nn
 
 from skae._computing import threads, without_autocast
 from skae.networks.autoencoder import Autoencoder
-from skae.networks.scaling import QuantileScaling, Scaling
+from skae.networks.scaling import Scaling
 from skae.objectives.reconstruction import Reconstruction
-from skae.tables import Scaling as NumberScaling
+from skae.training.batches import Rows
 
 # Values of a chunk: large enough to keep the cores busy, small enough for its hidden
 # layers to stay in the cache (measured on 46,000 x 17: twice as fast as in one piece).
@@ -172,18 +172,24 @@ def to_rows(
     return rows.to(device)
 
 
+def to_table(
+    target: np.ndarray,
+    inputs: np.ndarray | None,
+    weight: np.ndarray | None,
+    labels: np.ndarray | None,
+    frame: Frame,
+    device: torch.device,
+    order: np.ndarray | None,
+) -> Rows:
+    """Put rows on the device, and what belongs to each; takes what `to_rows` does."""
+    rows = to_rows(target, frame, device, order)
+    seen = None if inputs is None else to_rows(inputs, frame, device, order)
+    return Rows(rows, seen, weights_to(weight, rows, order), labels_to(labels, rows, order))
+
+
 def is_small(X: np.ndarray, device: torch.device) -> bool:
     """Whether a table is trained in float64."""
     return X.size <= _DOUBLE_CELLS and device.type != "mps"
-
-
-def scaling_module(found: NumberScaling | None) -> Scaling | None:
-    """Return the module for what is done to numbers, None where nothing is."""
-    if found is None:
-        return None
-    if found.columns is None or found.quantiles is None or found.shares is None:
-        return Scaling(found.shift, found.factor)
-    return QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
 
 
 class Codec:

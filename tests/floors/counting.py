@@ -22,6 +22,7 @@ FLOORS = {
     "_docstrings": 0,
     "_extras": 0,
     "_files": 0,
+    "_forks": -1,
     "_plain": 0,
     "_computing": 0,
     "_quiet": 0,

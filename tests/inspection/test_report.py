@@ -178,7 +178,7 @@ def test_texts_of_the_user_stay_text(tmp_path):
 
 
 def test_names_that_cannot_be_encoded_do_not_break_the_page(tmp_path):
-    X = pd.DataFrame(load_iris().data[:40], columns=["a", "\ud800", "\x00", ""])
+    X = pd.DataFrame(load_iris().data[:40], columns=pd.Index(["a", "\ud800", "\x00", ""], dtype=object))
     model = AutoencoderTransformer(1, max_iter=2, random_state=0).fit(X)
     assert report(model, X, path=tmp_path / "odd.html").stat().st_size
 

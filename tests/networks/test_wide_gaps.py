@@ -76,7 +76,7 @@ def test_nothing_as_large_as_all_columns_is_decomposed(monkeypatch):
         sizes.append(len(matrix))
         return original(matrix, *arguments)
 
-    X = np.random.default_rng(0).normal(size=(40, 600))
+    X = np.random.default_rng(0).normal(size=(40, 1200))
     X[3, 7] = np.nan
     monkeypatch.setattr(torch.linalg, "eigh", counting)
     codes = AutoencoderTransformer(2, max_iter=1, early_stopping=False, random_state=0).fit_transform(X)
