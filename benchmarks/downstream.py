@@ -45,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "skae": {},
     "skae, target": {"target_weight": 0.3},
     "skae, target auto": {"target_weight": "auto"},
+    "skae, linearity": {"linearity": 0.3},
     "skae, linear encoder": {"encoder": "linear"},
 }
 
@@ -58,10 +59,7 @@ def reducers(table: problems.Labelled, k: int, full: bool) -> dict[str, Any]:
     }
     if table.n_classes:
         found["LDA"] = LinearDiscriminantAnalysis(n_components=min(k, table.n_classes - 1))
-    known = AutoencoderTransformer().get_params()
     for name, settings in SETTINGS.items():
-        if not set(settings) <= set(known):
-            continue
         if "auto" in settings.values() and len(table.X) > AUTO_ROWS and not full:
             continue
         found[name] = AutoencoderTransformer(k, **settings, random_state=0)

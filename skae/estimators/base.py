@@ -97,8 +97,8 @@ class BaseAutoencoder(
         The weight of the target, where `target_weight` is not 0.
     target_score_, pca_target_score_, columns_target_score_ : float
         Share of the best constant's loss that a linear model of the target explains on held-out rows: on the
-        codes, on as many principal components, and on all columns. Where `target_weight` is not 0, and rows are
-        held out.
+        codes, on as many principal components, and on all columns. Only with `target_weight`, where some rows
+        are held out.
     """
 
     @by_blocks
