@@ -40,6 +40,7 @@ from skae.objectives import (
     corruption,
     importance,
     likelihood,
+    linear_model,
     nested,
     penalties,
     priors,
@@ -74,6 +75,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     ),
     "objectives": (
         *(Objective, nested.Nested, importance.ImportanceWeighted, Reconstruction, by_column.Mixed),
+        linear_model.Outputs,
         *(likelihood.Likelihood, by_column.Part, priors.UserPrior),
     ),
     "corruption": (

@@ -135,7 +135,9 @@ class Autoencoder(nn.Module):
         sees_flags = self.gaps is not None and self.gaps.flags
         if plain is not None and len(plain.linear) == 1 and not sees_flags:
             weight, bias = plain.linear[0].weight, plain.linear[0].bias
-            return Reader(weight + path.weight if isinstance(path, nn.Linear) else weight, bias)
+            # In float64, as the two are added where rows are.
+            whole = weight.double() + path.weight.double() if isinstance(path, nn.Linear) else weight
+            return Reader(whole, bias)
         if isinstance(path, nn.Linear) and self.encoder.is_silent:
             return Reader(path.weight, path.weight.new_zeros(path.out_features))
         return None

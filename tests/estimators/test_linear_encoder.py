@@ -148,3 +148,10 @@ def test_components_of_wide_sparse_rows_are_in_their_columns():
 def test_codes_that_are_no_real_numbers_have_no_components(Estimator, wine):
     with pytest.raises(AttributeError, match="linear approximation"):
         _ = Estimator(3, **BRIEF).fit(wine).components_
+
+
+def test_what_reads_it_in_numpy_gives_the_same(wine):
+    model = AutoencoderTransformer(3, encoder="linear", **BRIEF).fit(wine)
+    np.testing.assert_allclose(
+        skae.numpy.encoder(model).transform(wine), model.transform(wine), rtol=1e-12, atol=1e-12
+    )

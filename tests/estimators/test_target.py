@@ -220,3 +220,17 @@ def test_searches_train_targets_side_by_side():
 @pytest.mark.parametrize("weight", [0.5, "auto"])
 def test_estimators_with_a_target_keep_the_contract(weight):
     check_estimator(AutoencoderTransformer(target_weight=weight, max_iter=4, hidden_layer_sizes=(8,)))
+
+
+@pytest.mark.parametrize("y", [Y, X[:, :2], Y.astype(str)], ids=["classes", "numbers", "text"])
+def test_files_without_code_keep_the_target(y, tmp_path):
+    model = fit(y)
+    skae.save(model, tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    assert loaded.target_score_ == model.target_score_
+    further = fit(y, max_iter=2)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(further)).partial_fit(X, y).transform(X),
+        further.partial_fit(X, y).transform(X),
+    )
