@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import pickle
 import time
@@ -15,6 +16,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.manifold import trustworthiness
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state
+from threadpoolctl import threadpool_limits
 
 from skae._containers import readable
 from skae._typing import Reducer, Table, Transformer
@@ -24,6 +26,9 @@ from skae.metrics import continuity, variance_explained_score
 
 if TYPE_CHECKING:
     from skae.compare._downstream import Judge, Target
+
+# Rows from which on models on the codes may take several threads.
+_MANY_ROWS = 20_000
 
 
 class Fold(NamedTuple):
@@ -107,12 +112,22 @@ def evaluate(name: str, reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | 
     said = None
     for column, judge in zip(downstream_columns(names), judges, strict=False):
         try:
-            found[column] = _predicted(judge, codes, fold, y)
+            with _few_threads(len(fold.training)):
+                found[column] = _predicted(judge, codes, fold, y)
         except Exception as error:
             # The other measures are not the worse for a model that cannot be fitted.
             where = f"{fold.where}, {judge.name}"
             said = said or _failure(error, name, where, "The score of this model is NaN.", task.raises)
     return Measured(found, said)
+
+
+def _few_threads(n_rows: int) -> contextlib.AbstractContextManager[object]:
+    """Let scikit-learn's own loops run in one thread on tables that are not large.
+
+    Boosting makes thousands of parallel loops there, whose threads wait for each other: beside a busy process,
+    two folds of iris took a minute instead of a second.
+    """
+    return threadpool_limits(1, "openmp") if n_rows < _MANY_ROWS else contextlib.nullcontext()
 
 
 def _failure(error: Exception, name: str, where: str, so: str, raises: bool) -> str:

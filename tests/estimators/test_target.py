@@ -190,6 +190,7 @@ def test_warm_start_takes_another_target():
     assert not hasattr(model.fit(X), "target_score_")
 
 
+@pytest.mark.slow
 def test_targets_go_with_gaps_order_starts_and_other_networks():
     gaps = X.copy()
     gaps[::7, 2] = np.nan
@@ -205,6 +206,7 @@ def test_targets_go_with_gaps_order_starts_and_other_networks():
     assert not hasattr(ordered.truncated(2), "target_score_")
 
 
+@pytest.mark.slow
 def test_searches_train_targets_side_by_side():
     pipe = make_pipeline(AutoencoderTransformer(2, **FEW), LogisticRegression())
     grid = {"autoencodertransformer__target_weight": [0.0, 1.0]}

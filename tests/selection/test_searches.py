@@ -372,6 +372,7 @@ def test_cached_pipelines(tmp_path, counting, handed_over):
     assert search.best_estimator_.memory == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_containers_keep_their_settings(handed_over):
     columns = ColumnTransformer([("coded", coder(1), [0, 1, 2])], n_jobs=2, remainder="passthrough")
 

@@ -134,7 +134,20 @@ def check_equal(one, other):
     np.testing.assert_equal(further, rest)
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = {
+    "convolutions",
+    "adversary",
+    "dropout",
+    "several starts in folds",
+    "patience",
+    "ordered",
+    "seen with noise",
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in SLOW else case for case in CASES]
+)
 def test_a_fit_goes_on_after_an_epoch_as_if_nothing_had_been(case):
     undisturbed, writes = fitted(case), Writes()
     check_equal(fitted(case, Checkpoint(writes, every=1)), undisturbed)
