@@ -124,7 +124,7 @@ def evaluate(name: str, reducer: Reducer, fold: Fold, X: Table, y: np.ndarray | 
 def _few_threads(n_rows: int) -> contextlib.AbstractContextManager[object]:
     """Let scikit-learn's own loops run in one thread on tables that are not large.
 
-    Boosting makes thousands of parallel loops there, whose threads wait for each other: beside a busy process,
+    Boosting makes thousands of parallel loops there, whose threads wait for each other: beside a busy process
     two folds of iris took a minute instead of a second.
     """
     return threadpool_limits(1, "openmp") if n_rows < _MANY_ROWS else contextlib.nullcontext()
