@@ -19,9 +19,9 @@ reads these files; what it writes again has no checksum that fits, and is refuse
 torch, so that both can be left out where they are not needed.
 """
 
-from skae._files.disk import write_atomically
+from skae._files.disk import replacing, write_atomically
 from skae._files.layout import FileError
 from skae._files.reading import read
 from skae._files.writing import write
 
-__all__ = ["FileError", "read", "write", "write_atomically"]
+__all__ = ["FileError", "read", "replacing", "write", "write_atomically"]

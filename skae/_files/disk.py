@@ -5,17 +5,13 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
 
-__all__ = ["write_atomically"]
+__all__ = ["replacing", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview]) -> None:
-    """Write a file next to its place, and move it there once it is complete and on the disk.
-
-    A process that is killed leaves the old file, and beside it one whose name begins with a dot and ends with
-    ``.part``, which may be deleted.
+    """Write a file that is there as a whole, or not at all; see `replacing`.
 
     Parameters
     ----------
@@ -28,17 +24,43 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memo
     OSError
         If the file cannot be written; what was there before is then as it was.
     """
+    with replacing(path) as unfinished, open(unfinished, "xb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the name of a file to write, which takes its place at a path once it is on the disk.
+
+    A process that is killed leaves the old file, and beside it one whose name begins with a dot and ends with
+    ``.part``, which may be deleted.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    unfinished : str
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was there before is then as it was.
+    """
     # A link stays one; what it leads to is replaced.
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
+    unfinished = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
     try:
         mode = _mode_of(target)
-        with open(temporary, "xb") as file:
-            _write_all(file, pieces)
+        yield unfinished
+        with open(unfinished, "rb+") as file:
+            os.fsync(file.fileno())
         if mode is not None:
-            os.chmod(temporary, mode)
-        os.replace(temporary, target)
+            os.chmod(unfinished, mode)
+        os.replace(unfinished, target)
         _sync_folder(folder)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
@@ -50,7 +72,7 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memo
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            os.remove(temporary)
+            os.remove(unfinished)
 
 
 def _mode_of(target: str) -> int | None:
@@ -67,13 +89,6 @@ def _mode_of(target: str) -> int | None:
     if not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return stat.S_IMODE(found.st_mode)
-
-
-def _write_all(file: BinaryIO, pieces: Iterable[bytes | memoryview]) -> None:
-    for piece in pieces:
-        file.write(piece)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: str) -> None:

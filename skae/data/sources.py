@@ -351,7 +351,7 @@ def as_source(X: Any) -> RowSource | None:
     is_elsewhere = isinstance(X, np.memmap) or type(X).__module__.partition(".")[0] in ("h5py", "zarr")
     if not (is_elsewhere or is_sparse(X)):
         return None
-    shape = tuple(X.shape)  # pyright: ignore[reportAttributeAccessIssue]
+    shape = np.shape(X)
     if (
         len(shape) < 2
         or 4 * int(np.prod(shape)) < LARGE

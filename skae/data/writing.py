@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skae._extras import import_extra
+from skae._files import replacing
 from skae.data.sources import Array, ArrayRows, RowSource
 
 
@@ -53,6 +52,8 @@ def transform_to(estimator: Transformer, X: RowSource | Array, path: str | os.Pa
     ------
     ValueError
         If the file has another ending, or rows cannot be read.
+    OSError
+        If the file cannot be written.
 
     Examples
     --------
@@ -72,23 +73,11 @@ def transform_to(estimator: Transformer, X: RowSource | Array, path: str | os.Pa
         raise ValueError(f"path must end in .npy or .parquet; got {path.name!r}.")
     source = X if isinstance(X, RowSource) else ArrayRows(X)
     parts = (np.asarray(estimator.transform(piece)) for piece in source.read())
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         _WRITERS[path.suffix](
-            unfinished, parts, source.shape[0], list(map(str, estimator.get_feature_names_out()))
+            Path(unfinished), parts, source.shape[0], list(map(str, estimator.get_feature_names_out()))
         )
     return path
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a file beside a path that takes its place once it is written."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _write_npy(path: Path, parts: Iterator[np.ndarray], n_rows: int, names: list[str]) -> None:

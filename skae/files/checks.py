@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._containers import take_rows
 from skae._quiet import collected
 from skae.estimators import BaseAutoencoder
 from skae.files.own import parts_within
@@ -110,6 +111,8 @@ def _check_rows(model: BaseAutoencoder, n_rows: int) -> None:
     row = centre.repeat(n_rows, 1)
     codes = codec.encode(row.numpy())
     back = codec.decode(codes)
+    # As in use, too, by the parameters of the estimator: what cannot be done is raised here.
+    model._encode(row.numpy())
     shapes = {"codes": (codes.shape, (n_rows, model.n_components_)), "rows": (back.shape, row.shape)}
     with torch.inference_mode():
         shapes["encoder_"] = tuple(vars(model)["encoder_"](row).shape), codes.shape
@@ -145,5 +148,6 @@ def _check_detector(detector: AutoencoderOutlierDetector) -> None:
         )
     except ImportError:
         return
-    if detector.score_samples(row).shape != (1,):
-        raise ValueError("its members do not score rows")
+    for n_rows in (1, 3):
+        if detector.score_samples(take_rows(row, np.zeros(n_rows, dtype=int))).shape != (n_rows,):
+            raise ValueError("its members do not score rows")

@@ -14,17 +14,15 @@ class Batch(NamedTuple):
     inputs: torch.Tensor  # (n, n_features) what the encoder sees
     target: torch.Tensor  # (n, n_features) what the decoder should give back
     weight: torch.Tensor | None = None  # (n, 1) of rows or (n, n_features) of cells; None: all one
-    draws: Mapping[str, torch.Tensor | None] = MappingProxyType(
-        {}
-    )  # this step's randomness by seat, e.g. "code"
+    # This step's randomness by seat, e.g. "code".
+    draws: Mapping[str, torch.Tensor | None] = MappingProxyType({})
     # What the values of each penalty are multiplied by in this step; its `coefficient` where none is told.
     coefficients: Mapping[str, float | torch.Tensor] = MappingProxyType({})
     # Where the network fills gaps, (n, n_features) each: the inputs without them, and which cells were there.
     filled: torch.Tensor | None = None
     there: torch.Tensor | None = None
-    labels: torch.Tensor | None = (
-        None  # (n, n_outputs) a target to tell from codes; NaN where it is not known
-    )
+    # (n, n_outputs) a target to tell from codes; NaN where it is not known.
+    labels: torch.Tensor | None = None
 
 
 def n_cells(batch: Batch) -> torch.Tensor:

@@ -130,7 +130,7 @@ def fit_linear(
     counts = torch.ones(len(rows), 1).double() if weight is None else weight[known].cpu().double()
     start = outputs.constants(wanted, counts).double()
     n_features = rows.shape[1]
-    if not len(rows) or not float(counts.sum()) > 0:
+    if not rows.numel() or not float(counts.sum()) > 0:
         return LinearModel(torch.zeros(outputs.width, n_features).double(), start)
     share = counts / counts.sum()
     mean = (share * rows).sum(0)

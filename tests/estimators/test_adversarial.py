@@ -14,8 +14,8 @@ def distance(model, X, prior):
     return float(energy_distance(torch.from_numpy(model.transform(X)).float(), drawn))
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform", "mixture"])
-def test_codes_of_new_rows_match_the_prior_better(digits, prior):
+@pytest.mark.parametrize(("prior", "most"), [("normal", 0.02), ("uniform", 0.06), ("mixture", 0.05)])
+def test_codes_of_new_rows_match_the_prior_better(digits, prior, most):
     X, T = digits[:1300], digits[1300:]
     distances = [
         distance(
@@ -27,9 +27,9 @@ def test_codes_of_new_rows_match_the_prior_better(digits, prior):
         )
         for alpha in (0.0, 1.0)
     ]
-    # Codes of the plain autoencoder are uncorrelated with variance one: near to a normal distribution.
-    assert distances[1] < (0.9 if prior == "normal" else 0.5) * distances[0]
-    assert distances[1] < 0.1
+    # Codes without a prior are uncorrelated with variance one, and so near to a normal distribution already:
+    # a share of their distance would say little.
+    assert distances[1] < min(most, distances[0])
 
 
 def distance_of(X, Y):

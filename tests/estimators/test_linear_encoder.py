@@ -155,3 +155,12 @@ def test_what_reads_it_in_numpy_gives_the_same(wine):
     np.testing.assert_allclose(
         skae.numpy.encoder(model).transform(wine), model.transform(wine), rtol=1e-12, atol=1e-12
     )
+
+
+def test_what_bends_is_penalised_where_rows_have_gaps(wine):
+    gaps = wine.copy()
+    gaps[::5, 3] = np.nan
+    # Folds are trained side by side, where nothing may depend on values of rows.
+    settings = BRIEF | {"early_stopping": True}
+    model = AutoencoderTransformer(2, linearity=30, **settings).fit(gaps)
+    assert model.linearity_.min() > 0.95

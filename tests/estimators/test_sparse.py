@@ -368,3 +368,10 @@ def test_a_network_given_says_itself_whether_its_weights_are_tied(mixtures):
     tied = Dense((8,), tied_weights=True)
     model = SparseAutoencoderTransformer(10, network=tied, tied_weights=True, **BRIEF).fit(X)
     assert model.score(X) > 0
+
+
+def test_a_number_of_active_components_set_after_the_fit_is_checked():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = SparseAutoencoderTransformer(8, max_iter=2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="n_active"):
+        model.set_params(n_active=-3).transform(X)

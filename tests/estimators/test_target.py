@@ -236,3 +236,9 @@ def test_files_without_code_keep_the_target(y, tmp_path):
         pickle.loads(pickle.dumps(further)).partial_fit(X, y).transform(X),
         further.partial_fit(X, y).transform(X),
     )
+
+
+def test_a_table_in_which_nothing_varies_has_a_target_too():
+    model = fit(rows=np.ones((400, 4)))
+    assert model.pca_target_score_ == pytest.approx(0, abs=0.02)
+    assert np.isfinite(model.transform(np.ones((2, 4)))).all()

@@ -2,6 +2,7 @@
 
 import torch
 
+from skae._counts import check_count
 from skae.networks.bottlenecks.base import Bottleneck
 
 
@@ -16,7 +17,8 @@ class TopK(Bottleneck):
 
     def __init__(self, n_active: int) -> None:
         super().__init__()
-        self.n_active = n_active
+        # Read again with what users have set since the fit, which nothing else has checked.
+        self.n_active = check_count(n_active, "n_active")
 
     def read(self, pre: torch.Tensor) -> torch.Tensor:
         """Keep the largest."""

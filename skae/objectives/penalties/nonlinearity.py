@@ -27,9 +27,10 @@ class Nonlinearity(Penalty):
         """Return the share, a scalar."""
         whole = passed.pre.detach()
         path = passed.network.linear_encoder
-        rows = passed.network.complete(passed.batch.inputs)
+        batch = passed.batch
+        rows = passed.network.complete(batch.inputs) if batch.filled is None else batch.filled
         bent = passed.pre if path is None else passed.pre - path(rows)
-        weight = passed.batch.weight
+        weight = batch.weight
         counts = torch.ones_like(bent[:, :1]) if weight is None else weight.mean(1, keepdim=True)
         total = (counts * whole.square()).sum().clamp_min(torch.finfo(whole.dtype).tiny)
         return (counts * bent.square()).sum() / total
