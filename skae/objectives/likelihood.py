@@ -63,6 +63,8 @@ class Likelihood(ByColumn):
     ) -> None:
         super().__init__(KINDS, kinds, groups, link, centre, scale)
         self.is_learnt = variance is None and "gaussian" in kinds
+        columns = [column for column, kind in enumerate(kinds) if kind == "gaussian"]
+        self.register_buffer("gaussian", torch.tensor(columns, dtype=torch.long), persistent=False)
         start = torch.zeros(len(kinds) if per_feature else 1) + math.log(
             1.0 if variance is None else variance
         )
@@ -72,12 +74,13 @@ class Likelihood(ByColumn):
             self.register_buffer("log_variance", start)
 
     log_variance: torch.Tensor
+    gaussian: torch.Tensor  # the columns that are
 
     def start(self, variances: torch.Tensor) -> None:
         """Set a learnt variance to what each column (n_features,) leaves unexplained."""
         if self.is_learnt:
             with torch.no_grad():
-                found = variances if self.log_variance.numel() > 1 else variances[self._gaussian()].mean()
+                found = variances if self.log_variance.numel() > 1 else variances[self.gaussian].mean()
                 # As if a thousandth were left at least: the fit itself may go on from there.
                 self.log_variance.copy_(found.clamp_min(1e-3).log())
 
@@ -90,12 +93,9 @@ class Likelihood(ByColumn):
         """Return the term that turns log-densities of targets into those of the data, in nats a row."""
         return float(self.is_scaled.sum()) * math.log(self.scale)
 
-    def _gaussian(self) -> torch.Tensor:
-        return torch.tensor([kind == "gaussian" for kind in self.kinds], device=self.is_scaled.device)
-
-    def variance_of(self, part: Part) -> torch.Tensor:
-        """Return the variance of the columns of a part, in the units of the target."""
-        found = self.noise()[part.columns]
+    def gaussian_variance(self) -> torch.Tensor:
+        """Return the variance of each gaussian column, in the units of the target."""
+        found = self.noise()[self.gaussian]
         return found if self.link == "identity" else found * self.scale**2
 
 
@@ -106,7 +106,7 @@ def _gaussian_mean(whole: Likelihood, output: torch.Tensor, part: Part) -> torch
 def _gaussian_cells(
     whole: Likelihood, output: torch.Tensor, target: torch.Tensor, part: Part
 ) -> torch.Tensor:
-    variance = whole.variance_of(part)
+    variance = whole.gaussian_variance()
     squared = (LINKS[whole.link].mean(output) - target).square()
     return 0.5 * (squared / variance + (2 * math.pi * variance).log())
 
@@ -115,7 +115,7 @@ def _gaussian_sample(
     whole: Likelihood, mean: torch.Tensor, part: Part, generator: torch.Generator
 ) -> torch.Tensor:
     noise = normal(mean.shape, generator, mean.dtype)
-    return mean + whole.variance_of(part).sqrt() * noise
+    return mean + whole.gaussian_variance().sqrt() * noise
 
 
 def _poisson_mean(whole: Likelihood, output: torch.Tensor, part: Part) -> torch.Tensor:

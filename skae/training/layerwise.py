@@ -68,7 +68,9 @@ def pretrain(
         if index == 0:
             objective = Objective(first.reconstruction, {}, first.corruption, first.emphasis)
             # The last layer of the decoder starts at zero beside a linear path, which is not here now.
-            decoder.start_random(make_order(len(stages)))
+            # Weights are drawn on the CPU, so that they are the same on every device.
+            decoder.cpu().start_random(make_order(len(stages)))
+            decoder.to(rows.device)
         else:
             objective = _for_hidden(rows, first)
         batches = InMemory(rows, min(batch_size, len(rows)))

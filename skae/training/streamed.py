@@ -162,8 +162,10 @@ class _Buffer:
     """Memory for rows that are mixed."""
 
     def __init__(self, n_rows: int, like: torch.Tensor, is_weighted: bool) -> None:
-        self.target = torch.empty(n_rows, like.shape[1], dtype=like.dtype)
-        self.weight = torch.empty(n_rows, 1, dtype=like.dtype) if is_weighted else None
+        # A GPU copies pinned memory without a detour.
+        memory = {"dtype": like.dtype, "pin_memory": like.device.type == "cuda"}
+        self.target = torch.empty(n_rows, like.shape[1], **memory)
+        self.weight = torch.empty(n_rows, 1, **memory) if is_weighted else None
         self.n_filled = 0
 
     def fill(self, reading: "_InTurn") -> "_Buffer":

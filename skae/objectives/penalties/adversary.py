@@ -97,12 +97,12 @@ class Adversary(Penalty):
             return self.weight * energy_distance(part, self.draw(part, generator).to(part))
         code = _reversed(code, self.weight)
         logits = self.critic(torch.cat([code, drawn]))[:, 0]
-        truth = torch.cat([torch.zeros(len(code)), torch.ones(len(drawn))]).to(logits)
+        truth = torch.cat([logits.new_zeros(len(code)), logits.new_ones(len(drawn))])
         weight = passed.batch.weight
         if weight is not None:
             # A row weighs as much as its observed cells do on average, and all of them as much as the draws.
             rows = weight.mean(1)
-            weight = torch.cat([rows / rows.mean().clamp_min(1e-12), torch.ones(len(drawn)).to(rows)])
+            weight = torch.cat([rows / rows.mean().clamp_min(1e-12), rows.new_ones(len(drawn))])
         loss = functional.binary_cross_entropy_with_logits(logits, truth, weight)
         return loss + self.penalty * self._steepness(torch.cat([code.detach(), drawn]))
 
