@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 # Not among the names that `import *` binds, where they would stand in the way of what they are called after.
-_FURTHER = ("numpy", "onnx")
+_FURTHER = ("dask", "numpy", "onnx")
 # Where names are that are no modules. Each is imported when it is asked for: `skae.numpy` and what reads
 # files are then there in milliseconds, without torch.
 _HOMES = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._typing import Dense
 from skae.data.joining import Found, Parts
 from skae.data.sources import RowSource, as_source
 from skae.tables import Columns
@@ -69,9 +70,29 @@ def explained(inside: Inside, source: RowSource, weight: np.ndarray | None) -> f
     -------
     score : float
     """
+    return share_explained(*sums_of_squares(inside, source.read(), weight))
+
+
+def sums_of_squares(
+    inside: Inside, pieces: Iterable[Dense], weight: np.ndarray | None
+) -> tuple[float, float]:
+    """Return what is not given back of some rows, and what there is, as sums of squares over all cells.
+
+    Parameters
+    ----------
+    inside : Inside
+        Of a fitted estimator.
+    pieces : iterable of ndarray or DataFrame of shape (n_piece, n_features)
+    weight : ndarray of shape (n_samples,) or None
+        Weights of rows.
+
+    Returns
+    -------
+    missed, total : float
+    """
     missed = total = 0.0
     start = 0
-    for piece in source.read():
+    for piece in pieces:
         rows = inside.rows(piece)
         back = inside.back(inside.codes(rows))
         share = np.ones(len(rows)) if weight is None else weight[start : start + len(rows)]
@@ -80,6 +101,11 @@ def explained(inside: Inside, source: RowSource, weight: np.ndarray | None) -> f
         missed += float(share @ np.nansum(errors, axis=1))
         total += float(share @ np.nansum(deviations, axis=1))
         start += len(rows)
+    return missed, total
+
+
+def share_explained(missed: float, total: float) -> float:
+    """Return the share of squares that is given back; without any, 1 if nothing is missed, else 0."""
     if total > 0:
         return 1 - missed / total
     return 1.0 if missed == 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -44,60 +45,100 @@ def learn_columns(
     ValueError
         If rows cannot be read; it says in which block.
     """
-    n_rows = max(64, source.max_bytes // (8 * PIECES * int(np.prod(source.shape[1:]))))
-    first = next(source.read_block(0, n_rows))
-    try:
-        columns = read_training(first, options, learning(None), 1)[0]
-    except (ValueError, TypeError) as error:
-        raise source.at_place(0, error) from error
+    columns = first_columns(source, options, learning)
     if columns.is_plain:
         return columns
-    with_categories = [j for j in range(columns.n_features) if columns.holds_categories(j)]
-    sample = _Sample(source, with_categories if is_pandas(first) else [])
+    examples = Examples(source, columns)
     starts = np.cumsum([0, *source.lengths])
     for block, length in enumerate(source.lengths):
-        keys, place = keys_of(block, length, seed), 0
-        for table in source.read_block(block, n_rows):
-            part = slice(place, place + table.shape[0])
-            own = None if weight is None else weight[starts[block] :][part]
-            sample.add(table, keys[part], own)
-            place = part.stop
-    table, weights = sample.drawn()
-    return read_training(table, options, learning(weights), 2)[0]
+        own = None if weight is None else weight[starts[block] : starts[block] + length]
+        examples.add(source, block, keys_of(block, length, seed), own)
+    return examples.columns(options, learning)
 
 
-class _Sample:
+def first_columns(source: RowSource, options: Options, learning: Learning) -> Columns:
+    """Learn the columns from the first rows, all that plain numbers need; takes what `learn_columns` does."""
+    block = next(block for block, length in enumerate(source.lengths) if length)
+    first = next(source.read_block(block, _n_rows_at_once(source)))
+    try:
+        return read_training(first, options, learning(None), 1)[0]
+    except (ValueError, TypeError) as error:
+        raise source.at_place(block, error) from error
+
+
+def _n_rows_at_once(source: RowSource) -> int:
+    return max(64, source.max_bytes // (8 * PIECES * int(np.prod(source.shape[1:]))))
+
+
+class Examples:
     """Rows drawn at random, and beside them one row of each category, which weighs nothing.
 
     Parameters
     ----------
     source : RowSource
         Says how many rows are drawn.
-    with_categories : list of int
-        Columns whose categories are looked for.
+    columns : Columns
+        From `first_columns`.
+    highest : float, default=1.0
+        Keys from which on no row is drawn.
     """
 
-    def __init__(self, source: RowSource, with_categories: list[int]) -> None:
-        self.source = source
-        self.seen: dict[int, set[object]] = {j: set() for j in with_categories}
-        self.highest = 1.0
+    def __init__(self, source: RowSource, columns: Columns, highest: float = 1.0) -> None:
+        self.max_bytes, self.n_features = source.max_bytes, source.shape[1]
+        categorical = [j for j in range(columns.n_features) if columns.holds_categories(j)]
+        self.seen: dict[int, set[object]] = {j: set() for j in categorical}
+        self.highest = highest
         self.parts: list[tuple[Dense, np.ndarray, np.ndarray]] = []
         self.examples: list[Dense] = []
 
     @property
     def n_rows(self) -> int:
         """How many rows are drawn: fewer, the more columns there are inside."""
-        n_inside = self.source.shape[1] + sum(map(len, self.seen.values()))
-        return n_sampled(self.source, 2 * n_inside)
+        n_inside = self.n_features + sum(map(len, self.seen.values()))
+        return n_sampled(self.max_bytes, 2 * n_inside)
 
-    def add(self, table: Dense, keys: np.ndarray, weight: np.ndarray | None) -> None:
-        """Draw from a piece, whose rows have keys and weights, both (n,)."""
+    def add(self, source: RowSource, block: int, keys: np.ndarray, weight: np.ndarray | None) -> None:
+        """Draw from a block, whose rows have keys and weights, both (n,)."""
+        place = 0
+        for table in source.read_block(block, _n_rows_at_once(source)):
+            part = slice(place, place + table.shape[0])
+            self._add_piece(table, keys[part], None if weight is None else weight[part])
+            place = part.stop
+
+    def empty(self) -> Examples:
+        """Return the same with nothing drawn."""
+        other = copy.copy(self)
+        other.seen, other.parts, other.examples = {j: set() for j in self.seen}, [], []
+        return other
+
+    def merge(self, other: Examples) -> None:
+        """Take over what was drawn of other rows."""
+        self.highest = min(self.highest, other.highest)
+        for example in other.examples:
+            self._note(example)
+        self.parts += other.parts
+        self._shrink_if_long()
+
+    def columns(self, options: Options, learning: Learning) -> Columns:
+        """Return what the columns are; takes what `learn_columns` does."""
+        table, weights = self.drawn()
+        return read_training(table, options, learning(weights), 2)[0]
+
+    def _add_piece(self, table: Dense, keys: np.ndarray, weight: np.ndarray | None) -> None:
         counted = np.ones(len(keys)) if weight is None else weight
-        examples = np.unique([row for j in self.seen for row in self._new(j, table)]).astype(int)
-        if len(examples):
-            self.examples.append(take_rows(table, examples))
+        if is_pandas(table):
+            self._note(table)
         taken = np.flatnonzero((keys < self.highest) & (counted > 0))
         self.parts.append((take_rows(table, taken), keys[taken], counted[taken]))
+        self._shrink_if_long()
+
+    def _note(self, table: Dense) -> None:
+        """Keep one row of each category that was not seen before."""
+        rows = np.unique([row for j in self.seen for row in self._new(j, table)]).astype(int)
+        if len(rows):
+            self.examples.append(take_rows(table, rows))
+
+    def _shrink_if_long(self) -> None:
         if sum(len(part[1]) for part in self.parts) > 2 * self.n_rows:
             self.parts = [self._least()]
 

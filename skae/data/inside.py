@@ -107,11 +107,13 @@ class Sample:
     ----------
     n_rows : int
         How many, at most.
+    highest : float, default=1.0
+        Keys from which on no row is taken.
     """
 
-    def __init__(self, n_rows: int) -> None:
+    def __init__(self, n_rows: int, highest: float = 1.0) -> None:
         self.n_rows = n_rows
-        self.highest = 1.0
+        self.highest = highest
         self.parts: list[tuple[np.ndarray, Piece, np.ndarray]] = []
 
     def add(self, keys: np.ndarray, piece: Piece, block: int) -> None:
@@ -122,6 +124,15 @@ class Sample:
         weight = None if piece.weight is None else piece.weight[taken]
         drawn = Piece(piece.rows[taken], weight, piece.places[taken])
         self.parts.append((keys[taken], drawn, np.full(len(drawn.rows), block)))
+        self._shrink_if_long()
+
+    def merge(self, other: Sample) -> None:
+        """Take over what was drawn of other rows."""
+        self.highest = min(self.highest, other.highest)
+        self.parts += other.parts
+        self._shrink_if_long()
+
+    def _shrink_if_long(self) -> None:
         if sum(len(part[0]) for part in self.parts) > 2 * self.n_rows:
             self._shrink()
 
@@ -199,6 +210,25 @@ class Moments:
             self.total_weight += float(weight.sum())
             deviations *= np.sqrt(weight)[:, None]
         self._merge(counts, means, deviations)
+
+    def merge(self, other: Moments) -> None:
+        """Take note of the rows that other moments are of."""
+        self.lowest = np.fmin(self.lowest, other.lowest)
+        self.highest = np.fmax(self.highest, other.highest)
+        self.has_gaps |= other.has_gaps
+        self.has_whole_weights &= other.has_whole_weights
+        self.total_weight += other.total_weight
+        total = self.total + other.total
+        change = other.centre - self.centre
+        factor = self.total * other.total / np.maximum(total, _TINY)
+        self.squares = self.squares + other.squares + change**2 * factor
+        if self.products is None or other.products is None:
+            self.products = None
+        else:
+            # All columns have the same rows, where products are known.
+            self.products = self.products + other.products + np.outer(change, change) * factor[0]
+        self.centre = self.centre + change * other.total / np.maximum(total, _TINY)
+        self.total = total
 
     @property
     def by_column(self) -> tuple[np.ndarray, np.ndarray]:
@@ -314,17 +344,25 @@ class Measured(NamedTuple):
         held = Piece(rows[first:], None if weight is None else weight[first:], places[first:])
         blocks = self.blocks[first:]
         left_out = {int(block): np.sort(held.places[blocks == block]) for block in np.unique(blocks)}
-        lengths = [count - len(left_out.get(block, ())) for block, count in enumerate(self.counts)]
+        lengths = [max(0, count - len(left_out.get(block, ()))) for block, count in enumerate(self.counts)]
         training = TrainingBlocks(inside, lengths, left_out, centre, scale, self.weight_unit)
         products, axes = self.moments.products_without(held, centre), None
         if products is not None:
             axes = axes_of_products(torch.from_numpy(products / scale**2), n_components)
-        return Stream(training, inside.n_mixed, self.n_rows, self.moments.has_gaps, axes)
+        has_gaps, n_training = self.moments.has_gaps, self.n_rows - n_held
+        keeps_rows = inside.source.keeps_rows
+        return Stream(training, inside.n_mixed, self.n_rows, has_gaps, axes, n_training, keeps_rows)
+
+    def of(self, blocks: Sequence[int]) -> Measured:
+        """Return the same with rows of some blocks alone to be trained on, as one process of several does."""
+        own = set(blocks)
+        counts = [count if block in own else 0 for block, count in enumerate(self.counts)]
+        return self._replace(counts=counts)
 
 
-def n_sampled(source: RowSource, n_inside: int) -> int:
+def n_sampled(max_bytes: int, n_inside: int) -> int:
     """Return how many rows lie in memory, to start from and to judge by."""
-    return max(_FEWEST_SAMPLED, min(_MOST_SAMPLED, source.max_bytes // (_SAMPLE_SHARE * 4 * n_inside)))
+    return max(_FEWEST_SAMPLED, min(_MOST_SAMPLED, max_bytes // (_SAMPLE_SHARE * 4 * n_inside)))
 
 
 def keys_of(block: int, length: int, seed: int) -> np.ndarray:
@@ -352,29 +390,71 @@ def measure(inside: Inside, seed: int, check: Callable[[np.ndarray], None]) -> M
     ValueError
         If rows cannot be read or trained on; it says in which block.
     """
-    source, n_inside = inside.source, inside.columns.n_inside
-    moments = Moments(n_inside)
-    sample = Sample(n_sampled(source, n_inside))
-    counts = []
-    for block, length in enumerate(source.lengths):
-        keys = keys_of(block, length, seed)
-        count = 0
+    measuring = Measuring(
+        inside.columns.n_inside, n_sampled(inside.source.max_bytes, inside.columns.n_inside)
+    )
+    for block in range(len(inside.source.lengths)):
+        measuring.add(inside, block, seed, check)
+    return measuring.measured(inside.columns)
+
+
+class Measuring:
+    """What has been found of some blocks on the way through all of them.
+
+    Parameters
+    ----------
+    n_inside : int
+        Columns.
+    n_sampled : int
+        Rows that are drawn, at most.
+    highest : float, default=1.0
+        Keys from which on no row is drawn.
+    """
+
+    def __init__(self, n_inside: int, n_sampled: int, highest: float = 1.0) -> None:
+        self.moments = Moments(n_inside)
+        self.sample = Sample(n_sampled, highest)
+        self.counts: dict[int, int] = {}
+
+    def add(self, inside: Inside, block: int, seed: int, check: Callable[[np.ndarray], None]) -> None:
+        """Read a block; takes what `measure` does."""
+        keys = keys_of(block, inside.source.lengths[block], seed)
+        self.counts[block] = 0
         for piece in inside.pieces(block):
             try:
                 check_moderate(piece.rows)
                 check(piece.rows)
             except ValueError as error:
-                raise source.at_place(block, error) from error
-            moments.add(piece.rows, piece.weight)
-            sample.add(keys[piece.places], piece, block)
-            count += len(piece.rows)
-        counts.append(count)
-    drawn, blocks = sample.drawn()
-    change = inside.columns.settle(*moments.by_column)
-    if change is not None:
-        moments.rescale(change)
-        drawn = drawn._replace(rows=((drawn.rows - change.shift) / change.factor).astype(drawn.rows.dtype))
-    return Measured(moments, sum(counts), counts, drawn, blocks)
+                raise inside.source.at_place(block, error) from error
+            self.moments.add(piece.rows, piece.weight)
+            self.sample.add(keys[piece.places], piece, block)
+            self.counts[block] += len(piece.rows)
+
+    def merge(self, other: Measuring) -> None:
+        """Take over what was found of other blocks."""
+        self.moments.merge(other.moments)
+        self.sample.merge(other.sample)
+        self.counts |= other.counts
+
+    def measured(self, columns: Columns) -> Measured:
+        """Return what was found of all blocks; scale columns by it, where they are to be scaled."""
+        moments, counts = self.moments, [self.counts[block] for block in sorted(self.counts)]
+        drawn, blocks = self.sample.drawn()
+        change = columns.settle(*moments.by_column)
+        if change is not None:
+            moments.rescale(change)
+            rows = (drawn.rows - change.shift) / change.factor
+            drawn = drawn._replace(rows=rows.astype(drawn.rows.dtype))
+        return Measured(moments, sum(counts), counts, drawn, blocks)
+
+
+def merged(parts: Sequence[Measuring]) -> Measuring:
+    """Return what was found of all blocks, from what was found of some each; these stay as they are."""
+    first = parts[0]
+    total = Measuring(len(first.moments.centre), first.sample.n_rows, first.sample.highest)
+    for part in parts:
+        total.merge(part)
+    return total
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,6 +63,8 @@ class RowSource(ABC):
     ----------
     shape : tuple of int
         Number of rows and of columns.
+    keeps_rows : bool
+        Whether training reads all rows once and keeps them as float32; False reads them in each epoch.
 
     Examples
     --------
@@ -77,6 +79,8 @@ class RowSource(ABC):
     >>> source.load().shape
     (2500, 3)
     """
+
+    keeps_rows: bool = False
 
     def __init__(self, n_features: int, lengths: Sequence[int], max_bytes: int = 2**28) -> None:
         self.max_bytes = _check_bytes(max_bytes)

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from skae import _computing
 from skae._random import Streams
 from skae.data.columns import learn_columns
-from skae.data.inside import Inside, measure
+from skae.data.inside import Inside, Measured, measure
 from skae.data.sources import RowSource, as_source
 from skae.estimators import _checks
 from skae.estimators._ordered import OrderedComponents
@@ -49,7 +49,6 @@ _AT_TIMES = (
     "_validations_by_size",
     *TARGET_ATTRIBUTES,
 )
-
 
 # Parameters that numbers do not depend on, or not by what they are.
 _NO_NUMBERS = {"checkpoint", "checkpoint_every", "device", "random_state", "verbose"}
@@ -218,8 +217,9 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         return file.checkpoint_of(fitting, {"the estimator": type(self), **parameters}, every)
 
     def _begin_stream(self, source: RowSource, y: object, sample_weight: ArrayLike | None) -> BegunFit:
-        """Do the same for rows that are read in blocks: what lies in memory is a sample of them."""
+        """Do the same for rows that are read in blocks."""
         clock = None if self.max_time is None else Clock(self.max_time)
+        # A previous fit that is none to go on from is refused before anything is read.
         previous = self._warm_start() if self._is_warm() else None
         validate, streams = _checks.Validation(self, False, sample_weight), Streams(self.random_state)
         weight, seed = validate.weights(len(source)), streams.seed("split")
@@ -227,8 +227,13 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             learnt = partial(_checks.Validation, self, True)
             self._columns = learn_columns(source, self._options(), learnt, weight, seed)
         inside = Inside(source, self._columns, validate, weight)
-        measured = measure(inside, seed, self._check_gaps)
-        self._labels = None
+        return self._begin_measured(inside, measure(inside, seed, self._check_gaps), streams, y, clock)
+
+    def _begin_measured(
+        self, inside: Inside, measured: Measured, streams: Streams, y: object, clock: Clock | None
+    ) -> BegunFit:
+        """Go on where all rows have been read once: what lies in memory is a sample of them."""
+        previous, self._labels = self._warm_start() if self._is_warm() else None, None
         table, n_rows = measured.sample.rows, measured.n_rows
         self._largest_size = self.n_components_ if previous else self._most_components(measured.like_all)
         link = self._check(table)
@@ -249,7 +254,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             clock=clock,
             stream=measured.stream(inside, n_held, *frame, plan.n_pca_components),
         )
-        return BegunFit(fitting, frame, EpochReports(self, frame, source, y, plan.n_epochs))
+        return BegunFit(fitting, frame, EpochReports(self, frame, inside.source, y, plan.n_epochs))
 
     def _end_fit(self, begun: BegunFit, fitted: Fitted, attributes: dict[str, Any]) -> None:
         """Take over what training found, and tell callbacks."""
@@ -321,10 +326,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         return rows, validate.weights(len(rows))
 
     def _most_components(self, X: np.ndarray) -> int:
-        """Return how many components are trained at most, before any number is looked for in the rows.
-
-        For None as many as PCA has, held-out rows counted in.
-        """
+        """Return how many components are trained at most; for None as many as PCA of all rows has."""
         if isinstance(self.n_components, Integral):
             return int(self.n_components)
         return min(X.shape) if self.n_components is None else min(self._most_sought(), X.shape[1])

@@ -3,7 +3,7 @@
 import copy
 import html
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -103,17 +103,23 @@ def warn(estimator: Seats, fitted: Fitted) -> None:
     """Warn of a fit that was interrupted, and of one that ended below what it should reach."""
     # Frames up to the user's line: this function, `_fit`, `fit`, the one that minds callbacks.
     level = 5
+    for message, category in complaints(estimator, fitted):
+        warnings.warn(message, category, stacklevel=level)
+
+
+def complaints(estimator: Seats, fitted: Fitted) -> Iterator[tuple[str, type[Warning]]]:
+    """Yield what `warn` warns of, and the kind of each warning."""
     if fitted.history.interrupted:
-        warnings.warn("Training interrupted by user: the best weights so far are kept.", stacklevel=level)
+        yield "Training interrupted by user: the best weights so far are kept.", UserWarning
     unseen = _unseen(estimator)
     if unseen:
-        warnings.warn(
+        what = (
             f"No row has a value in columns {unseen[:10]}: values in them later count as missing, and they "
-            "are reconstructed as zero. Drop them.",
-            stacklevel=level,
+            "are reconstructed as zero. Drop them."
         )
+        yield what, UserWarning
     for message in [*_too_few(estimator, fitted), *estimator._complaints(), *_below_pca(estimator, fitted)]:
-        warnings.warn(message, ConvergenceWarning, stacklevel=level)
+        yield message, ConvergenceWarning
 
 
 def _too_few(estimator: Seats, fitted: Fitted) -> list[str]:

@@ -67,6 +67,12 @@ def fit(fitting: Fitting, on_epoch: OnEpoch) -> Fitted:
     return fitted._replace(seconds=time.perf_counter() - start)
 
 
+def take_part(fitting: Fitting) -> None:
+    """Train together with others, the first of which keeps the network: `fit` without its end."""
+    with _module_randomness(fitting):
+        train_models(begin(fitting, _silent).models, fitting.keeper)
+
+
 def one_epoch(fitting: Fitting, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
     """Go over the rows once at a constant rate, from the optimiser's state as it was left.
 

@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -28,11 +28,28 @@ from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
 from skae.training.steps import SCHEDULES, OneCycle, Step, StepSettings
-from skae.training.streamed import Stream, Streamed
+from skae.training.streamed import Stream, Streamed, kept
 from skae.training.structure import can_pad, can_stack, structure
 
 # Numbers of the trainings of one start lie below it.
 _STARTS_APART = 1_000_000
+
+
+class Team(Protocol):
+    """Processes that train the same model together, each on rows of its own."""
+
+    def share(self, model: Model, n_batches: int, like: torch.Tensor) -> None:
+        """Let all of them train a model, as the first begins it.
+
+        Parameters
+        ----------
+        model : Model
+        n_batches : int
+            Of an epoch, in each of them.
+        like : tensor of shape (1, n_features)
+            A row.
+        """
+        ...
 
 
 class Parts(NamedTuple):
@@ -264,6 +281,8 @@ class Fitting:
         What ends them in time.
     stream : Stream, optional
         The rows that are trained on, where these do not lie in memory; `rows` are a sample of them then.
+    team : Team, optional
+        The processes that train it together, each on a stream of its own.
 
     Attributes
     ----------
@@ -283,7 +302,9 @@ class Fitting:
         keeper: Keeper | None = None,
         clock: Clock | None = None,
         stream: Stream | None = None,
+        team: Team | None = None,
     ) -> None:
+        self.team = team
         self.keeper = keeper
         self.clock = clock
         self.plan = plan
@@ -302,12 +323,17 @@ class Fitting:
     def kept_by(self, keeper: Keeper) -> Fitting:
         """Return the same, with its state kept."""
         started = self.plan, self.parts, self.rows, self.streams
-        return Fitting(*started, self.number, keeper, self.clock, self.stream)
+        return Fitting(*started, self.number, keeper, self.clock, self.stream, self.team)
+
+    def shared_by(self, team: Team) -> Fitting:
+        """Return the same, trained together with others."""
+        started = self.plan, self.parts, self.rows, self.streams
+        return Fitting(*started, self.number, self.keeper, self.clock, self.stream, team)
 
     def numbered(self, number: int) -> Fitting:
         """Return the start of a number."""
         started = self.plan, self.parts, self.rows, self.streams
-        return Fitting(*started, number, self.keeper, self.clock, self.stream)
+        return Fitting(*started, number, self.keeper, self.clock, self.stream, self.team)
 
     def weighing(self, target_weight: float) -> Fitting:
         """Return the fit with one weight of the target."""
@@ -329,10 +355,14 @@ class Fitting:
                 rows.target, size, self.plan.shuffles, rows.inputs, rows.weight, n_rows, rows.labels
             )
         else:
-            batches = Streamed(self.stream, self.plan.batch_size, rows.target)
+            read = kept if self.stream.is_kept else Streamed
+            batches = read(self.stream, self.plan.batch_size, rows.target)
         order = self.streams.torch("rows", index)
         run = Run(network, objective, batches, self.plan.n_epochs, order, tol=self.plan.tol, **options)
-        return Model(run, self.plan.solver, step_settings(self.plan, noise))
+        model = Model(run, self.plan.solver, step_settings(self.plan, noise))
+        if self.team is not None and self.stream is not None:
+            self.team.share(model, self.stream.n_batches(self.plan.batch_size), rows.target[:1])
+        return model
 
 
 @dataclasses.dataclass

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from skae._random import Streams
 from skae.training.solvers import SOLVERS, Solver
 
-_FOLDS_BELOW = 1000
+FOLDS_BELOW = 1000
 # Rows below which a network learns what does not hold for others, unless it is kept from it.
 _FEW = 2000
 # Rows from which on nothing is done about that; rows that come in parts are taken for as many.
@@ -160,7 +160,7 @@ def validation(n_rows: int, early_stopping: bool, fraction: float | str) -> Lite
     """Return how rows are held out; see `validation_fraction` of the estimators."""
     if not early_stopping or n_rows < NOTHING_BELOW:
         return "none"
-    return "folds" if fraction == "auto" and n_rows < _FOLDS_BELOW else "split"
+    return "folds" if fraction == "auto" and n_rows < FOLDS_BELOW else "split"
 
 
 class Layout(NamedTuple):

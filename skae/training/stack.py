@@ -300,6 +300,8 @@ class StackedStep:
     ) -> None:
         self.by_hand = by_hand
         self.settings = list(settings)
+        # A model that others train, too, is trained alone.
+        self.peers = settings[0].peers
         self.schedules = [each.schedule for each in settings]
         self.rates = [each.rate for each in settings]
         self._take(pairs)
@@ -329,10 +331,8 @@ class StackedStep:
         if not self.takes_rows:
             return epoch_of_each(runs)
         batches, orders = [run.batches for run in runs], [run.row_order for run in runs]
-        noises = [
-            Noise(pair.objective.input_noise, settings.noise)
-            for pair, settings in zip(self.stack.pairs, self.settings, strict=True)
-        ]
+        members = zip(self.stack.pairs, self.settings, strict=True)
+        noises = [Noise(pair.objective.input_noise, settings.noise) for pair, settings in members]
         if not can_join(batches):
             return zip(*map(noisy_epoch, batches, orders, noises), strict=True)
         self.are_joined = True
@@ -341,10 +341,14 @@ class StackedStep:
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
         """Update each member once; return the terms of the loss before, (n_members,) each."""
         terms, watched = self._differentiated(batches, progress)
+        if self.peers is not None:
+            terms = self.peers.average([self.stack.gradients], terms, batches[0])
         parts = zip(self.rates, self.schedules, progress, strict=True)
         self.optimizer.step([rate * schedule.factor(share) for rate, schedule, share in parts])
         for index, pair in enumerate(self.renewing):
             pair.objective.renew(pair.network, list(map(itemgetter(index), watched)))
+        if self.peers is not None and self.renewing:
+            self.peers.follow([self.stack.values])
         return terms
 
     def _differentiated(self, batches: Sequence[Batch], progress: Sequence[float]) -> tuple[Terms, Watched]:
@@ -355,9 +359,8 @@ class StackedStep:
 
     def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:
         prepared = []
-        for pair, batch, share, settings in zip(
-            self.stack.pairs, batches, progress, self.settings, strict=True
-        ):
+        members = zip(self.stack.pairs, batches, progress, self.settings, strict=True)
+        for pair, batch, share, settings in members:
             pair.objective.progress = share
             prepared.append(pair.objective.prepare(batch, pair.network, settings.noise))
         return prepared

@@ -126,6 +126,18 @@ class Step(Protocol):
         ...
 
 
+class Peers(Protocol):
+    """Others that train the same model on rows of their own, each step at the same time."""
+
+    def average(self, gradients: Sequence[torch.Tensor], terms: Terms, batch: Batch) -> Terms:
+        """Make gradients those of the rows of all, in place; return the terms of the loss of all rows."""
+        ...
+
+    def follow(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Take over the values that the first of them has, in place."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class StepSettings:
     """What a step is made with, beside a network and an objective.
@@ -144,6 +156,8 @@ class StepSettings:
         The stream that `Objective.prepare` draws from.
     second_moment : float, default=0.999
         Decay of Adam's mean of squared gradients.
+    peers : Peers, optional
+        Who else trains the model.
     """
 
     schedule: Schedule
@@ -152,6 +166,7 @@ class StepSettings:
     gradient_clip: float | None
     noise: torch.Generator
     second_moment: float = 0.999
+    peers: Peers | None = None
 
 
 # Takes groups of parameters, a rate, a device, and the decays of moments.
@@ -230,6 +245,7 @@ class GradientStep:
         self.rate = settings.rate
         self.gradient_clip = settings.gradient_clip
         self.noise = settings.noise
+        self.peers = settings.peers
         self.betas = adam_betas(objective, settings)
         self.groups = parameter_groups(network, objective, settings.weight_decay)
         self.parameters = [p for group in self.groups for p in group["params"]]
@@ -250,11 +266,22 @@ class GradientStep:
         terms, watched = self.objective.watched(self.network, prepared)
         self.optimizer.zero_grad()
         total(terms).backward()
+        if self.peers is not None:
+            terms = self.peers.average(self._gradients(), terms, batch)
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip, foreach=True)
         self.optimizer.step()
         self.objective.renew(self.network, watched)
+        if self.peers is not None and self.objective.revival is not None:
+            self.peers.follow(self.parameters)
         return terms
+
+    def _gradients(self) -> list[torch.Tensor]:
+        """Return the gradient of each parameter: zeros where the rows of this process give none."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
     def slow_down(self, factor: float) -> None:
         """Forget the moments, which belong to the weights left behind, and lower the rate."""

@@ -14,7 +14,7 @@ import torch
 
 from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives.batch import Batch
-from skae.training.batches import Rows
+from skae.training.batches import InMemory, Rows
 
 # Blocks that are open at a time, so that rows of as many places meet in memory.
 _OPEN = 16
@@ -47,6 +47,14 @@ class Stream(NamedTuple):
     n_rows: int  # of the fit, held-out ones among them
     has_gaps: bool  # whether any cell is NaN
     axes: PrincipalAxes | None  # PCA of all training rows; None: that of the sample is good enough
+    # Rows that all processes together train on, where these are several, each with a stream of its own.
+    n_training: int | None = None
+    is_kept: bool = False  # whether the rows of all blocks may lie in memory
+
+    def n_batches(self, batch_size: int) -> int:
+        """Return the batches of an epoch of all processes, whose rows together are a batch."""
+        n_rows = sum(self.blocks.lengths) if self.n_training is None else self.n_training
+        return -(-n_rows // batch_size)
 
 
 class Streamed:
@@ -60,7 +68,8 @@ class Streamed:
     ----------
     stream : Stream
     batch_size : int
-        Upper bound of the rows of a batch. Batches of an epoch differ by one row at most.
+        Upper bound of the rows of a batch, of all processes together. Batches of an epoch differ by one row
+        at most; there are fewer where a process has fewer rows than all have batches.
     like : tensor
         Rows of the sample: batches are of its dtype, on its device.
     """
@@ -68,7 +77,7 @@ class Streamed:
     def __init__(self, stream: Stream, batch_size: int, like: torch.Tensor) -> None:
         self.blocks = stream.blocks
         self.n_rows = sum(self.blocks.lengths)
-        self.n_batches = -(-self.n_rows // batch_size)
+        self.n_batches = min(stream.n_batches(batch_size), self.n_rows)
         self.is_weighted = self.blocks.is_weighted
         self._device = like.device
         n_mixed = min(self.n_rows, stream.n_mixed)
@@ -113,6 +122,16 @@ class Streamed:
         finally:
             # What is being read is finished; nobody waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def kept(stream: Stream, batch_size: int, like: torch.Tensor) -> InMemory:
+    """Return the same batches of rows that are read once, and stay in memory; takes what `Streamed` does."""
+    blocks, n_rows = stream.blocks, sum(stream.blocks.lengths)
+    reading = _InTurn(blocks, range(len(blocks.lengths)))
+    rows = _Buffer(n_rows, like, blocks.is_weighted).fill(reading).rows(like.device)
+    batches = InMemory(rows.target, batch_size, weight=rows.weight)
+    batches.n_batches = min(stream.n_batches(batch_size), n_rows)
+    return batches
 
 
 class _InTurn:

@@ -39,6 +39,7 @@ FLOORS = {
     "metrics": 2,
     "tables": 3,
     "datasets": 3,
+    "dask": 7,
     "data": 4,
     "estimators": 5,
     "selection": 6,

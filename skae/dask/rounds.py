@@ -1,0 +1,319 @@
+"""Rounds of training on the workers of a cluster, watched from the client: nothing waits for ever.
+
+A round ends well, or because a worker has gone, does not answer, or has come. The next one goes on from the
+last state that the scheduler keeps, on the workers that are there.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from skae._random import Streams
+from skae.dask._distributed import Client, Future, address_kept, bytes_kept, distributed, event, wait_for_one
+from skae.dask.partitions import Part, Ready, Shape
+from skae.dask.worker import OFF, Assignment, Meeting, Outcome, get_going, train
+from skae.training.peers import PeerLostError, RoundOver
+
+# Seconds from one look at the cluster to the next.
+_LOOKING = 0.2
+# Seconds in which the others of a round fail, too, once one has; who has not is the one who does not answer.
+_GRACE = 5.0
+# Times an even share of the rows that a worker keeps before some of its partitions go to another one.
+_UNEVEN = 1.25
+Result = TypeVar("Result")
+# What runs on each worker of a round, the first one first.
+Ranks: TypeAlias = "Mapping[str, Future[Outcome | None]]"
+
+
+class WorkerLostError(RuntimeError):
+    """Workers were lost, and the fit could not go on."""
+
+
+class Limits(NamedTuple):
+    """How long a fit waits, and how often it begins again."""
+
+    timeout: float  # seconds that workers may take to answer each other
+    max_restarts: int
+
+
+class Cluster:
+    """The workers of a client, and what it waits for on them.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    limits : Limits
+    """
+
+    def __init__(self, client: Client, limits: Limits) -> None:
+        self.client = client
+        self.limits = limits
+        # Those that did not answer, and are left out.
+        self.silent: set[str] = set()
+        self.lost = "none has been there"
+        self._seen: set[str] = set()
+
+    def workers(self) -> list[str]:
+        """Return the addresses of the workers that can be used now, and remember who was lost."""
+        there = set(self.client.nthreads())
+        gone = sorted(self._seen - there)
+        if gone:
+            self.lost = f"{', '.join(gone)} was lost"
+        self._seen |= there
+        return sorted(there - self.silent)
+
+    def some_workers(self) -> list[str]:
+        """Return them, once there are any.
+
+        Raises
+        ------
+        WorkerLostError
+            If there is none for longer than the time limit.
+        """
+        end = time.monotonic() + self.limits.timeout
+        while not (found := self.workers()):
+            if time.monotonic() > end:
+                raise WorkerLostError(f"No worker is there: {self.lost}. Start workers, and fit again.")
+            time.sleep(_LOOKING)
+        return found
+
+    def wait(self, futures: Collection[Future[object]]) -> None:
+        """Wait for results, which stay where they are.
+
+        Raises
+        ------
+        WorkerLostError
+            If too many workers were lost on the way, or none is left.
+        Exception
+            What a task has raised.
+        """
+        while True:
+            failed = [future for future in futures if future.status not in ("pending", "finished")]
+            if failed:
+                raise self.error_of(failed[0])
+            if all(future.status == "finished" for future in futures):
+                return
+            self.some_workers()
+            _wait(futures)
+
+    def result(self, future: Future[Result]) -> Result:
+        """Wait for one small result, and return it."""
+        self.wait([future])
+        return future.result(timeout=self.limits.timeout)
+
+    def error_of(self, future: Future[object]) -> Exception:
+        """Return what a task has failed by."""
+        error = future.exception(timeout=self.limits.timeout) if future.status == "error" else None
+        if isinstance(error, distributed.KilledWorker):
+            return WorkerLostError(
+                f"Workers died again and again while they read the rows; the last one: {error}. Give them "
+                "more memory, or make smaller partitions."
+            )
+        if isinstance(error, Exception):
+            return error
+        return WorkerLostError(
+            f"Rows were lost with a worker ({self.lost}) and cannot be computed again. Pass a collection "
+            "that is read from files, rather than one that was scattered."
+        )
+
+
+def _wait(futures: Collection[Future[object]]) -> None:
+    """Wait a moment, or until one more result is there."""
+    left = [future for future in futures if not future.done()]
+    if left:
+        try:
+            wait_for_one(left, _LOOKING)
+        except TimeoutError:
+            return
+        except Exception:  # a task was cancelled; what its status says is looked at next
+            time.sleep(_LOOKING)
+
+
+class Rounds:
+    """Trains on all workers until a round ends well.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    parts : sequence of Future
+        Partitions.
+    ready : Future
+        A `Ready`.
+    counts : sequence of int
+        Rows of each partition that count.
+    shape : Shape
+    streams : Streams
+        Randomness of the fit.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        parts: Sequence[Future[Part]],
+        ready: Future[Ready],
+        counts: Sequence[int],
+        shape: Shape,
+        streams: Streams,
+    ) -> None:
+        self.cluster, self.client = cluster, cluster.client
+        self.parts, self.ready, self.counts = parts, ready, counts
+        self.shape, self.streams = shape, streams
+        self.fit = f"skae-{uuid.uuid4().hex}"
+        self.n_restarts = 0
+
+    def run(self) -> Outcome:
+        """Return what was found.
+
+        Raises
+        ------
+        WorkerLostError
+            If more workers were lost, one after the other, than rounds may begin again.
+        """
+        state = bytes_kept(Meeting(self.fit, 0).state, self.client)
+        state.set(b"")
+        number = 0
+        try:
+            while True:
+                outcome = self._round(Meeting(self.fit, number))
+                if outcome is not None:
+                    return outcome
+                number += 1
+                # What was lost with a worker is told to the client a moment later than the worker's end.
+                time.sleep(_LOOKING)
+        finally:
+            state.delete()
+            for meeting in (Meeting(self.fit, round_) for round_ in range(number + 1)):
+                address_kept(meeting.address, self.client).delete()
+
+    def _round(self, meeting: Meeting) -> Outcome | None:
+        """Train; return None where another round is to follow."""
+        workers = self.cluster.some_workers()
+        self.cluster.wait([self.ready, *self.parts])
+        blocks = placed(self.counts, self._holders(), workers)
+        futures = {
+            address: self._submit(
+                Assignment(
+                    meeting, rank, len(blocks), own, self.shape, self.streams, self.cluster.limits.timeout
+                ),
+                address,
+            )
+            for rank, (address, own) in enumerate(blocks.items())
+        }
+        try:
+            return self._watched(meeting, futures, set(workers))
+        finally:
+            # Whoever still waits for the others, or trains on after an interrupt, hears of it.
+            event(meeting.ending, self.client).set()
+            address_kept(meeting.address, self.client).set(OFF)
+            self.client.cancel(list(futures.values()))
+
+    def _submit(self, assignment: Assignment, address: str) -> Future[Outcome | None]:
+        parts = [self.parts[block] for block in assignment.blocks]
+        return self.client.submit(
+            train,
+            assignment,
+            self.ready,
+            parts,
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            priority=10,
+        )
+
+    def _holders(self) -> list[str | None]:
+        """Return the worker that holds each partition."""
+        held = self.client.who_has(list(self.parts))
+        return [next(iter(held.get(part.key, ())), None) for part in self.parts]
+
+    def _watched(self, meeting: Meeting, futures: Ranks, known: set[str]) -> Outcome | None:
+        """Wait for the end of a round; return None where it ended early, to be followed by another one."""
+        first = next(iter(futures.values()))
+        # Those that come take part from the next round on, once they have imported what they need.
+        coming: list[Future[None]] = []
+        while True:
+            if first.status == "finished":
+                return first.result(timeout=self.cluster.limits.timeout)
+            there = self.cluster.workers()
+            gone = sorted(set(futures) - set(there))
+            failed = [future for future in futures.values() if future.status not in ("pending", "finished")]
+            if gone or failed:
+                self._end_early(futures, gone)
+                return None
+            new = set(there) - known
+            coming += [self.client.submit(get_going, workers=[one], pure=False) for one in new]
+            known |= new
+            if any(future.status == "finished" for future in coming):
+                event(meeting.ending, self.client).set()
+                coming = []
+            _wait([future for future in futures.values() if future.status == "pending"])
+
+    def _end_early(self, futures: Ranks, gone: list[str]) -> None:
+        """Find out why a round ended, and whether another one may follow."""
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end and any(not future.done() for future in futures.values()) and not gone:
+            _wait(futures.values())
+            gone = sorted(set(futures) - set(self.cluster.workers()))
+        errors = [future.exception() for future in futures.values() if future.status == "error"]
+        own = next((error for error in errors if type(error) not in (PeerLostError, RoundOver)), None)
+        if own is not None and not gone and not isinstance(own, distributed.KilledWorker):
+            raise own
+        if not gone and any(type(error) is RoundOver for error in errors):
+            return
+        silent = [] if gone else [address for address, future in futures.items() if not future.done()]
+        self.cluster.silent |= set(silent)
+        self.n_restarts += 1
+        if self.n_restarts > self.cluster.limits.max_restarts:
+            raise WorkerLostError(_sentence(gone, silent, errors, self.cluster.limits)) from (
+                errors[0] if errors else None
+            )
+
+
+def _sentence(
+    gone: list[str], silent: list[str], errors: Sequence[BaseException | None], limits: Limits
+) -> str:
+    if gone:
+        what = f"worker {', '.join(gone)} was lost"
+    elif silent:
+        what = f"worker {', '.join(silent)} did not answer within {limits.timeout:g} seconds"
+    else:
+        what = f"workers lost each other ({errors[0] if errors else 'without an error'})"
+    return (
+        f"Training was given up after {limits.max_restarts} restarts: {what}. See its log; max_restarts= and "
+        "timeout= say how often a fit goes on, and how long workers wait for each other."
+    )
+
+
+def placed(
+    counts: Sequence[int], holders: Sequence[str | None], workers: Sequence[str]
+) -> dict[str, list[int]]:
+    """Say which worker trains on which partitions: those it holds, unless these are far more than others'.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Rows of each partition. Those without any are given to nobody.
+    holders : sequence of str or None
+        Where each of them lies.
+    workers : sequence of str
+        Those that are there.
+
+    Returns
+    -------
+    blocks : dict of str to list of int
+        Partitions in ascending order, by worker. Workers without rows are left out.
+    """
+    even = sum(counts) / len(workers)
+    loads = dict.fromkeys(workers, 0)
+    blocks: dict[str, list[int]] = {address: [] for address in workers}
+    filled = [block for block, count in enumerate(counts) if count]
+    for block in sorted(filled, key=lambda block: -counts[block]):
+        holder = holders[block]
+        if holder not in loads or (loads[holder] and loads[holder] + counts[block] > _UNEVEN * even):
+            holder = min(workers, key=lambda address: loads[address])
+        loads[holder] += counts[block]
+        blocks[holder].append(block)
+    return {address: sorted(own) for address, own in blocks.items() if own}
