@@ -486,6 +486,11 @@ class TrainingBlocks:
         """Whether rows have weights."""
         return self.inside.weight is not None
 
+    @property
+    def n_open(self) -> int:
+        """How many blocks may be read side by side."""
+        return self.inside.source.n_open
+
     def pieces(self, block: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Read a block: some rows (n, n_inside) at a time, and their weights (n,)."""
         left_out = self.left_out.get(block)

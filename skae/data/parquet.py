@@ -15,10 +15,14 @@ from skae.data.sources import RowSource
 if TYPE_CHECKING:
     from pandas import DataFrame
     from pyarrow import DataType, Schema
-    from pyarrow.parquet import FileMetaData
+    from pyarrow.parquet import FileMetaData, ParquetFile
 
 # Of what is read from a file at once, for each column. Without it all of a row group would be read.
-_BUFFER_BYTES = 2**18
+_BUFFER_BYTES = 2**16
+# The most that pages and dictionaries of writers have as a rule.
+_PAGE_BYTES = 2**20
+# Files whose metadata are kept: reading them for each row group would take longer than the rows.
+_KEPT = 16
 _PURPOSE = "Reading Parquet files"
 
 
@@ -75,6 +79,8 @@ class ParquetRows(RowSource):
         import_extra("pandas", "parquet", _PURPOSE)
         self.files = _files(path)
         self.groups: list[tuple[Path, int]] = []
+        self.group_bytes = 0
+        self._footers: dict[tuple[Path, int, int], FileMetaData] = {}
         lengths: list[int] = []
         schema: list[tuple[str, DataType]] | None = None
         for file in self.files:
@@ -91,18 +97,37 @@ class ParquetRows(RowSource):
             sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
             self.groups += [(file, group) for group, size in enumerate(sizes) if size]
             lengths += [size for size in sizes if size]
+            self.group_bytes = max(self.group_bytes, _bytes_of_group(metadata, found, chosen))
         if not lengths:
             raise ValueError(f"{', '.join(map(str, self.files[:3]))} holds no rows.")
         self.columns = [name for name, _ in schema or []]
         super().__init__(len(self.columns), lengths, max_bytes)
 
+    @property
+    def n_open(self) -> int:
+        """How many row groups training reads side by side at most: those for which half of `max_bytes` is enough."""
+        return max(1, min(super().n_open, self.max_bytes // 2 // max(1, self.group_bytes)))
+
     def _layout(self, file: Path) -> tuple[FileMetaData, Schema]:
         """Return the metadata and the schema of a file."""
         try:
-            with self._parquet.ParquetFile(file) as opened:
+            with self._open(file) as opened:
                 return opened.metadata, opened.schema_arrow
         except (OSError, ValueError) as error:
             raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+
+    def _open(self, file: Path) -> ParquetFile:
+        """Open a file, whose metadata are read only once unless it has changed."""
+        found = file.stat()
+        key = file, found.st_mtime_ns, found.st_size
+        opened = self._parquet.ParquetFile(
+            file, metadata=self._footers.get(key), buffer_size=_BUFFER_BYTES, pre_buffer=False
+        )
+        self._footers.pop(key, None)
+        self._footers[key] = opened.metadata
+        if len(self._footers) > _KEPT:
+            del self._footers[next(iter(self._footers))]
+        return opened
 
     def pieces(self, block: int, n_rows: int) -> Iterator[DataFrame]:
         """Read a row group, see `RowSource`.
@@ -123,7 +148,7 @@ class ParquetRows(RowSource):
     def _read(self, block: int, n_rows: int, columns: list[str]) -> Iterator[DataFrame]:
         file, group = self.groups[block]
         # Not Dataset.to_batches, which reads ahead without a bound, and holds twenty times as much.
-        with self._parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+        with self._open(file) as opened:
             batches = opened.iter_batches(n_rows, row_groups=[group], columns=columns, use_threads=False)
             for batch in batches:
                 yield batch.select(columns).to_pandas(use_threads=False)
@@ -173,6 +198,25 @@ class ParquetRows(RowSource):
             for piece in self._read(block, 2**16, [name])
         ]
         return np.concatenate(parts)
+
+
+def _bytes_of_group(metadata: FileMetaData, schema: Schema, columns: list[str]) -> int:
+    """Return about how many bytes reading one row group of a file takes, at most.
+
+    Of each column a page lies in memory as it was written and as it is read. Of a dictionary there is a copy
+    more, and it stays to the end of the row group, even where the rest of this makes no use of it.
+    """
+    is_flat = metadata.num_columns == len(schema.names)
+    leaves = [schema.names.index(name) for name in columns] if is_flat else range(metadata.num_columns)
+    most = 0
+    for group in range(metadata.num_row_groups):
+        chunks = [metadata.row_group(group).column(leaf) for leaf in leaves]
+        pages = [
+            (3 if chunk.has_dictionary_page else 2) * min(chunk.total_uncompressed_size, _PAGE_BYTES)
+            for chunk in chunks
+        ]
+        most = max(most, sum(pages) + _BUFFER_BYTES * len(chunks))
+    return most
 
 
 def _files(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:

@@ -26,6 +26,8 @@ _PIECE_BYTES = 2**23
 _FAILURES = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError)
 # Blocks that are mixed at a time, at least.
 _MIXED_BLOCKS = 32
+# Blocks that are read side by side, at most.
+_OPEN = 16
 # Rows below which folds choose the epoch, which wants them in memory.
 _FEW = 1000
 # The most columns of sparse tables that are read densely.
@@ -91,6 +93,11 @@ class RowSource(ABC):
     def is_small(self) -> bool:
         """Whether fits read all rows into memory, as there are few."""
         return 4 * int(np.prod(self.shape)) <= self.max_bytes or self.shape[0] < _FEW
+
+    @property
+    def n_open(self) -> int:
+        """How many blocks training reads side by side at most: fewer where each of them takes much memory."""
+        return _OPEN
 
     @abstractmethod
     def pieces(self, block: int, n_rows: int) -> Iterator[Dense]:

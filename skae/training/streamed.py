@@ -4,6 +4,7 @@ Knows neither files nor tables: of the rows it knows that they come block by blo
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,8 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives.batch import Batch
 from skae.training.batches import InMemory, Rows
 
-# Blocks that are open at a time, so that rows of as many places meet in memory.
-_OPEN = 16
+# Blocks of which rows meet in memory, at least.
+_MET = 16
 _Piece = tuple[np.ndarray, np.ndarray | None]
 
 
@@ -32,6 +33,11 @@ class Blocks(Protocol):
     @property
     def is_weighted(self) -> bool:
         """Whether rows have weights."""
+        ...
+
+    @property
+    def n_open(self) -> int:
+        """How many blocks may be read side by side."""
         ...
 
     def pieces(self, block: int) -> Iterator[_Piece]:
@@ -60,9 +66,10 @@ class Stream(NamedTuple):
 class Streamed:
     """Batches of rows that lie elsewhere; see `Batches`.
 
-    An epoch opens sixteen blocks at a time, in random order, and takes some rows of each in turn until as
-    many lie in memory as may be mixed. Batches are taken from these by index, while a thread reads the
-    next ones. What is read does not depend on how long it takes.
+    Blocks are read in random order until as many rows lie in memory as may be mixed; where these would be
+    rows of fewer than sixteen blocks, several are read side by side, some rows of each in turn. Batches are
+    taken from memory by index, while a thread reads what follows. What is read does not depend on how long
+    it takes.
 
     Parameters
     ----------
@@ -81,6 +88,7 @@ class Streamed:
         self.is_weighted = self.blocks.is_weighted
         self._device = like.device
         n_mixed = min(self.n_rows, stream.n_mixed)
+        self.n_open = min(self.blocks.n_open, _side_by_side(self.blocks.lengths, n_mixed))
         # One is filled while batches are taken from the other.
         self._buffers = [_Buffer(n_mixed, like, self.is_weighted) for _ in range(2)]
 
@@ -103,7 +111,7 @@ class Streamed:
 
     def _mixed(self, order: Sequence[int]) -> Iterator[Rows]:
         """Yield as many rows as may be mixed, and read the next ones meanwhile."""
-        reading = _InTurn(self.blocks, order)
+        reading = _InTurn(self.blocks, order, self.n_open)
         buffers = itertools.cycle(self._buffers)
         left = self.n_rows
         pool = ThreadPoolExecutor(1, thread_name_prefix="skae-reading")
@@ -135,17 +143,19 @@ def kept(stream: Stream, batch_size: int, like: torch.Tensor) -> InMemory:
 
 
 class _InTurn:
-    """Blocks of which sixteen are open at a time, and some rows of each are read in turn.
+    """Blocks of which some are read side by side, a piece of each in turn.
 
     Parameters
     ----------
     blocks : Blocks
     order : sequence of int
-        In which they are opened.
+        In which they are read.
+    n_open : int
+        How many are read side by side.
     """
 
-    def __init__(self, blocks: Blocks, order: Sequence[int]) -> None:
-        self._pieces = _in_turn([blocks.pieces(block) for block in order])
+    def __init__(self, blocks: Blocks, order: Sequence[int], n_open: int) -> None:
+        self._pieces = _in_turn([blocks.pieces(block) for block in order], n_open)
         self._rows = np.empty((0, 0))
         self._weight: np.ndarray | None = None
 
@@ -163,10 +173,20 @@ class _InTurn:
         return rows, weight
 
 
-def _in_turn(blocks: Sequence[Iterator[_Piece]]) -> Iterator[_Piece]:
+def _side_by_side(lengths: Sequence[int], n_mixed: int) -> int:
+    """Return how many blocks are read side by side, so that rows of sixteen of them meet in memory.
+
+    One where blocks are small: as many rows are in memory after each of them as if all were read in turn,
+    and what reading a block takes is taken once.
+    """
+    usual = sum(length * length for length in lengths) / max(1, sum(lengths))
+    return max(1, min(_MET, math.ceil(_MET * usual / n_mixed)))
+
+
+def _in_turn(blocks: Sequence[Iterator[_Piece]], n_open: int) -> Iterator[_Piece]:
     """Take a piece of each open block in turn, and open the next block where one ends."""
     waiting = deque(blocks)
-    opened = deque(waiting.popleft() for _ in range(min(_OPEN, len(waiting))))
+    opened = deque(waiting.popleft() for _ in range(min(n_open, len(waiting))))
     while opened:
         block = opened.popleft()
         piece = next(block, None)

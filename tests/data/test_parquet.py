@@ -32,6 +32,27 @@ def test_files_are_read_by_row_groups_in_the_order_of_their_names(tmp_path, tabl
     assert max(len(piece) for piece in source.pieces(0, 40)) == 40
 
 
+def test_fewer_row_groups_are_read_side_by_side_the_more_memory_each_takes(tmp_path):
+    wide = pd.DataFrame(np.random.default_rng(0).standard_normal((20_000, 40), dtype=np.float32))
+    wide.columns = wide.columns.astype(str)
+    wide.to_parquet(tmp_path / "x.parquet", row_group_size=10_000)
+    # Dictionaries of 40 KB a column are held three times, and 64 KiB of the file as it was written.
+    assert 40 * (3 * 40_000 + 2**16) < ParquetRows(tmp_path).group_bytes < 1.7 * 40 * (3 * 40_000 + 2**16)
+    assert ParquetRows(tmp_path, columns=["0"]).group_bytes < 0.03 * ParquetRows(tmp_path).group_bytes
+    numbers = [ParquetRows(tmp_path, max_bytes=max_bytes).n_open for max_bytes in (2**16, 2**26, 2**30)]
+    assert numbers == [1, 3, 16]
+    wide.to_parquet(tmp_path / "x.parquet", row_group_size=10_000, use_dictionary=False)
+    assert ParquetRows(tmp_path, max_bytes=2**26).n_open > 3
+
+
+def test_files_that_have_changed_are_read_anew(tmp_path, table):
+    table[["a", "b"]].to_parquet(tmp_path / "x.parquet", row_group_size=250)
+    source = ParquetRows(tmp_path)
+    list(source.read())
+    table[["a", "b"]][::-1].to_parquet(tmp_path / "x.parquet", row_group_size=250)
+    pd.testing.assert_frame_equal(source.load(), table[["a", "b"]][::-1].reset_index(drop=True))
+
+
 def test_columns_are_chosen_in_any_order_and_others_can_be_weights(tmp_path, table):
     table.to_parquet(tmp_path / "x.parquet", row_group_size=300)
     source = ParquetRows(tmp_path / "x.parquet", columns=["b", "a"])

@@ -13,18 +13,22 @@ from skae.training.streamed import Stream, Streamed
 class Counting:
     """Blocks of rows that hold their own number; pieces of ten rows."""
 
-    def __init__(self, lengths, is_weighted=False, delay=0.0, fails_at=None):
-        self.lengths, self.is_weighted = lengths, is_weighted
+    def __init__(self, lengths, is_weighted=False, delay=0.0, fails_at=None, n_open=16):
+        self.lengths, self.is_weighted, self.n_open = lengths, is_weighted, n_open
         self.delay, self.fails_at = delay, fails_at
+        self.n_read = self.most_read = 0
 
     def pieces(self, block):
         start = sum(self.lengths[:block])
+        self.n_read += 1
+        self.most_read = max(self.most_read, self.n_read)
         for first in range(0, self.lengths[block], 10):
             if self.fails_at == (block, first):
                 raise ValueError(f"block {block}")
             time.sleep(self.delay)
             numbers = np.arange(start + first, start + min(first + 10, self.lengths[block]), dtype=float)
             yield numbers[:, None].repeat(2, axis=1), numbers + 1 if self.is_weighted else None
+        self.n_read -= 1
 
 
 LENGTHS = [100, 0, 37, 100, 1, 100, 62] + [100] * 20
@@ -60,6 +64,16 @@ def test_rows_of_many_blocks_are_mixed():
     found = epoch(streamed(n_mixed=800))
     blocks = [len({number // 100 for number in numbers([batch])}) for batch in found[:-3]]
     assert min(blocks) >= 8
+
+
+@pytest.mark.parametrize(
+    ("n_mixed", "n_open", "expected"), [(2000, 16, 1), (800, 16, 2), (100, 16, 16), (100, 3, 3)]
+)
+def test_as_few_blocks_are_read_side_by_side_as_mixing_needs(n_mixed, n_open, expected):
+    blocks = Counting([100] * 40, n_open=n_open)
+    found = epoch(streamed(blocks, n_mixed))
+    assert blocks.most_read == expected
+    assert sorted(numbers(found)) == list(range(4000))
 
 
 def test_epochs_differ_and_the_seed_decides():
