@@ -105,7 +105,7 @@ class ParquetRows(RowSource):
 
     @property
     def n_open(self) -> int:
-        """How many row groups training reads side by side at most: those for which half of `max_bytes` is enough."""
+        """How many row groups training reads side by side at most: as many as half of `max_bytes` holds."""
         return max(1, min(super().n_open, self.max_bytes // 2 // max(1, self.group_bytes)))
 
     def _layout(self, file: Path) -> tuple[FileMetaData, Schema]:
