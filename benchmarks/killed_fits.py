@@ -30,6 +30,7 @@ from skae.networks import Convolutional
 from skae.training.checkpoint_file import CheckpointFile, told
 
 ROWS = load_digits().data[:200, 10:42] / 16
+LABELS = load_digits().target[:200]
 # Folds are trained side by side with the network of all rows, where networks can be.
 WAYS = {"folds": "auto", "split": 0.2}
 BRIEF = {"max_iter": 30, "random_state": 0}
@@ -41,6 +42,9 @@ FITS = {
     "plain": skae.AutoencoderTransformer(4, **BRIEF),
     "plain, ordered, three starts": skae.AutoencoderTransformer(4, ordered=True, n_init=3, **BRIEF),
     "plain, dropout, layerwise": skae.AutoencoderTransformer(4, pretrain="layerwise", dropout=0.1, **BRIEF),
+    "plain, linear encoder": skae.AutoencoderTransformer(4, encoder="linear", **BRIEF),
+    "plain, linearity": skae.AutoencoderTransformer(4, linearity=0.5, **BRIEF),
+    "plain, target": skae.AutoencoderTransformer(4, target_weight=0.5, **BRIEF),
     "plain, lbfgs": skae.AutoencoderTransformer(4, solver="lbfgs", **BRIEF),
     "plain, convolutional": skae.AutoencoderTransformer(
         4, network=Convolutional((1, 4, 8), channels=(4,)), max_iter=5, random_state=0
@@ -57,7 +61,7 @@ def fit(model: Any, found: Path) -> int:
         return child
     try:
         warnings.simplefilter("ignore")
-        model.fit(ROWS)
+        model.fit(ROWS, LABELS)
         state = model.set_params(checkpoint=None, checkpoint_every="auto").__getstate__()
         del state["fit_time_"]
         found.write_text(told(state))

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 
@@ -52,7 +51,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     # A link stays one; what it leads to is replaced.
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    unfinished = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
+    unfinished = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}.part")
     try:
         mode = _mode_of(target)
         yield unfinished

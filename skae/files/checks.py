@@ -1,5 +1,7 @@
 """What is made of a file fits together: sizes within bounds, and rows go through it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +10,7 @@ from torch import nn
 
 from skae._containers import take_rows
 from skae._quiet import collected
+from skae._typing import Dense
 from skae.estimators import BaseAutoencoder
 from skae.files.own import parts_within
 from skae.tasks import AutoencoderImputer, AutoencoderOutlierDetector
@@ -130,24 +133,33 @@ def _check_rows(model: BaseAutoencoder, n_rows: int) -> None:
 
 
 def _check_imputer(imputer: AutoencoderImputer) -> None:
-    model = imputer.estimator_
+    model, kept, n_features = imputer.estimator_, imputer._kept, vars(imputer)["n_features_in_"]
     row = model._codec.frame.centre[None]
     if imputer._predicted(row).shape != row.shape or len(imputer.residuals_) != row.shape[1]:
         raise ValueError("its limits and residuals are not those of its columns")
-    if not (np.diff(imputer._kept) > 0).all() or imputer._kept[-1] >= vars(imputer)["n_features_in_"]:
+    if kept.dtype.kind not in "iu" or kept.shape != (vars(model)["n_features_in_"],):
+        raise ValueError("the columns that it keeps are not those of its estimator")
+    if not (np.diff(kept) > 0).all() or not 0 <= kept[0] <= kept[-1] < n_features:
         raise ValueError("it keeps columns that are not there")
+    # What it dropped may be of any type.
+    rows = _rows_of(model) if len(kept) == n_features else None
+    if rows is not None and imputer.transform(rows).shape[0] != len(rows):
+        raise ValueError("it does not impute rows")
 
 
 def _check_detector(detector: AutoencoderOutlierDetector) -> None:
-    if detector._directions is not None:
+    rows = None if detector._directions is not None else _rows_of(detector.estimators_[0])
+    if rows is None:
         return
-    model = detector.estimators_[0]
-    try:
-        row = model._columns.as_given(
-            model._codec.decode(model._codec.encode(model._codec.frame.centre[None]))
-        )
-    except ImportError:
-        return
-    for n_rows in (1, 3):
-        if detector.score_samples(take_rows(row, np.zeros(n_rows, dtype=int))).shape != (n_rows,):
+    for n_rows in (1, len(rows)):
+        if detector.score_samples(take_rows(rows, np.arange(n_rows))).shape != (n_rows,):
             raise ValueError("its members do not score rows")
+
+
+def _rows_of(model: BaseAutoencoder) -> Dense | None:
+    """Return three equal rows of a user's table, None where its library is not installed here."""
+    row = model._codec.decode(model._codec.encode(model._codec.frame.centre[None]))
+    try:
+        return take_rows(model._columns.as_given(row), np.zeros(3, dtype=int))
+    except ImportError:
+        return None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,8 +31,6 @@ class Layers(NamedTuple):
         path = None if self.path is None else np.ascontiguousarray(self.path, dtype=dtype)
 
         def apply(seen: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            if not weights:
-                return rows.dot(cast(np.ndarray, path))
             # Methods and operations in place, which for one row take a third of what functions take. New
             # arrays in every call, which numpy keeps at hand: threads share nothing that is written to.
             for weight, bias, activations in hidden:
@@ -314,6 +312,8 @@ class NumpyAutoencoder:
 
 def _floats(X: ArrayLike, what: str) -> np.ndarray:
     """Return an array of float32 or float64."""
+    if callable(getattr(X, "toarray", None)):
+        raise ValueError(f"{what} is sparse, and skae.numpy takes dense arrays: pass X.toarray().")
     try:
         array = np.asarray(X)
         if array.dtype not in _FLOATS or not array.dtype.isnative:

@@ -5,7 +5,6 @@ Each is a small object that can be pickled: its arrays and numbers are all there
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 # numpy has none of these; torch's are as exact.
 _erf = np.frompyfunc(math.erf, 1, 1)
-_quantile = np.frompyfunc(NormalDist().inv_cdf, 1, 1)
 _LARGEST_EXPONENT = 30.0
 # As scikit-learn: shares nearer to 0 or 1 are taken for these, so that nothing is infinite.
 _NEAREST = 1e-7
@@ -209,13 +207,17 @@ class Quantiles(NamedTuple):
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return scaled rows (n, n_features)."""
+        # Takes as long to import as the whole of this package, and few estimators need it.
+        from statistics import NormalDist
+
+        quantile = NormalDist().inv_cdf
         # Shares are rounded to the dtype of X, as scikit-learn has them there.
         share = np.column_stack([self._share(X[:, j], self.quantiles[:, j]) for j in range(X.shape[1])])
         share = share.astype(X.dtype).astype(np.float64)
         inside = (share > 0) & (share < 1)
-        least, most = (NormalDist().inv_cdf(end) for end in (_LEAST_SHARE, 1 - _LEAST_SHARE))
+        least, most = quantile(_LEAST_SHARE), quantile(1 - _LEAST_SHARE)
         scores = np.where(share > 0, most, least)
-        scores[inside] = _quantile(share[inside])
+        scores[inside] = np.frompyfunc(quantile, 1, 1)(share[inside])
         scores[np.isnan(share)] = np.nan
         return np.clip(scores, least, most).astype(X.dtype)
 

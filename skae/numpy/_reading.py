@@ -234,9 +234,13 @@ def _layers(network: Thing, side: str, objects: Objects, class_name: str) -> Lay
     weights, biases, activations = _chained(modules, objects, class_name)
     if shift is not None:
         biases[0] = biases[0] + shift @ weights[0]
-    if path is not None:
-        biases[-1] = biases[-1] + path[1]
-    return Layers(tuple(weights), tuple(biases), tuple(activations), None if path is None else path[0])
+    if path is None:
+        return Layers(tuple(weights), tuple(biases), tuple(activations))
+    biases[-1] = biases[-1] + path[1]
+    if len(weights) == 1 and weights[0].shape == path[0].shape:
+        # Linear encoders and decoders: one matrix.
+        return Layers((weights[0] + path[0],), tuple(biases), ())
+    return Layers(tuple(weights), tuple(biases), tuple(activations), path[0])
 
 
 def _chained(

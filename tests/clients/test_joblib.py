@@ -79,14 +79,6 @@ def test_rows_mapped_from_a_file(iris, tmp_path):
     np.testing.assert_allclose(there[0], there[1])
 
 
-@pytest.mark.parametrize("model", KIN, ids=repr)
-def test_a_dumped_model_is_the_same(iris, tmp_path, model):
-    X = iris[0].to_numpy()
-    model = clone(model).fit(X)
-    joblib.dump(model, tmp_path / "model", compress=3)
-    np.testing.assert_array_equal(joblib.load(tmp_path / "model").transform(X), model.transform(X))
-
-
 def test_a_dumped_model_is_used_from_a_map(iris, tmp_path):
     """Servers share weights between processes in this way."""
     X = iris[0].to_numpy()

@@ -1,11 +1,13 @@
 """Estimators in files without code: what comes back is the same, and what does not fit is refused."""
 
+import copy
 import os
 import pickle
 import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 import torch
@@ -257,6 +259,37 @@ def test_modules_that_do_not_fit_are_refused(path):
 def test_parts_that_nothing_asks_for_are_refused(fits, path):
     with pytest.raises(ValueError, match="has no use for corruption="):
         there_and_back(fits("plain")[0], path, corruption=noisy)
+
+
+# ---------------------------------------------------------------------- tasks whose parts do not fit
+
+
+@pytest.mark.parametrize(
+    "kept", [np.array([0.0]), np.arange(11), np.arange(12)[::-1], np.arange(1, 13), np.arange(12) - 1, 5]
+)
+def test_an_imputer_of_columns_that_do_not_fit_is_refused(kept, fits, path):
+    model = copy.deepcopy(fits("imputer")[0])
+    model._kept = np.asarray(kept)
+    with pytest.raises(skae.FileError, match="columns"):
+        there_and_back(model, path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "missing_values"),
+    [
+        (FRAME.to_numpy(dtype=object), None),
+        (pl.DataFrame({"a": X[:, 0], "b": ["x", None, "y"] * 20, "c": [None, 1, 2] * 20}), np.nan),
+        (np.column_stack([GAPS, np.full(60, np.nan)]), np.nan),
+        (np.where(np.isnan(GAPS), -1, GAPS), -1),
+    ],
+    ids=["objects", "polars", "an empty column", "another sign of gaps"],
+)
+def test_imputers_of_every_table_come_back(rows, missing_values, path):
+    model = small(AutoencoderImputer(skae.AutoencoderTransformer(2), add_indicator=True))
+    model.set_params(missing_values=missing_values).fit(rows)
+    again = there_and_back(model, path)
+    one, other = again.transform(rows), model.transform(rows)
+    assert one.equals(other) if hasattr(one, "equals") else np.array_equal(one, other)
 
 
 # ---------------------------------------------------------------------- what is not saved

@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 import skae
 import skae.numpy
@@ -34,6 +35,9 @@ MODELS = {
     "share": (Plain(0.9), GAPS),
     "no path": (Plain(2, linear_path=False), X),
     "no layers": (Plain(2, hidden_layer_sizes=()), X),
+    "linear encoder": (Plain(2, encoder="linear"), GAPS),
+    "linear encoder and decoder": (Plain(2, encoder="linear", hidden_layer_sizes=()), X),
+    "target": (Plain(2, target_weight=0.5), X),
     "tied": (Plain(2, network=Dense((6,), tied_weights=True)), GAPS),
     "batch norm": (Plain(2, batch_norm=True, dropout=0.2), X),
     "dictionary": (Plain(2, network=Dictionary((5,), activation="tanh")), X),
@@ -63,7 +67,7 @@ MODELS = {
 def fitted(name):
     model, rows = MODELS[name]
     settings = {"max_iter": 3, "early_stopping": False, "random_state": 0}
-    return copy.deepcopy(model).set_params(**settings).fit(rows), rows
+    return copy.deepcopy(model).set_params(**settings).fit(rows, X[:, 0] > 0), rows
 
 
 def assert_close(found, wanted, dtype):
@@ -97,6 +101,17 @@ def test_fewer_components_of_an_ordered_estimator():
     cut = skae.numpy.encoder(model.truncated(2))
     assert_close(cut.transform(X), model.truncated(2).transform(X), np.float64)
     assert cut.n_components_ == 2
+
+
+def test_a_linear_encoder_is_one_matrix():
+    model, rows = fitted("linear encoder and decoder")
+    encoder = skae.numpy.encoder(model)
+    for layers in (encoder._parts.encoder, encoder._parts.decoder):
+        assert layers.path is None
+        assert [weight.shape for weight in layers.weights] in ([(10, 2)], [(2, 10)])
+    # All codes are off by the same constant.
+    off = encoder.transform(rows) - (rows - model.mean_) @ model.components_.T
+    np.testing.assert_allclose(off, np.tile(off[0], (len(rows), 1)), rtol=0, atol=1e-12)
 
 
 def test_many_rows_are_those_one_by_one():
@@ -169,6 +184,8 @@ def test_rows_of_a_user_are_left_as_they_are():
         (X[0], "takes rows of 10 numbers"),
         (X[:0], "takes rows of 10 numbers"),
         (np.where(HOLES, np.inf, X), "infinity"),
+        (scipy.sparse.csr_array(X), r"takes dense arrays: pass X\.toarray\(\)"),
+        (scipy.sparse.coo_matrix(X), r"takes dense arrays: pass X\.toarray\(\)"),
         (np.array([["a"] * 10]), "text has to be encoded"),
         (np.full((1, 10), 1.7e308), "overflowed float64"),
     ],
