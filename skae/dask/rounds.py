@@ -163,6 +163,9 @@ class Rounds:
         self.shape, self.streams = shape, streams
         self.fit = f"skae-{uuid.uuid4().hex}"
         self.n_restarts = 0
+        # Those that have imported what they need, and those that are at it.
+        self.going: set[str] = set()
+        self.coming: dict[str, Future[None]] = {}
 
     def run(self) -> Outcome:
         """Return what was found.
@@ -190,8 +193,8 @@ class Rounds:
 
     def _round(self, meeting: Meeting) -> Outcome | None:
         """Train; return None where another round is to follow."""
-        workers = self.cluster.some_workers()
         self.cluster.wait([self.ready, *self.parts])
+        workers = self._workers()
         blocks = placed(self.counts, self._holders(), workers)
         futures = {
             address: self._submit(
@@ -203,12 +206,30 @@ class Rounds:
             for rank, (address, own) in enumerate(blocks.items())
         }
         try:
-            return self._watched(meeting, futures, set(workers))
+            return self._watched(meeting, futures)
         finally:
             # Whoever still waits for the others, or trains on after an interrupt, hears of it.
             event(meeting.ending, self.client).set()
             address_kept(meeting.address, self.client).set(OFF)
             self.client.cancel(list(futures.values()))
+
+    def _workers(self) -> list[str]:
+        """Return those that take part: not those that would let the others wait until they can begin."""
+        there = self.cluster.some_workers()
+        chosen = [address for address in there if address in self.going] or there
+        self.going |= set(chosen)
+        return chosen
+
+    def _welcome(self, there: Collection[str]) -> bool:
+        """Let workers that have come import what they need; return whether one of them is ready."""
+        for address in set(there) - self.going - self.coming.keys():
+            self.coming[address] = self.client.submit(get_going, workers=[address], pure=False)
+        over = [address for address, future in self.coming.items() if future.done()]
+        ready = {address for address in over if self.coming[address].status == "finished"}
+        for address in over:
+            del self.coming[address]
+        self.going |= ready
+        return bool(ready)
 
     def _submit(self, assignment: Assignment, address: str) -> Future[Outcome | None]:
         parts = [self.parts[block] for block in assignment.blocks]
@@ -229,11 +250,9 @@ class Rounds:
         held = self.client.who_has(list(self.parts))
         return [next(iter(held.get(part.key, ())), None) for part in self.parts]
 
-    def _watched(self, meeting: Meeting, futures: Ranks, known: set[str]) -> Outcome | None:
+    def _watched(self, meeting: Meeting, futures: Ranks) -> Outcome | None:
         """Wait for the end of a round; return None where it ended early, to be followed by another one."""
         first = next(iter(futures.values()))
-        # Those that come take part from the next round on, once they have imported what they need.
-        coming: list[Future[None]] = []
         while True:
             if first.status == "finished":
                 return first.result(timeout=self.cluster.limits.timeout)
@@ -243,12 +262,9 @@ class Rounds:
             if gone or failed:
                 self._end_early(futures, gone)
                 return None
-            new = set(there) - known
-            coming += [self.client.submit(get_going, workers=[one], pure=False) for one in new]
-            known |= new
-            if any(future.status == "finished" for future in coming):
+            if self._welcome(there):
+                # They take part from the next round on.
                 event(meeting.ending, self.client).set()
-                coming = []
             _wait([future for future in futures.values() if future.status == "pending"])
 
     def _end_early(self, futures: Ranks, gone: list[str]) -> None:

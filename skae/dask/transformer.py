@@ -69,6 +69,8 @@ class DaskTransformer(TransformerMixin, BaseEstimator):
         Times that training went on after a worker was lost.
     n_features_in_ : int
         Number of columns.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X has names that are all strings.
 
     See Also
     --------
@@ -80,7 +82,7 @@ class DaskTransformer(TransformerMixin, BaseEstimator):
     >>> from distributed import Client
     >>> from skae import AutoencoderTransformer
     >>> from skae.dask import DaskTransformer
-    >>> options = {"processes": False, "dashboard_address": None}
+    >>> options = {"processes": False, "dashboard_address": ":0"}
     >>> client = Client(n_workers=2, threads_per_worker=1, **options)
     >>> X = da.random.default_rng(0).standard_normal((2000, 5), chunks=(500, -1))
     >>> model = DaskTransformer(AutoencoderTransformer(2, max_iter=1)).fit(X)
@@ -180,6 +182,9 @@ class DaskTransformer(TransformerMixin, BaseEstimator):
             fitted, n_restarts = self._copy().fit(X, sample_weight=_plain(sample_weight)), 0
         self.estimator_, self.n_restarts_ = fitted, n_restarts
         self.n_features_in_ = fitted.n_features_in_
+        vars(self).pop("feature_names_in_", None)
+        if "feature_names_in_" in vars(fitted):
+            self.feature_names_in_ = fitted.feature_names_in_
         return self
 
     def _fit_collection(self, X: Table, sample_weight: Weights) -> tuple[BaseAutoencoder, int]:

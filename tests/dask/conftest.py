@@ -9,7 +9,7 @@ distributed = pytest.importorskip("distributed")
 @pytest.fixture(scope="session")
 def client():
     """Return a client of two workers in threads of this process."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 
@@ -24,7 +24,7 @@ def workers():
             n_workers=n_workers,
             threads_per_worker=threads_per_worker,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
         )
         begun.extend([cluster, distributed.Client(cluster)])
         return begun[-1]
