@@ -135,7 +135,7 @@ class Streamed:
 def kept(stream: Stream, batch_size: int, like: torch.Tensor) -> InMemory:
     """Return the same batches of rows that are read once, and stay in memory; takes what `Streamed` does."""
     blocks, n_rows = stream.blocks, sum(stream.blocks.lengths)
-    reading = _InTurn(blocks, range(len(blocks.lengths)))
+    reading = _InTurn(blocks, range(len(blocks.lengths)), 1)
     rows = _Buffer(n_rows, like, blocks.is_weighted).fill(reading).rows(like.device)
     batches = InMemory(rows.target, batch_size, weight=rows.weight)
     batches.n_batches = min(stream.n_batches(batch_size), n_rows)
