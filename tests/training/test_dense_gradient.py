@@ -10,7 +10,7 @@ from skae.networks.principal_axes import Gaps
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.corruption import Masking
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import ActivityL2
+from skae.objectives.penalties import ActivityL2, Nonlinearity
 from skae.training.dense_gradient import DenseGradient, can_differentiate
 from skae.training.steps import total
 
@@ -38,7 +38,7 @@ def squared_error(penalties=None, loss="squared_error", link="identity", kind=Ob
 class Stacked:
     """Networks with their weights in one table, and the gradients beside them."""
 
-    def __init__(self, networks, contiguous=True, at_once=False):
+    def __init__(self, networks, contiguous=True, at_once=False, nonlinearity=()):
         names = [name for name, _ in networks[0].named_parameters()]
         self.networks = networks
         self.parameters = {
@@ -53,7 +53,8 @@ class Stacked:
                 name: part.unflatten(1, value.shape[1:])
                 for (name, value), part in zip(self.parameters.items(), flat.split(sizes, 1), strict=True)
             }
-        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients, flat if at_once else None)
+        table = flat if at_once else None
+        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients, table, nonlinearity)
 
 
 def by_autograd(network, objective, batch):
@@ -74,9 +75,10 @@ def assert_equal_to_autograd(stacked, batches, objective=None):
         None if batches[0][place] is None else torch.stack([batch[place] for batch in batches])
         for place in range(3)
     )
-    losses = stacked.gradient(inputs, target, weight)["reconstruction"]
+    losses = sum(stacked.gradient(inputs, target, weight).values())
+    objectives = objective if isinstance(objective, list) else [objective] * len(batches)
     for index, (network, batch) in enumerate(zip(stacked.networks, batches, strict=True)):
-        loss, gradients = by_autograd(network, objective, batch)
+        loss, gradients = by_autograd(network, objectives[index], batch)
         torch.testing.assert_close(losses[index], loss, rtol=1e-13, atol=0)
         for name, expected in gradients.items():
             torch.testing.assert_close(stacked.gradients[name][index], expected, rtol=1e-11, atol=1e-13)
@@ -104,6 +106,26 @@ def test_rows_and_cells_have_weights(generator, shape, n_members):
     weights[:, :3] = 0
     stacked = Stacked([build(generator) for _ in range(n_members)])
     assert_equal_to_autograd(stacked, [batch_of(generator, weight) for weight in weights])
+
+
+@pytest.mark.parametrize("coefficients", [[0.5], [0.5, 2.0, 0.0]], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_codes_are_kept_near_linear_ones(generator, coefficients, weighted):
+    stacked = Stacked([build(generator) for _ in coefficients], nonlinearity=coefficients)
+    weight = torch.rand(N_ROWS, 1, generator=generator, dtype=torch.float64) if weighted else None
+    objectives = [squared_error({"nonlinearity": Nonlinearity(each)}) for each in coefficients]
+    assert_equal_to_autograd(stacked, [batch_of(generator, weight) for _ in coefficients], objectives)
+
+
+def test_codes_of_zero_are_linear(generator):
+    network = build(generator)
+    torch.nn.init.zeros_(network.encoder.last_layer().weight)
+    torch.nn.init.zeros_(network.encoder.last_layer().bias)
+    torch.nn.init.zeros_(network.linear_encoder.weight)
+    stacked = Stacked([network], nonlinearity=[1.0])
+    assert_equal_to_autograd(
+        stacked, [batch_of(generator)], squared_error({"nonlinearity": Nonlinearity(1.0)})
+    )
 
 
 @pytest.mark.parametrize("n_members", [1, 3])

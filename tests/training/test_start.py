@@ -5,9 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from small_fits import BLUEPRINT, PLAN, ROWS, parts, squared
+from small_fits import BLUEPRINT, PLAN, ROWS, parts, plain, squared
 
 from skae._random import Streams
+from skae.networks import Dense
+from skae.networks.autoencoder import Blueprint
+from skae.networks.bottlenecks import Bottleneck
 from skae.objectives.nested import Nested
 from skae.training.batches import Rows
 from skae.training.fits import Start, filled, new_step
@@ -151,3 +154,11 @@ def test_a_step_has_the_settings_of_the_plan(solver, cls):
     assert step.groups[0]["weight_decay"] == 0.5
     if solver == "adam":
         assert (step.rate, step.gradient_clip) == (0.01, 2.0)
+
+
+def test_dropout_draws_from_the_noise(generator):
+    blueprint = Blueprint(Dense((4,), dropout=0.5), Bottleneck, 2)
+    network, noise = blueprint.build(5, generator, None), torch.Generator()
+    new_step(PLAN, network, plain(), noise)
+    assert network.dropouts
+    assert all(layer.generator is noise for layer in network.dropouts)
