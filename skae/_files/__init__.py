@@ -21,7 +21,8 @@ torch, so that both can be left out where they are not needed.
 
 from skae._files.disk import replacing, write_atomically
 from skae._files.layout import FileError
+from skae._files.locks import alone
 from skae._files.reading import read
 from skae._files.writing import write
 
-__all__ = ["FileError", "read", "replacing", "write", "write_atomically"]
+__all__ = ["FileError", "alone", "read", "replacing", "write", "write_atomically"]

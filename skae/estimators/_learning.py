@@ -14,6 +14,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 
 from skae import _computing
+from skae._files import alone
 from skae._random import Streams
 from skae.data.columns import learn_columns
 from skae.data.inside import Inside, Measured, measure
@@ -151,7 +152,7 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
-        with _checks.unchanged_on_failure(self), _computing.learning():
+        with _checks.unchanged_on_failure(self), _computing.learning(), alone(self.checkpoint):
             begun = self._begin_fit(X, y, target, sample_weight)
             with _computing.threads(begun.fitting.work):
                 fitted = fit(begun.fitting, begun.reports)
@@ -159,8 +160,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
                     fitted = fitted._replace(seconds=begun.file.seconds_so_far())
                 attributes = self._fitted_attributes(fitted, begun.frame)
             self._end_fit(begun, fitted, attributes)
-        if begun.file is not None and not fitted.history.interrupted:
-            begun.file.remove()
+            if begun.file is not None and not fitted.history.interrupted:
+                begun.file.remove()
         warn(self, fitted)
         return self
 
@@ -259,11 +260,10 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
     def _end_fit(self, begun: BegunFit, fitted: Fitted, attributes: dict[str, Any]) -> None:
         """Take over what training found, and tell callbacks."""
         fitting, frame, reports = begun[:3]
-        rows = fitting.rows.target
         reports.close()
         self._take(attributes | {"_training_state": None, "n_samples_": fitting.n_rows})
         if fitted.by_size is not None:
-            self._finish_order(rows)
+            self._finish_order(fitting.rows.target)
         reports.end(lambda: self._fitted_attributes(fitted, frame))
 
     def _partial_fit(self, X: ArrayLike, y: object, sample_weight: ArrayLike | None) -> Self:

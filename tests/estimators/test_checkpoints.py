@@ -330,6 +330,43 @@ def test_further_rows_keep_nothing(path):
     assert not path.exists()
 
 
+def test_a_second_fit_at_the_same_file_is_refused(path, tmp_path, monkeypatch):
+    """By another process, and by the same one; what a process that is killed leaves locks nothing."""
+    np.save(tmp_path / "rows.npy", ROWS)
+    script = (
+        "import sys, numpy, skae; rows = numpy.load(sys.argv[2]);"
+        "skae.AutoencoderTransformer(2, max_iter=2, checkpoint=sys.argv[1]).fit(rows)"
+    )
+    command = [sys.executable, "-c", script, str(path), str(tmp_path / "rows.npy")]
+    real, found = checkpoint_file.write, []
+
+    def write(*arguments):
+        if not found:
+            found.append(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
+            with pytest.raises(BlockingIOError, match=f"in process {os.getpid()}"):
+                clone(FITS["plain"]).set_params(checkpoint=path).fit(ROWS)
+        real(*arguments)
+
+    monkeypatch.setattr(checkpoint_file, "write", write)
+    model = clone(FITS["plain"]).set_params(checkpoint=path, checkpoint_every=1)
+    # As a killed process leaves it.
+    Path(f"{path}.lock").write_text("123")
+    model.fit(ROWS)
+    assert "BlockingIOError" in found[0]
+    assert f"another fit, in process {os.getpid()}, keeps its state there" in found[0]
+    np.testing.assert_equal(learnt(model), learnt(clone(FITS["plain"]).fit(ROWS)))
+    assert os.listdir(tmp_path) == ["rows.npy"]
+
+
+def test_a_fit_that_fails_lets_the_next_one_begin(path, monkeypatch):
+    model = clone(FITS["plain"]).set_params(checkpoint=path, learning_rate_init=1e30)
+    for _ in range(2):
+        with pytest.raises(skae.DivergenceError) as caught:
+            model.fit(ROWS)
+        assert caught.traceback
+    assert not Path(f"{path}.lock").exists()
+
+
 def test_fits_side_by_side_have_no_file_in_common(path):
     models = [clone(FITS["plain"]).set_params(checkpoint=path) for _ in range(2)]
     with pytest.raises(ValueError, match="checkpoint= is for one fit, and 2 fits"):

@@ -9,9 +9,12 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import textwrap
 import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -420,21 +423,76 @@ def test_folders_that_are_gone_and_files_that_may_not_be_written_are_named(tmp_p
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_file_or_folder_is_left_alone(tmp_path):
-    path = tmp_path / "x"
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a disk of 64 KB, and what makes it read-only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    # Only root may, and not everywhere.
+    if not sys.platform.startswith("linux") or os.geteuid() or mount("-t", "tmpfs", "-o", "size=64k", folder):
+        pytest.skip("no file system can be mounted here")
+    yield folder, lambda: mount("-o", "remount,ro", folder)
+    subprocess.run(["umount", folder], check=True)
+
+
+def mount(*arguments):
+    """Return the exit code of `mount`."""
+    return subprocess.run(["mount", *arguments[:-1], "tmpfs", arguments[-1]], check=False).returncode
+
+
+def test_a_disk_that_is_full_keeps_the_old_file_and_nothing_else(small_disk):
+    path = small_disk[0] / "x"
     _files.write(path, "test", {"old": 1})
-    path.chmod(0o444)
-    with pytest.raises(PermissionError):
-        _files.write(path, "test", {"new": 1})
-    path.chmod(0o644)
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(PermissionError):
-            _files.write(path, "test", {"new": 1})
-    finally:
-        tmp_path.chmod(0o755)
+    with pytest.raises(
+        OSError, match=r"could not be written: No space left on device\. What was there before"
+    ):
+        _files.write(path, "test", {"new": np.zeros(100_000)})
     assert _files.read(path, "test") == {"old": 1}
+    assert os.listdir(small_disk[0]) == ["x"]
+    # Room again: it is written.
+    _files.write(path, "test", {"new": 1})
+    assert _files.read(path, "test") == {"new": 1}
+
+
+def test_a_disk_that_is_read_only_is_left_alone(small_disk):
+    folder, make_read_only = small_disk
+    _files.write(folder / "x", "test", {"old": 1})
+    assert make_read_only() == 0
+    for name in ("x", "y"):
+        with pytest.raises(OSError, match=r"could not be written: .*[Cc]heck that the folder"):
+            _files.write(folder / name, "test", {"new": 1})
+    assert _files.read(folder / "x", "test") == {"old": 1}
+
+
+# Root may write everywhere, and becomes nobody.
+WRITER = """
+    import os, sys
+    from skae import _files
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        _files.write(sys.argv[1], "test", {"new": 1})
+    except PermissionError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have other rights on Windows")
+@pytest.mark.parametrize("rights", [(0o444, 0o777), (0o666, 0o555)], ids=["file", "folder"])
+def test_a_read_only_file_or_folder_is_left_alone(rights):
+    # Not below `tmp_path`, where nobody may go.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        _files.write(path, "test", {"old": 1})
+        path.chmod(rights[0])
+        os.chmod(folder, rights[1])
+        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        os.chmod(folder, 0o755)
+        assert "could not be written: Permission denied. What was there before is unchanged." in said
+        assert _files.read(path, "test") == {"old": 1}
+        assert os.listdir(folder) == ["x"]
 
 
 def test_an_interrupt_leaves_the_old_file_and_no_other(tmp_path):
