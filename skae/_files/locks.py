@@ -20,8 +20,8 @@ def alone(path: object) -> Iterator[None]:
 
     Parameters
     ----------
-    path : path-like or None
-        None, and what is no path, locks nothing.
+    path : path-like
+        What is no path is for others to refuse, and locks nothing.
 
     Raises
     ------

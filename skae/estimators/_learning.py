@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
@@ -40,14 +41,9 @@ from skae.training.plan import Layout, lay_out, lay_out_stream
 
 # What users read after some fits only.
 _AT_TIMES = (
-    "fit_time_",
-    "components_",
-    "linearity_",
-    "explained_variance_",
-    "explained_variance_ratio_",
-    "cumulative_explained_variance_",
-    "pca_cumulative_explained_variance_",
-    "_validations_by_size",
+    *("fit_time_", "components_", "linearity_", "_validations_by_size"),
+    *("explained_variance_", "explained_variance_ratio_"),
+    *("cumulative_explained_variance_", "pca_cumulative_explained_variance_"),
     *TARGET_ATTRIBUTES,
 )
 
@@ -152,7 +148,8 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self, X: ArrayLike, y: object, target: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Fit; the target is what the decoder should give back of each row, X itself by default."""
-        with _checks.unchanged_on_failure(self), _computing.learning(), alone(self.checkpoint):
+        place = nullcontext() if self.checkpoint is None else alone(self.checkpoint)
+        with _checks.unchanged_on_failure(self), _computing.learning(), place:
             begun = self._begin_fit(X, y, target, sample_weight)
             with _computing.threads(begun.fitting.work):
                 fitted = fit(begun.fitting, begun.reports)
