@@ -8,6 +8,7 @@ from skae import _forks as _forks
 
 if TYPE_CHECKING:
     from skae import compare, data, datasets, inspection, metrics, networks, selection, tasks
+    from skae.data.running import DriftWarning
     from skae.estimators import (
         AdversarialAutoencoderTransformer,
         AutoencoderTransformer,
@@ -30,6 +31,7 @@ __all__ = [
     "ContractiveAutoencoderTransformer",
     "DenoisingAutoencoderTransformer",
     "DivergenceError",
+    "DriftWarning",
     "FileError",
     "SparseAutoencoderTransformer",
     "VariationalAutoencoderTransformer",
@@ -53,6 +55,7 @@ _FURTHER = ("dask", "numpy", "onnx")
 _HOMES = {
     **dict.fromkeys([name for name in __all__ if name.endswith("Transformer")], "skae.estimators"),
     "DivergenceError": "skae.training",
+    "DriftWarning": "skae.data.running",
     "FileError": "skae._files",
     **dict.fromkeys(["load", "save"], "skae.files"),
     "report": "skae.inspection",

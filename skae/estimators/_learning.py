@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
@@ -19,12 +20,11 @@ from skae._files import alone
 from skae._random import Streams
 from skae.data.columns import learn_columns
 from skae.data.inside import Inside, Measured, measure
+from skae.data.running import DriftWarning
 from skae.data.sources import RowSource, as_source
 from skae.estimators import _checks
-from skae.estimators._ordered import OrderedComponents
-from skae.estimators._reports import EpochReports, linear_reading, warn
-from skae.estimators._state import scaling_module
-from skae.estimators._target import TARGET_ATTRIBUTES
+from skae.estimators._reports import EpochReports, StreamReports, warn
+from skae.estimators._state import Going
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives import LOSSES, Objective
@@ -33,19 +33,13 @@ from skae.training import tensors
 from skae.training.batches import Rows
 from skae.training.checkpoint import Checkpoint
 from skae.training.checkpoint_file import CheckpointFile
-from skae.training.courses import fit, one_epoch
+from skae.training.courses import fit
+from skae.training.endless import Endless
 from skae.training.fits import Fitting
 from skae.training.fitted import Fitted
 from skae.training.pace import Clock
-from skae.training.plan import Layout, lay_out, lay_out_stream
-
-# What users read after some fits only.
-_AT_TIMES = (
-    *("fit_time_", "components_", "linearity_", "_validations_by_size"),
-    *("explained_variance_", "explained_variance_ratio_"),
-    *("cumulative_explained_variance_", "pca_cumulative_explained_variance_"),
-    *TARGET_ATTRIBUTES,
-)
+from skae.training.plan import Layout, lay_out, lay_out_stream, part_batch_size
+from skae.training.solvers import SOLVERS
 
 # Parameters that numbers do not depend on, or not by what they are.
 _NO_NUMBERS = {"checkpoint", "checkpoint_every", "device", "random_state", "verbose"}
@@ -60,7 +54,7 @@ class BegunFit(NamedTuple):
     file: CheckpointFile | None = None  # where its state is kept
 
 
-class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class Learning(StreamReports, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Estimators that fit a network to rows."""
 
     @with_callbacks
@@ -96,18 +90,24 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on further rows, from the current weights and state of the optimiser.
 
-        The first call computes the centring and starts at the PCA of its rows: pass it a few hundred rows or
-        more. Nothing is held out, so nothing is compared with PCA, and with a share of the variance as
+        The first call starts at the PCA of its rows: pass it a few hundred or more. Means and the scale are
+        those of all rows so far, in constant memory; for columns of several kinds, and losses or output
+        activations of their own, those of the first call. No schedule ends: the rate is constant, and what
+        is used is the mean of the weights over up to 100 steps (Defazio et al. 2024; with solver="adam" and
+        without batch_norm, else the last weights at a tenth of the rate of "auto"). Columns that have moved,
+        and categories that the first call did not hold, are warned of once. Networks and modules that were
+        read from attributes before change with the call.
+
+        Nothing is held out, so nothing is compared with PCA, and with a share of the variance as
         `n_components` all components that the first call trains are kept. Attributes that an earlier `fit`
         measured are dropped, as they are no longer true: `validation_score_` and `pca_score_` are None;
-        `fit_time_`, `explained_variance_` and the other attributes of `ordered` do not exist. The learning
-        rate is constant, at `learning_rate_init`; "auto" is a tenth of that in `fit`, as no schedule ends at
-        a low rate.
+        `fit_time_`, `explained_variance_` and the other attributes of `ordered` do not exist.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows; at least 2 in the first call, which should contain every category.
+            Training rows. The first call needs as many as there are components, at least 2, and should
+            contain every category.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target for `target_weight`; ignored where that is 0.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -124,6 +124,11 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
             If a parameter or the data cannot be used; nothing is changed then.
         FloatingPointError
             If training does not stay finite, as `skae.DivergenceError`.
+
+        Warns
+        -----
+        DriftWarning
+            If a column has moved, or holds a new category, for the first time.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -265,48 +270,55 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
 
     def _partial_fit(self, X: ArrayLike, y: object, sample_weight: ArrayLike | None) -> Self:
         """Go once over further rows."""
-        first = not hasattr(self, "network_")
+        given, first = X, not hasattr(self, "network_")
         with _checks.unchanged_on_failure(self), _computing.learning():
-            _checks.check_parameters(self)
+            going = self._training_on()
+            if going is None:
+                _checks.check_parameters(self)
             kept = None if first else self.network_.n_kept
             if kept is not None:
                 self._check_whole()
-            X, weight = self._read(X, sample_weight, first, 2 if first else 1)
+            X, weight = self._read_part(X, sample_weight, first)
             known, self._labels = None if first else self._labels, None
             labels = self._target_of(y, len(X), weight, known) if self.target_weight else None
-            if first:
-                self._largest_size = self._most_components(X)
-            else:
-                self._largest_size = self.network_.n_components or self.n_components_
-            link = self._check(X)
-            if first and self._sought is not None:
-                self._largest_size = self._enough_components(self._sought, X, weight)
-            frame = tensors.frame_of(X, weight) if first else self._codec.frame
-            device = _computing.find_device(self.device)
-            state = getattr(self, "_training_state", None) or {}
-            streams = state.get("streams") or Streams(self.random_state)
-            rows = tensors.to_rows(X, frame, device)
+            link = self._check_part(X, weight, first, going is None)
+            stream = self._run_on(given, X, weight, None if first else self._codec.frame)
+            rows = tensors.to_rows(X, stream.frame, _computing.find_device(self.device))
             if not first:
                 # The dtype of the first call, whatever the size of this one.
                 rows = rows.to(next(self.network_.parameters()).dtype)
             table = Rows(rows, None, tensors.weights_to(weight, rows), tensors.labels_to(labels, rows))
-            parts = self._parts(link, frame, rows, None if first else self._copies(device))
-            fitting = Fitting(
-                self._plan(len(X), Layout("none", len(X), None), is_part=True), parts, table, streams
-            )
-            with _computing.threads(fitting.work):
-                fitted, step_state, rows_state = one_epoch(fitting, state)
-                attributes = self._fitted_attributes(fitted, frame)
-            n_rows = len(X) if weight is None else int(np.count_nonzero(weight))
-            n_before, losses_before = (0, []) if first else (self.n_samples_, self.loss_curve_)
-            self._take(attributes)
-            self.loss_curve_ = [*losses_before, *self.loss_curve_]
-            self.n_samples_ = n_before + n_rows
-            self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
-            self._training_state = {"streams": streams, "step": step_state, "rows": rows_state}
-            if kept is not None:
-                self._cut_again(kept)
+            if going is None or (table.has_gaps and not going.has_gaps):
+                going = self._begin_endless(table, link, stream.frame, first)
+            size = part_batch_size(len(X), self.batch_size, SOLVERS[self.solver])
+            with going.unchanged_on_failure(), _computing.threads(size * going.row_work):
+                fitted = going.learn(table, size)
+                attributes = self._fitted_attributes(fitted, stream.frame)
+                n_rows = len(X) if weight is None else int(np.count_nonzero(weight))
+                attributes |= self._counted_on(fitted, n_rows, first)
+                begun = vars(self).get("_going")
+                if begun is None or begun.training is not going:
+                    begun = Going(going, self.get_params(deep=False))
+                own = {"_going": begun, "_running": stream.running, "_training_state": None}
+                self._take(attributes | own)
+                if kept is not None:
+                    self._cut_again(kept)
+                going.move_frame(*stream.move)
+        for message in stream.messages:
+            # Frames up to the user's line: this function and `partial_fit`.
+            warnings.warn(message, DriftWarning, stacklevel=3)
         return self
+
+    def _begin_endless(self, table: Rows, link: str, frame: tensors.Frame, first: bool) -> Endless:
+        """Begin a training that goes on, from a network that is there unless these are the first rows."""
+        going, state = vars(self).get("_going"), vars(self).get("_training_state") or {}
+        if going is not None:
+            state = going.training.state_dict()
+        rows, n_rows = table.target, len(table.target)
+        parts = self._parts(link, frame, rows, None if first else self._copies(rows.device))
+        plan = self._plan(n_rows, Layout("none", n_rows, None), is_part=True)
+        streams = state.get("streams") or Streams(self.random_state)
+        return Endless(Fitting(plan, parts, table, streams), state)
 
     # ------------------------------------------------------------------ before training
 
@@ -322,6 +334,26 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         self._check_gaps(rows)
         return rows, validate.weights(len(rows))
 
+    def _read_part(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, first: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return rows of a part of a stream inside, and their weights."""
+        if not first and sample_weight is None and self._columns.is_ready(X):
+            return X, None
+        return self._read(X, sample_weight, first, 2 if first else 1)
+
+    def _check_part(self, X: np.ndarray, weight: np.ndarray | None, first: bool, is_begun: bool) -> str:
+        """Check a part of a stream, and parameters where a training begins; return the link's name."""
+        if not first:
+            self._largest_size = self.network_.n_components or self.n_components_
+            return self._check(X) if is_begun else self._check_cells(X)
+        self._largest_size = self._most_components(X)
+        link = self._check(X)
+        if self._sought is not None:
+            self._largest_size = self._enough_components(self._sought, X, weight)
+        self._check_first_part(len(X), X.shape[1])
+        return link
+
     def _most_components(self, X: np.ndarray) -> int:
         """Return how many components are trained at most; for None as many as PCA of all rows has."""
         if isinstance(self.n_components, Integral):
@@ -331,20 +363,24 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
     def _check(self, X: np.ndarray) -> str:
         """Check all that can be checked before training; return the link's name."""
         n_features = X.shape[1]
-        _checks.check_moderate(X)
         _checks.check_n_components(self._size, n_features)
         blueprint = self._blueprint()
         _checks.check_weights_fit(blueprint.n_weights(n_features))
         _computing.find_device(self.device)
-        if blueprint.architecture.mixes_rows and 1 in (self.batch_size, len(X)):
-            what = "batch_size=1" if self.batch_size == 1 else "a single row"
-            raise ValueError(f"batch_norm=True needs batches of at least 2 rows; got {what}.")
         if self._is_mixed():
             _checks.check_mixed(self)
-        link = _checks.check_loss(X, self.loss, self.output_activation)
+        link = self._check_cells(X)
         objective = self._new_objective(link, tensors.Frame(np.zeros(n_features), 1.0))
         _checks.check_training(self, objective)
         return link
+
+    def _check_cells(self, X: np.ndarray) -> str:
+        """Check rows; return the link's name."""
+        _checks.check_moderate(X)
+        if 1 in (self.batch_size, len(X)) and self._specification().mixes_rows:
+            what = "batch_size=1" if self.batch_size == 1 else "a single row"
+            raise ValueError(f"batch_norm=True needs batches of at least 2 rows; got {what}.")
+        return _checks.check_loss(X, self.loss, self.output_activation)
 
     def _warm_start(self) -> tuple[Autoencoder, Objective]:
         """Return what a fit goes on from."""
@@ -360,38 +396,3 @@ class Learning(OrderedComponents, CallbackSupportMixin, TransformerMixin, BaseEs
         if "target" in objective.penalties:
             del objective.penalties["target"]
         return network, objective
-
-    # ------------------------------------------------------------------ after training
-
-    def _take(self, attributes: dict[str, object]) -> None:
-        """Set what users read after a fit, and drop what an earlier one left that this one does not."""
-        for name in _AT_TIMES:
-            vars(self).pop(name, None)
-        vars(self).update(attributes)
-
-    def _fitted_attributes(self, fitted: Fitted, frame: tensors.Frame) -> dict[str, Any]:
-        """Return all that users read after a fit, by name."""
-        network, objective = fitted.network.cpu().eval().requires_grad_(False), fitted.objective.cpu().eval()
-        history = fitted.history
-        numbers = self._columns.scaling
-        scaling = None if numbers is None else scaling_module(numbers)
-        return {
-            "network_": network,
-            "objective_": objective,
-            "encoder_": tensors.Encoder(network, frame, scaling).eval(),
-            "decoder_": tensors.Decoder(network, objective.reconstruction, frame, scaling).eval(),
-            "_codec": tensors.Codec(network, objective.reconstruction, frame),
-            "n_components_": self._size,
-            "mean_": self._columns.mean(frame.centre),
-            "scale_": frame.scale,
-            "n_iter_": history.n_epochs,
-            "best_iter_": fitted.best_epoch,
-            "loss_curve_": history.loss_curve,
-            "validation_scores_": [validation.score for validation in history.validations] or None,
-            "validation_score_": fitted.validation_score,
-            "pca_score_": fitted.pca_score,
-            **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
-            **linear_reading(fitted, self._columns, frame),
-            **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
-            **({} if self._labels is None else self._attributes_of_target(fitted)),
-        }

@@ -177,6 +177,7 @@ class OrderedComponents(Seats):
         # Copies in other dtypes know nothing of the cut.
         self._codec._copies = {}
         self._training_state = None
+        vars(self).pop("_going", None)
         self._keep(n_components)
         for name in ("components_", "linearity_"):
             if name in vars(self):
@@ -196,9 +197,9 @@ class OrderedComponents(Seats):
 
     def _cut_again(self, n_components: int) -> None:
         """Keep as many components as before further rows were learnt, and go on with the training later."""
-        state = self._training_state
+        going = self._going
         self._cut(n_components)
-        self._training_state = state
+        self._going = going
 
 
 def total_variance(rows: torch.Tensor, scale: float) -> float:

@@ -4,16 +4,25 @@ import copy
 import html
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
 from sklearn.callback import CallbackContext
 from sklearn.exceptions import ConvergenceWarning
 
+from skae.data.running import News, Running, add, begin, go_on
+from skae.estimators._ordered import OrderedComponents
 from skae.estimators._seats import Seats
+from skae.estimators._state import scaling_module
+from skae.estimators._target import TARGET_ATTRIBUTES
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.tables import Columns
+from skae.tables.reading import unknown
+from skae.training import tensors
+from skae.training.endless import Endless
 from skae.training.fitted import Fitted
 from skae.training.loop import History
 from skae.training.tensors import Frame
@@ -88,6 +97,157 @@ class EpochReports:
         """End the epoch that was announced and never run."""
         if self.current is not None:
             self.current.call_on_fit_task_end(estimator=self.estimator)
+
+
+# What users read after some fits only.
+_AT_TIMES = (
+    "fit_time_",
+    "components_",
+    "linearity_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "cumulative_explained_variance_",
+    "pca_cumulative_explained_variance_",
+    "_validations_by_size",
+    "_going",
+    "_running",
+    *TARGET_ATTRIBUTES,
+)
+
+
+class ReadOuts(OrderedComponents):
+    """What users read after a fit."""
+
+    def _take(self, attributes: dict[str, object]) -> None:
+        """Set what users read after a fit, and drop what an earlier one left that this one does not."""
+        for name in _AT_TIMES:
+            vars(self).pop(name, None)
+        vars(self).update(attributes)
+
+    def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
+        """Return all that users read after a fit, by name."""
+        network, objective, history = fitted.network, fitted.objective, fitted.history
+        if not fitted.at_rest:
+            network, objective = network.cpu().eval().requires_grad_(False), objective.cpu().eval()
+        numbers = self._columns.scaling
+        scaling = None if numbers is None else scaling_module(numbers).eval()
+        encoder = tensors.Encoder(network, frame, scaling)
+        decoder = tensors.Decoder(network, objective.reconstruction, frame, scaling)
+        # What they hold is so already.
+        encoder.training = decoder.training = False
+        return {
+            "network_": network,
+            "objective_": objective,
+            "encoder_": encoder,
+            "decoder_": decoder,
+            "_codec": tensors.Codec(network, objective.reconstruction, frame),
+            "n_components_": self._size,
+            "mean_": self._columns.mean(frame.centre),
+            "scale_": frame.scale,
+            "n_iter_": history.n_epochs,
+            "best_iter_": fitted.best_epoch,
+            "loss_curve_": history.loss_curve,
+            "validation_scores_": [validation.score for validation in history.validations] or None,
+            "validation_score_": fitted.validation_score,
+            "pca_score_": fitted.pca_score,
+            **({} if fitted.seconds is None else {"fit_time_": fitted.seconds}),
+            **linear_reading(fitted, self._columns, frame),
+            **({} if fitted.by_size is None else self._attributes_by_size(fitted.by_size, fitted)),
+            **({} if self._labels is None else self._attributes_of_target(fitted)),
+        }
+
+
+# Losses of the last parts of a stream, which may have no end.
+_N_LOSSES = 10_000
+
+
+class StreamPart(NamedTuple):
+    """What one part of a stream changes."""
+
+    running: Running
+    frame: Frame
+    move: tuple[torch.Tensor, float]  # what is subtracted from rows that were scaled before, and a factor
+    messages: list[str]  # what is to be warned of
+
+
+class StreamReports(ReadOuts):
+    """What is told of a stream while it is learnt."""
+
+    def _run_on(
+        self, given: ArrayLike, X: np.ndarray, weight: np.ndarray | None, before: Frame | None
+    ) -> StreamPart:
+        """Take note of a part: rows as they were given, rows inside, their weights, and the frame so far."""
+        still = torch.zeros(X.shape[1], dtype=torch.float64), 1.0
+        if before is None:
+            return StreamPart(begin(X, weight), tensors.frame_of(X, weight), still, [])
+        running = vars(self).get("_running") or go_on(X, weight, *before, self.n_samples_)
+        running, news = add(running, X, weight)
+        messages = [self._moved(news)] if news else []
+        if self._is_mixed():
+            held = np.flatnonzero(unknown(self._columns, given).any(axis=0)).tolist()
+            found = [j for j in held if j not in running.unknown]
+            if found:
+                running = running._replace(unknown=(*running.unknown, *found))
+                messages.append(self._unheard(found))
+        if not self.objective_.reconstruction.is_centred:
+            # What is given back is in units of the data, which have nothing to do with where rows lie.
+            return StreamPart(running, before, still, messages)
+        frame = tensors.framed(X.dtype, *running.frame)
+        shift = torch.from_numpy((frame.centre - before.centre) / before.scale)
+        return StreamPart(running, frame, (shift, before.scale / frame.scale), messages)
+
+    def _training_on(self) -> Endless | None:
+        """Return the training that goes on; None where it has to be begun, as for changed parameters."""
+        going, own = vars(self).get("_going"), vars(self)
+        if going is None or going.training.network is not self.network_:
+            return None
+        is_same = all(own.get(name) is value for name, value in going.parameters.items())
+        return going.training if is_same else None
+
+    def _counted_on(self, fitted: Fitted, n_rows: int, first: bool) -> dict[str, object]:
+        """Return what grows with each part of a stream, by name."""
+        n_before, n_iter, losses = (0, 0, []) if first else (self.n_samples_, self.n_iter_, self.loss_curve_)
+        n_iter += fitted.history.n_epochs
+        return {
+            "n_samples_": n_before + n_rows,
+            "n_iter_": n_iter,
+            "best_iter_": n_iter,
+            "loss_curve_": [*losses, *fitted.history.loss_curve][-_N_LOSSES:],
+        }
+
+    def _check_first_part(self, n_rows: int, n_features: int) -> None:
+        """Refuse first rows of a stream that are fewer than the principal components to start from."""
+        if self.init == "pca" and self.linear_path and n_rows < min(self._size, n_features):
+            raise ValueError(
+                f"n_components={self._size} must be less or equal to the {n_rows} rows of the first call of "
+                "partial_fit, whose principal components are where training starts. Pass more rows in the "
+                "first call, a few hundred or more."
+            )
+
+    def _moved(self, news: list[News]) -> str:
+        """Say which columns have moved."""
+        owners = self._columns.owners[[each.column for each in news]]
+        names = self._columns.names_of(owners)
+        told = {
+            name: f"{name!r} ({each.what} {each.before:.3g}, now {each.now:.3g})"
+            for name, each in zip(names, news, strict=True)
+        }
+        listed = ", ".join(list(told.values())[:5]) + (", ..." if len(told) > 5 else "")
+        return (
+            f"The stream has changed in {len(told)} column{'s' * (len(told) > 1)}: {listed}. "
+            "reconstruction_error says how well such rows come back; training goes on with them, and "
+            "forgets what no longer comes. Fit anew if earlier rows are of no more use. This is said once "
+            "of each column."
+        )
+
+    def _unheard(self, columns: list[int]) -> str:
+        """Say which columns hold categories that are not known."""
+        names = self._columns.names_of(np.array(columns))
+        return (
+            f"Columns {names[:10]} hold categories that the first rows did not: these cells count as missing "
+            "in training, and as wholly wrong in reconstruction_error. Fit anew to learn them. This is said "
+            "once of each column."
+        )
 
 
 def _unseen(estimator: Seats) -> list[Any]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
@@ -18,6 +18,7 @@ from skae import networks, tables
 from skae._containers import FrameLayout
 from skae._plain import Catalogue, Value
 from skae._random import Streams
+from skae.data import running
 from skae.networks import (
     autoencoder,
     bottlenecks,
@@ -47,6 +48,7 @@ from skae.objectives import (
 )
 from skae.tables import kinds, mixed
 from skae.training import tensors
+from skae.training.endless import Endless
 
 # The next one belongs to a change, of the layout or of what the classes keep, that older states do not fit.
 VERSION = 1
@@ -86,6 +88,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "estimators": (
         *(tensors.Codec, tensors.Encoder, tensors.Decoder, tensors.Frame, Streams),
         *(scaling.Scaling, scaling.QuantileScaling),
+        *(running.Running, running.Series),
     ),
     "tables": (
         *(tables.Columns, tables.MixedColumns, tables.Directions, tables.Arrangement),
@@ -166,6 +169,13 @@ def scaling_module(found: tables.Scaling) -> scaling.Scaling:
     return scaling.QuantileScaling(found.shift, found.factor, found.columns, found.quantiles, found.shares)
 
 
+class Going(NamedTuple):
+    """A training that goes on with each call of `partial_fit`, and the parameters that it was begun with."""
+
+    training: Endless
+    parameters: dict[str, object]
+
+
 class FittedAttributes:
     """Types of what `fit` sets; a class of its own, since annotations of the estimator are parameters."""
 
@@ -193,6 +203,9 @@ class FittedAttributes:
     pca_cumulative_explained_variance_: np.ndarray
     _validations_by_size: dict[int, Sequence[float]]
     _training_state: dict[str, Any] | None
+    # What `partial_fit` goes on with; its state stands for it wherever an estimator is copied.
+    _going: Going | None
+    _running: running.Running
     encoder_: tensors.Encoder
     decoder_: tensors.Decoder
     _codec: tensors.Codec
@@ -219,8 +232,12 @@ class PlainState:
 
     def __getstate__(self) -> dict[str, Any]:
         attributes: Any = super().__getstate__()
-        plain, objects = CATALOGUE.extended(self._further_classes).describe(attributes)
+        plain, objects = CATALOGUE.extended(self._further_classes).describe(self._lasting(attributes))
         return {**plain, _KEY: {"version": VERSION, "objects": objects}}
+
+    def _lasting(self, attributes: Mapping[str, object]) -> dict[str, object]:
+        """Return what of the attributes is kept."""
+        return dict(attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_state(type(self), state)
@@ -237,6 +254,14 @@ class AutoencoderState(PlainState):
         *("network_", "objective_", "encoder_", "decoder_", "n_components_", "mean_", "scale_", "_codec"),
     )
     _learnt_before: ClassVar[tuple[str, ...]] = ("n_features_in_", "_columns")
+
+    def _lasting(self, attributes: Mapping[str, object]) -> dict[str, object]:
+        """Return attributes with the state of a training that goes on in the place of the training."""
+        kept = dict(attributes)
+        going = kept.pop("_going", None)
+        if isinstance(going, Going):
+            kept["_training_state"] = going.training.state_dict()
+        return kept
 
 
 def check_state(cls: Any, state: Any) -> None:

@@ -28,7 +28,7 @@ from skae.estimators._state import AutoencoderState
 from skae.networks.architecture import architecture_in
 from skae.networks.autoencoder import Autoencoder
 from skae.tables.cells import with_index_of
-from skae.tables.reading import flat
+from skae.tables.reading import flat, unknown
 from skae.training.courses import fit_all
 
 
@@ -71,7 +71,8 @@ class BaseAutoencoder(
     best_iter_ : int
         The epoch whose weights were kept; 0 is the PCA start.
     loss_curve_ : list of float
-        Mean training loss of each epoch; in cross-validation, mean of the folds.
+        Mean training loss of each epoch; in cross-validation, mean of the folds. Of `partial_fit`, the last
+        10,000 calls.
     validation_scores_ : list of float or None
         Variance explained on held-out rows, from the start (index 0) to the last epoch.
         None if no rows were held out.
@@ -229,12 +230,13 @@ class BaseAutoencoder(
         errors : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors in squared units of X, as float64; NaN for missing cells. With `scaling` or
             columns of several kinds, of the columns inside; those of the columns of one categorical column
-            are summed.
+            are summed. A category that `fit` has not seen has an error of at least 1: that of a column of its
+            own, which nothing is given back for.
         """
         _checks.check_is_fitted(self, "network_")
         inside, back = self._reconstructed(X)
-        measured = self._columns.errors_by_cell if per_feature else self._columns.errors_by_row
-        return as_passed(measured(X, inside, back), X)
+        new = unknown(self._columns, X) if self._is_mixed() else None
+        return as_passed(self._columns.errors(X, inside, back, per_feature, new), X)
 
     # ------------------------------------------------------------------ inside
 

@@ -346,44 +346,43 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         return kinds, group_numbers(self.column_groups, names, n_features, "column_groups").tolist()
 
     def _check(self, X: np.ndarray) -> str:
-        link = super()._check(X)
-        check_cells(X, *self._kinds())
         if self.objective == "iwae" and (self._is_ordered() or self.beta != 1 or self.free_bits):
             raise ValueError(
                 "objective='iwae' needs beta=1 and free_bits=0, as its bound has no divergence of its own to "
                 "weigh, and ordered=False with an int for n_components; use those, or objective='elbo'. Got "
                 f"beta={self.beta}, free_bits={self.free_bits} and ordered={self._is_ordered()}."
             )
-        return link
+        return super()._check(X)
 
-    # ------------------------------------------------------------------ inside
+    def _check_cells(self, X: np.ndarray) -> str:
+        check_cells(X, *self._kinds())
+        return super()._check_cells(X)
 
     def _fitted_attributes(self, fitted: Fitted, frame: Frame) -> dict[str, Any]:
         attributes = super()._fitted_attributes(fitted, frame)
         network, likelihood = attributes["network_"], attributes["objective_"].reconstruction
-        is_gaussian = np.array([kind == "gaussian" for kind in likelihood.kinds])
+        is_gaussian = np.array(likelihood.kinds) == "gaussian"
         noise = likelihood.noise().detach().double().numpy()
         attributes["noise_variance_"] = np.where(is_gaussian, noise * frame.scale**2, np.nan)
         if fitted.rows is not None:
-            posterior, pre_code = network.bottleneck.posterior, network.pre_code
-            moments = average(fitted.rows, lambda part: posterior(pre_code(part)).moments())
+            posterior = network.bottleneck.posterior
+            moments = average(fitted.rows, lambda part: posterior(network.pre_code(part)).moments())
             attributes["kl_per_component_"], means, squares = np.split(moments.numpy(), 3)
             attributes["active_components_"] = np.flatnonzero(squares - means**2 > _ACTIVE_ABOVE)
         return attributes
 
     def _keep(self, n_components: int) -> None:
         divergences, active = (vars(self)[name] for name in ("kl_per_component_", "active_components_"))
-        kept = {"kl_per_component_": divergences[:n_components]}
-        vars(self).update(kept, active_components_=active[active < n_components])
+        active = active[active < n_components]
+        vars(self).update(kl_per_component_=divergences[:n_components], active_components_=active)
 
     def _complaints(self) -> list[str]:
         n_active = len(vars(self)["active_components_"])
-        if n_active >= self.n_components_ / 2:
-            return []
-        return [
+        few = (
             f"Only {n_active} of {self.n_components_} components are active: the others say nothing of any "
             "row. Use fewer components, a lower beta, free_bits, or a longer kl_warm_up."
-        ]
+        )
+        return [few] if n_active < self.n_components_ / 2 else []
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

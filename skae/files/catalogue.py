@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.impute import MissingIndicator
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -57,7 +56,7 @@ def made_of(own: Mapping[str, Value]) -> Catalogue:
     for cls in ESTIMATORS.values():
         classes |= cls._further_classes
     values = {
-        "estimator": Value(lambda value: isinstance(value, BaseEstimator) and _is_ours(value), _tell, _make),
+        "estimator": Value(lambda value: isinstance(value, PlainState) and _is_ours(value), _tell, _make),
         "random state": Value(
             lambda value: type(value) is np.random.RandomState, _tell_random_state, _make_random_state
         ),
@@ -69,8 +68,8 @@ def _is_ours(value: object) -> bool:
     return type(value) in ESTIMATORS.values()
 
 
-def _tell(estimator: BaseEstimator) -> _Told:
-    attributes: dict[str, object] = dict(vars(estimator))
+def _tell(estimator: PlainState) -> _Told:
+    attributes: dict[str, object] = estimator._lasting(vars(estimator))
     if attributes.pop(_CALLBACKS, None):
         raise TypeError("its callbacks cannot be saved. Call set_callbacks() on it to take them away")
     request = attributes.pop(_REQUEST, None)

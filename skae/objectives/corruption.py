@@ -32,6 +32,9 @@ class Corruption(nn.Module):
     def move_centre(self, shift: torch.Tensor) -> None:
         """Take rows that lie about another centre, moved by (n_features,) in scaled units."""
 
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows that are shifted, by (n_features,), and multiplied by a factor from now on."""
+
     def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take what is needed of the training rows (n, n_features) and of zero in units of the data."""
 
@@ -97,6 +100,10 @@ class Gaussian(ByCell):
         """Take the standard deviation of each column."""
         self.deviation.copy_(rows.std(0, correction=0))
 
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows in another unit."""
+        self.deviation.mul_(factor)
+
     def forward(
         self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -117,6 +124,10 @@ class Masking(ByCell):
     def adapt(self, rows: torch.Tensor, origin: torch.Tensor) -> None:
         """Take where zero lies."""
         self.origin.copy_(origin)
+
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows about another centre, in another unit."""
+        self.origin.sub_(shift).mul_(factor)
 
     def forward(
         self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
@@ -140,6 +151,11 @@ class SaltAndPepper(ByCell):
         """Take the extremes of each column."""
         self.lowest.copy_(rows.amin(0))
         self.highest.copy_(rows.amax(0))
+
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows about another centre, in another unit."""
+        for extremes in (self.lowest, self.highest):
+            extremes.sub_(shift).mul_(factor)
 
     def forward(
         self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None
@@ -213,6 +229,11 @@ class UserCorruption(Corruption):
     def move_centre(self, shift: torch.Tensor) -> None:
         """Take rows about another centre, (n_features,) in scaled units."""
         self.centre = self.centre + shift.double().cpu().numpy() * self.scale
+
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows about another centre, in another unit."""
+        self.move_centre(shift)
+        self.scale /= factor
 
     def forward(
         self, inputs: torch.Tensor, generator: torch.Generator, weight: torch.Tensor | None = None

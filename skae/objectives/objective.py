@@ -156,6 +156,23 @@ class Objective(nn.Module):
         if self.corruption is not None:
             self.corruption.move_centre(shift)
 
+    def move_frame(self, shift: torch.Tensor, factor: float) -> None:
+        """Take rows that are shifted and multiplied by a factor from now on, as the scaled rows of a stream.
+
+        Only what is in units of the data is changed; outputs and targets have to be centred and scaled.
+
+        Parameters
+        ----------
+        shift : tensor of shape (n_features,)
+            In units of the centred and scaled rows.
+        factor : float
+        """
+        reconstruction = self.reconstruction
+        reconstruction.centre.copy_(reconstruction.centre + shift * reconstruction.scale)
+        reconstruction.scale /= factor
+        if self.corruption is not None:
+            self.corruption.move_frame(shift, factor)
+
     @property
     def adapts(self) -> bool:
         """Whether there is any part that may take something of the training rows."""

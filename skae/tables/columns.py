@@ -296,6 +296,36 @@ class Columns:
         """Return the mean of the squared errors of each row's cells, (n_samples,); see `explained`."""
         return row_means(self.errors_by_cell(X, inside, back))
 
+    def errors(
+        self,
+        X: ArrayLike | Table,
+        inside: np.ndarray,
+        back: np.ndarray,
+        by_cell: bool,
+        new: np.ndarray | None,
+    ) -> np.ndarray:
+        """Return the squared errors of rows, cells that hold a category not seen in training among them.
+
+        Parameters
+        ----------
+        X, inside, back
+            As for `explained`.
+        by_cell : bool
+            Whether those of cells are wanted, (n_samples, n_features), or their means, (n_samples,).
+        new : ndarray of shape (n_samples, n_features), optional
+            Which cells hold such a category; none by default.
+
+        Returns
+        -------
+        errors : ndarray
+        """
+        if new is None or not new.any():
+            return self.errors_by_cell(X, inside, back) if by_cell else self.errors_by_row(X, inside, back)
+        # It would have a column of ones for itself, for which nothing is given back, and zeros in the others.
+        others = self.errors_by_cell(X, np.zeros_like(back), back)
+        cells = np.where(new, 1.0 + others, self.errors_by_cell(X, inside, back))
+        return cells if by_cell else row_means(cells)
+
     def deviations_by_cell(self, X: ArrayLike | Table, inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Return the squared deviation of each cell of the user's from the mean; see `explained`."""
         return np.square(np.subtract(inside, centre, dtype=np.float64))

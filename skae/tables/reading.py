@@ -150,6 +150,23 @@ def read(columns: Columns, X: ArrayLike | Table, validate: Validation, min_sampl
     return _finite(columns.encode(table))
 
 
+def unknown(columns: Columns, X: ArrayLike | Table) -> np.ndarray:
+    """Return which cells hold a category that training has not seen.
+
+    Parameters
+    ----------
+    columns : Columns
+        From `read_training`.
+    X : array-like of shape (n_samples, n_features)
+        What the user passed, and `read` has taken.
+
+    Returns
+    -------
+    unknown : ndarray of shape (n_samples, n_features)
+    """
+    return columns.unknown(_table(flat(columns, X), columns.declares_kinds))
+
+
 def _arranged(X: object, architecture: Shaped | None) -> tuple[Any, Arrangement | None]:
     """Return rows as what is read here, and how they lay before."""
     if architecture is None:

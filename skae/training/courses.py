@@ -7,7 +7,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from skae._computing import global_randomness
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.objective import Objective
 from skae.training.axes import with_axes
-from skae.training.batches import InMemory, Rows, folds
-from skae.training.fits import Begun, Fitting, Model, Straight, new_step, stack_key, train_models
+from skae.training.batches import Rows, folds
+from skae.training.fits import Begun, Fitting, Model, Straight, stack_key, train_models
 from skae.training.fitted import Fitted, with_pooled_sizes, with_sizes
 from skae.training.held_out import (
     HeldOut,
@@ -31,7 +31,7 @@ from skae.training.held_out import (
     weights_of,
 )
 from skae.training.last_layer import can_solve, solve_last_layer
-from skae.training.loop import Alone, DivergenceError, History, Run, Validation, checked, train
+from skae.training.loop import DivergenceError, History, Validation, checked
 from skae.training.plan import N_FOLDS
 from skae.training.target_scores import Part, chosen_weight, reference_scores, with_target_scores
 
@@ -71,49 +71,6 @@ def take_part(fitting: Fitting) -> None:
     """Train together with others, the first of which keeps the network: `fit` without its end."""
     with _module_randomness(fitting):
         train_models(begin(fitting, _silent).models, fitting.keeper)
-
-
-def one_epoch(fitting: Fitting, state: dict[str, Any]) -> tuple[Fitted, dict, torch.Tensor]:
-    """Go over the rows once at a constant rate, from the optimiser's state as it was left.
-
-    Parameters
-    ----------
-    fitting : Fitting
-    state : dict
-        Empty, or "step" and "rows" as they were returned by the call before.
-
-    Returns
-    -------
-    fitted : Fitted
-    step_state : dict
-    rows_state : tensor
-        Position of the stream that orders the rows.
-    """
-    with _module_randomness(fitting):
-        network, objective, _ = fitting.start(fitting.rows, fitting.first)
-        objective.warms_up = False
-        # What no row of one call needs, rows of the next may.
-        objective.revival = None
-        rows = fitting.rows
-        noise = fitting.streams.torch("noise", 0, rows.target.device)
-        step = new_step(fitting.plan.without_schedule(), network, objective, noise)
-        order = fitting.streams.torch("rows")
-        if state:
-            step.load_state_dict(state["step"])
-            order.set_state(state["rows"])
-        batches = InMemory(
-            rows.target,
-            fitting.plan.batch_size,
-            fitting.plan.shuffles,
-            rows.inputs,
-            rows.weight,
-            labels=rows.labels,
-        )
-        run = Run(network, objective, batches, 1, order)
-        history = checked(train([run], Alone(step, network, objective)))[0]
-        network.draw_dropout_from(None)
-        fitted = Fitted(network, objective, history, history.best_epoch, None, None, rows)
-        return fitted, step.state_dict(), order.get_state()
 
 
 def _module_randomness(fitting: Fitting) -> contextlib.AbstractContextManager[None]:

@@ -22,7 +22,7 @@ from skae.objectives.objective import Objective
 from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.layerwise import pretrain
-from skae.training.loop import Alone, History, Keeper, Run, Steps, left_at_start, train
+from skae.training.loop import Alone, History, Keeper, Run, left_at_start, train
 from skae.training.pace import Clock
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
@@ -428,7 +428,7 @@ def train_models(
         pace = None if clock is None else clock.pace(len(stack) / n_left)
         n_left -= len(stack)
         histories = (
-            list(map(left_at_start, runs)) if is_interrupted else train(runs, _steps(stack), keeper, pace)
+            list(map(left_at_start, runs)) if is_interrupted else train(runs, steps_of(stack), keeper, pace)
         )
         for model, history in zip(stack, histories, strict=True):
             model.history = history
@@ -436,7 +436,17 @@ def train_models(
         is_interrupted |= any(history.interrupted for history in histories)
 
 
-def _steps(models: Sequence[Model]) -> Steps:
+def steps_of(models: Sequence[Model]) -> StackedStep | Alone:
+    """Return the updates of models that can be trained side by side, or of a single one.
+
+    Parameters
+    ----------
+    models : sequence of Model
+
+    Returns
+    -------
+    steps : StackedStep or Alone
+    """
     first = models[0]
     network, objective = first.run.network, first.run.objective
     by_hand = SOLVERS[first.solver].stacks and can_differentiate(network, objective)

@@ -51,6 +51,9 @@ class Fitted(NamedTuple):
     by_size: BySize | None = None  # of ordered components
     reading: LinearReading | None = None  # of codes that are not linear; None after a part of the rows
     target_scores: TargetScores | None = None
+    at_rest: bool = (
+        False  # whether both parts are on the CPU, in evaluation mode and without gradients already
+    )
 
 
 def with_sizes(fitted: Fitted, axes: PrincipalAxes, rows: Rows) -> Fitted:

@@ -250,6 +250,8 @@ class Alone:
         self.network = network
         self.objective = objective
         self.schedules = [step.schedule]
+        both = {"network": network, "objective": objective}
+        self.names = [f"{part}.{name}" for part in both for name, _ in both[part].named_parameters()]
 
     def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
         """Go over the rows once."""
@@ -266,6 +268,14 @@ class Alone:
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judge of the model."""
         return judge_each(judges)
+
+    def values(self) -> list[torch.Tensor]:
+        """Return all parameters, which steps change in place."""
+        return [p.data for module in (self.network, self.objective) for p in module.parameters()]
+
+    def named(self, values: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return tensors that are as those of `values` by the names of the parameters."""
+        return dict(zip(self.names, values, strict=True))
 
     def remember(self, model: int) -> Kept:
         """Keep the weights of the network and the objective."""
@@ -354,8 +364,10 @@ def train(
         training.restore_best()
     steps.close()
     for run in runs:
-        run.network.eval()
-        run.objective.eval()
+        for module in (run.network, run.objective):
+            # Asked first: to go over all parts of a network takes as long as a small step.
+            if module.training:
+                module.eval()
     return [training.history for training in trainings]
 
 

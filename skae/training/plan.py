@@ -30,7 +30,9 @@ N_FOLDS = 5
 PRETRAINING = 0.2
 # Weights of a target of which "auto" takes one; the first is a fit that does not know the target.
 TARGET_WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
-# Of the learning rate, where no schedule ends at a low one.
+# Rows of a step on a part of a stream, at most.
+_PART_BATCH = 512
+# Of the learning rate, where no schedule ends at a low one and no weights are averaged.
 CONSTANT = 0.1
 
 
@@ -91,6 +93,23 @@ def batch_size(n_rows: int, wanted: int | str, solver: Solver, least: int = 64) 
     if isinstance(wanted, str):
         return min(1024, max(least, n_rows // 16))
     return min(wanted, n_rows)
+
+
+def part_batch_size(n_rows: int, wanted: int | str, solver: Solver) -> int:
+    """Return the rows of a step on a part of a stream: for "auto" up to 512 of them.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the part.
+    wanted : int or "auto"
+    solver : Solver
+
+    Returns
+    -------
+    size : int
+    """
+    return n_rows if solver.all_rows else min(n_rows, _PART_BATCH if isinstance(wanted, str) else wanted)
 
 
 class Steps(NamedTuple):

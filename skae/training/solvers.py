@@ -35,6 +35,8 @@ class Solver:
         way and the squared error alone.
     stacks : bool, default=False
         Whether `StackedStep` does the same for several models at once.
+    averages : bool, default=False
+        Whether training without an end keeps the mean of the weights, see `ScheduleFree`.
     """
 
     rate: float
@@ -46,11 +48,14 @@ class Solver:
     takes_gaps: bool = True
     follows_gradient: bool = True
     stacks: bool = False
+    averages: bool = False
 
 
 # Adam's decay is a share of each step, a penalty adds to the loss: the same number means other things.
 SOLVERS: dict[str, Solver] = {
-    "adam": Solver(0.02, 0.1, partial(GradientStep, optimizer=adam), decouples_decay=True, stacks=True),
+    "adam": Solver(
+        0.02, 0.1, partial(GradientStep, optimizer=adam), decouples_decay=True, stacks=True, averages=True
+    ),
     "sgd": Solver(0.1, 1e-4, partial(GradientStep, optimizer=sgd)),
     "rmsprop": Solver(0.003, 1e-4, partial(GradientStep, optimizer=rmsprop)),
     "lbfgs": Solver(1.0, 2e-3, LBFGSStep, all_rows=True, n_epochs=300),

@@ -102,16 +102,13 @@ class Stack:
             shapes = {name: _widest([member[name].shape for member in members]) for name, _ in named}
         n_decaying = sum(shapes[name].numel() for name, value in named if id(value) in decaying)
         values = named[0][1].detach().new_zeros(len(self.pairs), sum(map(torch.Size.numel, shapes.values())))
-        parameters, start = {}, 0
-        for name, shape in shapes.items():
-            end = start + shape.numel()
-            part = values[:, start:end].view(len(values), *shape)
+        parameters = _parts(values, shapes)
+        for name, part in parameters.items():
             for whole, member in zip(part, members, strict=True):
                 own = _first(whole, member[name].shape)
                 own.copy_(member[name].detach())
                 member[name].data = own
-            parameters[name] = part.requires_grad_()
-            start = end
+            part.requires_grad_()
         return values, parameters, n_decaying
 
     def _joined_buffer(self, name: str) -> torch.Tensor:
@@ -123,16 +120,18 @@ class Stack:
             setattr(module, last, part)
         return joined
 
+    def named(self, table: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the parts of a table (..., n_parameters) that belong to each parameter, (..., *shape)."""
+        return _parts(table, self.shapes)
+
     def remember(self, index: int) -> Kept:
         """Keep the weights of a member as they are now."""
-        pair, shapes, lasting = self.pairs[index], self.shapes, self.lasting
+        pair, lasting = self.pairs[index], self.lasting
 
         def put_back(kept: Mapping[str, torch.Tensor]) -> None:
-            own, start = dict(pair.named_parameters()), 0
-            for name, shape in shapes.items():
-                end = start + shape.numel()
-                own[name].data.copy_(_first(kept[_VALUES][start:end].view(shape), own[name].shape))
-                start = end
+            own = dict(pair.named_parameters())
+            for name, part in self.named(kept[_VALUES]).items():
+                own[name].data.copy_(_first(part, own[name].shape))
             for name in lasting:
                 pair.get_buffer(name).copy_(kept[name])
 
@@ -156,6 +155,12 @@ class Stack:
                 place, _, last = name.rpartition(".")
                 module = pair.get_submodule(place)
                 setattr(module, last, module.get_buffer(last).clone())
+
+
+def _parts(table: torch.Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
+    """Return the parts of a table (..., n) of which each has its shape, one after the other."""
+    parts = zip(shapes.items(), table.split([shape.numel() for shape in shapes.values()], -1), strict=True)
+    return {name: part.view(*table.shape[:-1], *shape) for (name, shape), part in parts}
 
 
 def _widest(shapes: Sequence[torch.Size]) -> torch.Size:
@@ -184,14 +189,11 @@ class ByHand:
         self.together: HeldOutTogether | None = None
 
     def _gradient(self, members: slice) -> DenseGradient:
-        stack, start = self.stack, 0
-        parameters, gradients = {}, {}
-        for name, value in stack.parameters.items():
-            end = start + value[0].numel()
-            name = name.removeprefix("network.")
-            parameters[name] = value[members]
-            gradients[name] = stack.gradients[members, start:end].view(parameters[name].shape)
-            start = end
+        stack = self.stack
+        tables = stack.parameters, stack.named(stack.gradients)
+        parameters, gradients = (
+            {name.removeprefix("network."): part[members] for name, part in table.items()} for table in tables
+        )
         weights = [pair.objective.nonlinearity for pair in stack.pairs[members]]
         return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members], weights)
 
@@ -371,6 +373,14 @@ class StackedStep:
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Return what the judge of each member says."""
         return self.gradient.judge(judges)
+
+    def values(self) -> list[torch.Tensor]:
+        """Return the parameters of all members, which steps change in place."""
+        return [self.stack.values]
+
+    def named(self, values: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the parameters of the first member by name, of tensors that are as those of `values`."""
+        return self.stack.named(values[0][0])
 
     def remember(self, model: int) -> Kept:
         """Keep the weights of a member."""

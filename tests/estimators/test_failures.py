@@ -15,7 +15,7 @@ from skae import (
     VariationalAutoencoderTransformer,
 )
 from skae.networks import Dense
-from skae.training import courses, fits
+from skae.training import endless, fits
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_failed_refit_leaves_the_estimator_as_it_was(X, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("no room")
 
-    for module in (courses, fits):
+    for module in (endless, fits):
         monkeypatch.setattr(module, "train", fail)
     for method in (model.fit, model.partial_fit):
         with pytest.raises(MemoryError):

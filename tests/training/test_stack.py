@@ -41,8 +41,8 @@ class Stacks(list):
 @pytest.fixture
 def stacks(monkeypatch) -> Iterator[Stacks]:
     found = Stacks()
-    found.steps = fits._steps
-    monkeypatch.setattr(fits, "_steps", found)
+    found.steps = fits.steps_of
+    monkeypatch.setattr(fits, "steps_of", found)
     return found
 
 

@@ -14,7 +14,7 @@ from skae.objectives.penalties.revival import Revival
 from skae.training import courses
 from skae.training.batches import Rows, folds
 from skae.training.courses import fit as fit_by
-from skae.training.courses import one_epoch
+from skae.training.endless import Endless
 from skae.training.fits import Fitting, Start
 from skae.training.held_out import HeldOut
 
@@ -123,22 +123,21 @@ def test_sizes_of_folds_are_those_of_the_epoch_that_they_chose():
     assert fitted.by_size.by_pca[0] < fitted.by_size.by_pca[-1]
 
 
-def test_one_epoch_weighs_penalties_in_full_and_brings_nothing_back():
+def test_a_part_of_a_stream_weighs_penalties_in_full_and_brings_nothing_back():
     def objective():
         found = Objective(squared(), {"codes": ActivityL2(3.0)})
         found.revival = Revival()
         return found
 
     rows = Rows(ROWS)
-    fitted, step, order = one_epoch(Fitting(PLAN, parts(objective), rows, Streams(0)), {})
+    endless = Endless(Fitting(PLAN, parts(objective), rows, Streams(0)))
+    fitted = endless.learn(rows, PLAN.batch_size)
     codes = Start(PLAN, parts(objective), Streams(0), False)(rows).network.encode(ROWS).detach()
     assert fitted.history.losses[0]["codes"] == pytest.approx(3 * float(codes.square().sum(1).mean()) / 5)
     assert fitted.objective.revival is None
     assert fitted.best_epoch == 1
-    # At the constant rate of the plan, from where the streams and the optimiser stood.
-    assert step["rate"] == PLAN.constant_rate
-    again, _, _ = one_epoch(Fitting(PLAN, parts(objective), rows, Streams(0)), {"step": step, "rows": order})
-    assert not torch.equal(again.network(ROWS), fitted.network(ROWS))
+    before = fitted.network(ROWS)
+    assert not torch.equal(endless.learn(rows, PLAN.batch_size).network(ROWS), before)
 
 
 def test_gaps_of_the_rows_are_filled_in_the_network():
