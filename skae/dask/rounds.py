@@ -23,6 +23,8 @@ _LOOKING = 0.2
 _GRACE = 5.0
 # Times an even share of the rows that a worker keeps before some of its partitions go to another one.
 _UNEVEN = 1.25
+# What a task is that has failed. Where one is "lost", its result was on a worker that died, and is made anew.
+_FAILED = ("error", "cancelled")
 Result = TypeVar("Result")
 # What runs on each worker of a round, the first one first.
 Ranks: TypeAlias = "Mapping[str, Future[Outcome | None]]"
@@ -91,7 +93,7 @@ class Cluster:
             What a task has raised.
         """
         while True:
-            failed = [future for future in futures if future.status not in ("pending", "finished")]
+            failed = [future for future in futures if future.status in _FAILED]
             if failed:
                 raise self.error_of(failed[0])
             if all(future.status == "finished" for future in futures):
@@ -258,14 +260,14 @@ class Rounds:
                 return first.result(timeout=self.cluster.limits.timeout)
             there = self.cluster.workers()
             gone = sorted(set(futures) - set(there))
-            failed = [future for future in futures.values() if future.status not in ("pending", "finished")]
+            failed = [future for future in futures.values() if future.status in _FAILED]
             if gone or failed:
                 self._end_early(futures, gone)
                 return None
             if self._welcome(there):
                 # They take part from the next round on.
                 event(meeting.ending, self.client).set()
-            _wait([future for future in futures.values() if future.status == "pending"])
+            _wait([future for future in futures.values() if not future.done()])
 
     def _end_early(self, futures: Ranks, gone: list[str]) -> None:
         """Find out why a round ended, and whether another one may follow."""

@@ -38,7 +38,7 @@ Weights: TypeAlias = "Table | ArrayLike | None"
 Found: TypeAlias = "Table | Dense"
 
 
-class DaskTransformer(TransformerMixin, BaseEstimator):
+class DaskTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Fit an estimator to a dask collection, on all workers that hold its partitions.
 
     Each worker trains on its own partitions, and gradients are averaged over the rows of all in each step, so

@@ -90,7 +90,7 @@ def test_rows_that_do_not_fit_into_the_bytes_of_training_are_streamed(client, X)
 def test_images(client):
     random = np.random.default_rng(0)
     images = random.standard_normal((1500, 1, 1)) * random.standard_normal((8, 8))
-    estimator = AutoencoderTransformer(2, network=Convolutional((4,)), max_iter=2, random_state=0)
+    estimator = AutoencoderTransformer(2, network=Convolutional((8, 8), channels=(4,)), max_iter=2, random_state=0)
     rows = da.from_array(images, chunks=(400, 8, 4))
     model = DaskTransformer(estimator, client).fit(rows)
     codes = model.transform(rows)
