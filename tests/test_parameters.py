@@ -80,3 +80,11 @@ def test_a_missing_extra_says_what_to_install():
     with pytest.raises(ImportError, match=r'Drawing needs surely_not_there.*pip install "skae\[plot\]"'):
         import_extra("surely_not_there", "plot", "Drawing")
     assert import_extra("json", "plot", "Drawing").dumps(1) == "1"
+
+
+def test_versions_that_run_code_of_files_are_refused(monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    assert import_extra("pyarrow", "parquet", "Reading") is pyarrow
+    monkeypatch.setattr(pyarrow, "__version__", "14.0.0")
+    with pytest.raises(ImportError, match=r"Reading needs pyarrow 15 or later, and 14\.0\.0 .* --upgrade"):
+        import_extra("pyarrow.ipc", "parquet", "Reading")
