@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from skae._random import Streams
 from skae.dask._distributed import Client, Future, address_kept, bytes_kept, distributed, event, wait_for_one
 from skae.dask.partitions import Part, Ready, Shape
-from skae.dask.worker import OFF, Assignment, Meeting, Outcome, get_going, train
+from skae.dask.worker import OFF, Assignment, Meeting, Outcome, get_going, hold, train
 from skae.training.peers import PeerLostError, RoundOver
 
 # Seconds from one look at the cluster to the next.
@@ -198,12 +198,12 @@ class Rounds:
         self.cluster.wait([self.ready, *self.parts])
         workers = self._workers()
         blocks = placed(self.counts, self._holders(), workers)
+        if not self._all_hold(blocks):
+            return None
+        size, timeout = len(blocks), self.cluster.limits.timeout
         futures = {
             address: self._submit(
-                Assignment(
-                    meeting, rank, len(blocks), own, self.shape, self.streams, self.cluster.limits.timeout
-                ),
-                address,
+                address, train, own, Assignment(meeting, rank, size, own, self.shape, self.streams, timeout)
             )
             for rank, (address, own) in enumerate(blocks.items())
         }
@@ -214,6 +214,20 @@ class Rounds:
             event(meeting.ending, self.client).set()
             address_kept(meeting.address, self.client).set(OFF)
             self.client.cancel(list(futures.values()))
+
+    def _all_hold(self, blocks: Mapping[str, list[int]]) -> bool:
+        """Wait until each worker has its partitions, so that all begin together; return whether all stay."""
+        futures = {address: self._submit(address, hold, own) for address, own in blocks.items()}
+        while any(future.status != "finished" for future in futures.values()):
+            failed = [future for future in futures.values() if future.status in _FAILED]
+            if failed:
+                raise self.cluster.error_of(failed[0])
+            gone = sorted(set(futures) - set(self.cluster.workers()))
+            if gone:
+                self._count(gone, [], [])
+                return False
+            _wait(futures.values())
+        return True
 
     def _workers(self) -> list[str]:
         """Return those that take part: not those that would let the others wait until they can begin."""
@@ -233,13 +247,15 @@ class Rounds:
         self.going |= ready
         return bool(ready)
 
-    def _submit(self, assignment: Assignment, address: str) -> Future[Outcome | None]:
-        parts = [self.parts[block] for block in assignment.blocks]
+    def _submit(
+        self, address: str, function: Callable[..., Result], blocks: Sequence[int], *first: Assignment
+    ) -> Future[Result]:
+        """Run a task on one worker: of arguments of its own, what all need, and some partitions."""
         return self.client.submit(
-            train,
-            assignment,
+            function,
+            *first,
             self.ready,
-            parts,
+            [self.parts[block] for block in blocks],
             workers=[address],
             allow_other_workers=False,
             pure=False,
@@ -283,6 +299,10 @@ class Rounds:
             return
         silent = [] if gone else [address for address, future in futures.items() if not future.done()]
         self.cluster.silent |= set(silent)
+        self._count(gone, silent, errors)
+
+    def _count(self, gone: list[str], silent: list[str], errors: Sequence[BaseException | None]) -> None:
+        """Count a restart; raise an error where there were as many as there may be."""
         self.n_restarts += 1
         if self.n_restarts > self.cluster.limits.max_restarts:
             raise WorkerLostError(_sentence(gone, silent, errors, self.cluster.limits)) from (

@@ -184,7 +184,7 @@ class DaskTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         self.n_features_in_ = fitted.n_features_in_
         vars(self).pop("feature_names_in_", None)
         if "feature_names_in_" in vars(fitted):
-            self.feature_names_in_ = fitted.feature_names_in_
+            self.feature_names_in_: np.ndarray = vars(fitted)["feature_names_in_"]
         return self
 
     def _fit_collection(self, X: Table, sample_weight: Weights) -> tuple[BaseAutoencoder, int]:

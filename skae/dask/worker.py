@@ -89,6 +89,10 @@ def get_going() -> None:
     """Do nothing: whoever runs it has imported this module, which takes seconds."""
 
 
+def hold(ready: Ready, parts: Sequence[Part]) -> None:
+    """Do nothing: whoever runs it has what a round needs, however long that took to come."""
+
+
 def train(assignment: Assignment, ready: Ready, parts: Sequence[Part]) -> Outcome | None:
     """Train together with the other workers of a round; the first of them returns what was found.
 
