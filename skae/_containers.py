@@ -244,7 +244,7 @@ def names_of(X: object) -> list[Any] | None:
     return list(_narwhals().from_native(X).columns) if is_frame(X) else None
 
 
-def take_rows(X: Table, positions: np.ndarray) -> Any:
+def take_rows(X: Table, positions: np.ndarray | slice) -> Any:
     """Return some rows of a table of any kind."""
     if is_pandas(X):
         return X.iloc[positions]
