@@ -320,6 +320,38 @@ def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return means, np.where(spread > 1e-12 * np.maximum(np.abs(means), 1e-300), spread, 0.0)
 
 
+def loadings(model: Any, X: Table, spread: np.ndarray) -> np.ndarray | None:
+    """Return what `components_` says of a model that says how linear its codes are.
+
+    Parameters
+    ----------
+    model : object
+    X : array-like of shape (n_samples, n_features)
+        Rows as they reach it.
+    spread : ndarray of shape (n_components,)
+        Standard deviations of their codes.
+
+    Returns
+    -------
+    slopes : ndarray of shape (n_components, n_features) or None
+        In deviations of the code by one of the column; 0 where either is constant. None where there is
+        nothing of the kind, or not by these columns.
+    """
+    components = getattr(model, "components_", None)
+    if components is None or getattr(model, "linearity_", None) is None or model.scaling == "quantile":
+        return None
+    (table,), is_number = tables(X)
+    if not is_number.all() or components.shape[1] != table.shape[1]:
+        return None
+    found = components * deviations(table)[1]
+    return np.where(spread > 0, 1.0, 0.0)[:, None] * found / np.where(spread > 0, spread, 1.0)[:, None]
+
+
+def as_percent(share: float) -> str:
+    """Write a share in percent: whole ones, but never 100 for what is less than all."""
+    return "100 %" if share == 1 else f"{min(99, round(100 * float(share)))} %"
+
+
 def in_deviations(table: np.ndarray, means: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Return a table in standard deviations of its columns; constant ones are only centred."""
     return (table - means) / np.where(spread > 0, spread, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +16,13 @@ from skae._typing import RandomState, Table, Transformer
 from skae.inspection._drawing import Display, one_axes, set_title, shortened, shown
 from skae.inspection._rows import (
     Reached,
+    as_percent,
     codes,
     component_names,
     deviations,
     drawn,
     like,
+    loadings,
     n_rows,
     numbered,
     reach,
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentFeatureDisplay", "latent_feature_importances"]
 
-_METHODS = ("permutation", "gradient")
+_METHODS = ("permutation", "gradient", "linear")
+_LABELS = {
+    "permutation": "mean squared change,\nin variances of the code",
+    "gradient": "mean absolute slope,\nin deviations of the code\nby one of the column",
+    "linear": "slope of the best line,\nin deviations of the code\nby one of the column",
+}
 # Half the width of central differences, in standard deviations of the column: far above rounding in float32.
 _STEP = 0.02
 _MOST_FEATURES = 40
@@ -60,11 +67,13 @@ def latent_feature_importances(
         earlier steps, columns are those that reach the last one.
     X : array-like of shape (n_samples, n_features)
         Rows.
-    method : {"permutation", "gradient"}, default="permutation"
+    method : {"permutation", "gradient", "linear"}, default="permutation"
         "permutation" is the mean squared change of each code, divided by the variance of the code, when the
         column is shuffled over rows: 2 where the code depends on this column alone, 0 where it does not
         depend on it. "gradient" is the mean absolute slope, in standard deviations of the code by one of the
-        column, from central differences; it needs numbers.
+        column, from central differences; it needs numbers. "linear" are the slopes of the best linear
+        approximation in the same units, with their signs: `components_` of an autoencoder, whose
+        `linearity_` says how much of each code they explain.
     n_repeats : int, default=5
         How often each column is shuffled.
     random_state : int, RandomState instance or None, default=None
@@ -75,7 +84,7 @@ def latent_feature_importances(
     Returns
     -------
     importances : ndarray of shape (n_components, n_features)
-        At least 0. 0 for components and columns that do not vary.
+        At least 0, but for "linear". 0 for components and columns that do not vary.
 
     Raises
     ------
@@ -84,7 +93,8 @@ def latent_feature_importances(
     TypeError
         If it has no `transform`.
     ValueError
-        If a parameter is not valid, or method="gradient" and X holds text.
+        If a parameter is not valid, method="gradient" and X holds text, or method="linear" and the estimator
+        has no `components_` and `linearity_` by the columns of X.
 
     See Also
     --------
@@ -92,8 +102,8 @@ def latent_feature_importances(
 
     Notes
     -----
-    Redundant columns share their importance in "gradient", and shuffling one of them makes rows that
-    do not occur. Both methods describe the encoder, not causes.
+    Redundant columns share their importance in "gradient" and "linear", and shuffling one of them makes rows
+    that do not occur. All methods describe the encoder, not causes.
 
     Examples
     --------
@@ -117,7 +127,7 @@ def _importances(
 ) -> tuple[np.ndarray, Reached, int]:
     """Return importances, what they refer to, and the number of rows used."""
     if method not in _METHODS:
-        raise ValueError(f"method must be 'permutation' or 'gradient'; got {method!r}.")
+        raise ValueError(f"method must be 'permutation', 'gradient' or 'linear'; got {method!r}.")
     n_repeats = check_count(n_repeats, "n_repeats")
     max_samples = check_count(max_samples, "max_samples", 2)
     random = check_random_state(random_state)
@@ -131,6 +141,8 @@ def _importances(
     table = reached.X.toarray() if is_sparse(reached.X) else reached.X
     if method == "permutation":
         found = _by_shuffling(reached.model, table, spread, n_repeats, random)
+    elif method == "linear":
+        found = _by_components(reached.model, table, spread)
     else:
         found = _by_slopes(reached.model, table, spread)
     return found, reached, n_rows(rows)
@@ -189,6 +201,16 @@ def _by_slopes(model: Transformer, X: Table, spread: np.ndarray) -> np.ndarray:
     return _over(found, 2 * _STEP * spread)
 
 
+def _by_components(model: Any, X: Table, spread: np.ndarray) -> np.ndarray:
+    found = loadings(model, X, spread)
+    if found is None:
+        raise ValueError(
+            "method='linear' shows components_ and linearity_ by columns of numbers as X has them, and this "
+            f"{type(model).__name__} does not have them. Use method='gradient', or 'permutation' for text."
+        )
+    return found
+
+
 def _over(found: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Divide each component's line by its unit; 0 where that is 0."""
     return np.where(unit[:, None] > 0, found / np.where(unit > 0, unit, 1.0)[:, None], 0.0)
@@ -199,13 +221,13 @@ class LatentFeatureDisplay(Display):
 
     At most 40 columns are shown, those that drive any of the components shown most, in the order of X, and at
     most 30 components, the first ones; the title says so. Colours and numbers are those of
-    `latent_feature_importances`.
+    `latent_feature_importances`. With method="linear", names of components say how linear they are.
 
     Parameters
     ----------
     importances : array-like of shape (n_components, n_features)
         As returned by `latent_feature_importances`.
-    method : {"permutation", "gradient"}, default="permutation"
+    method : {"permutation", "gradient", "linear"}, default="permutation"
         Method by which they were computed, for the label.
     feature_names : sequence of str, default=None
         Names of the columns. None numbers them.
@@ -213,6 +235,8 @@ class LatentFeatureDisplay(Display):
         Names of the components. None numbers them.
     n_samples : int, default=None
         Number of rows that they were computed on, for the title.
+    linearity : array-like of shape (n_components,), default=None
+        Share of each component that a linear approximation explains, for the labels.
 
     Attributes
     ----------
@@ -252,12 +276,14 @@ class LatentFeatureDisplay(Display):
         feature_names: Sequence[str] | None = None,
         component_names: Sequence[str] | None = None,
         n_samples: int | None = None,
+        linearity: ArrayLike | None = None,
     ) -> None:
         self.importances = importances
         self.method = method
         self.feature_names = feature_names
         self.component_names = component_names
         self.n_samples = n_samples
+        self.linearity = linearity
 
     @classmethod
     def from_estimator(
@@ -280,7 +306,7 @@ class LatentFeatureDisplay(Display):
             Fitted, with `transform`: an autoencoder, PCA, or a Pipeline or search that ends in one.
         X : array-like of shape (n_samples, n_features)
             Rows.
-        method : {"permutation", "gradient"}, default="permutation"
+        method : {"permutation", "gradient", "linear"}, default="permutation"
             See `latent_feature_importances`.
         n_repeats : int, default=5
             How often each column is shuffled.
@@ -314,6 +340,7 @@ class LatentFeatureDisplay(Display):
             feature_names=reached.names,
             component_names=component_names(reached.model, len(found)),
             n_samples=n_used,
+            linearity=reached.model.linearity_ if method == "linear" else None,
         )
         display._n_rows = n_rows(as_rows(X))
         return display.plot(ax, **kwargs)
@@ -356,7 +383,7 @@ class LatentFeatureDisplay(Display):
             if len(found) != n:
                 raise ValueError(f"{what}_names must hold {n} names; got {len(found)}.")
         n_lines = min(n_components, _MOST_COMPONENTS)
-        largest = np.argsort(-values[:n_lines].max(axis=0), kind="stable")[:_MOST_FEATURES]
+        largest = np.argsort(-abs(values[:n_lines]).max(axis=0), kind="stable")[:_MOST_FEATURES]
         self.features_ = np.sort(largest)
         cells = values[:n_lines, self.features_]
         columns = shortened([names[1][feature] for feature in self.features_])
@@ -367,25 +394,32 @@ class LatentFeatureDisplay(Display):
             size = (max(size[0], 2.6 + 0.6 * cells.shape[1]), size[1])
         self.ax_ = one_axes(ax, type(self).__name__, size)
         self.figure_ = self.ax_.figure
-        top = float(cells.max()) or 1.0
-        style = {"cmap": "viridis", "vmin": 0.0, "vmax": top, "aspect": "auto", **kwargs}
+        top, is_signed = float(abs(cells).max()) or 1.0, self.method == "linear"
+        colours = {"cmap": "RdBu_r", "vmin": -top} if is_signed else {"cmap": "viridis", "vmin": 0.0}
+        style = {**colours, "vmax": top, "aspect": "auto", **kwargs}
         self.image_ = self.ax_.imshow(cells, interpolation="nearest", **style)
         if cells.size <= _MOST_NUMBERS:
             self._write_numbers(cells, top)
         self.ax_.set_xticks(np.arange(len(columns)), columns, rotation=90, fontsize="small")
-        self.ax_.set_yticks(np.arange(n_lines), shortened(names[0][:n_lines]), fontsize="small")
-        label = (
-            "mean absolute slope,\nin deviations of the code\nby one of the column"
-            if self.method == "gradient"
-            else "mean squared change,\nin variances of the code"
-        )
+        self.ax_.set_yticks(np.arange(n_lines), self._labels(names[0][:n_lines]), fontsize="small")
+        label = _LABELS[self.method]
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, label=label, pad=0.02)
         self._write_title(cells.shape, values.shape)
         return self
 
+    def _labels(self, names: list[str]) -> list[str]:
+        """Return the names of components, and how linear they are if that is known."""
+        names = shortened(names)
+        if self.linearity is None:
+            return names
+        shares = np.asarray(self.linearity)[: len(names)]
+        return [f"{name}\n{as_percent(share)} linear" for name, share in zip(names, shares, strict=True)]
+
     def _write_numbers(self, cells: np.ndarray, top: float) -> None:
         for (line, column), value in np.ndenumerate(cells):
-            colour = "black" if value > 0.6 * top else "white"
+            # Dark are the ends of signed colours, and the lower one of the others.
+            is_dark = abs(value) > 0.6 * top if self.method == "linear" else value <= 0.6 * top
+            colour = "white" if is_dark else "black"
             self.ax_.text(
                 column, line, f"{value:.2f}", ha="center", va="center", color=colour, fontsize="x-small"
             )

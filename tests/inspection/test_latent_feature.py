@@ -3,6 +3,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA, TruncatedSVD
 
+from skae import AutoencoderTransformer
 from skae.inspection import LatentFeatureDisplay, latent_feature_importances
 
 
@@ -70,6 +71,32 @@ def test_wide_tables_show_what_matters_most(on_wide, wide):
     assert "sensor" in display.ax_.get_xticklabels()[0].get_text()
 
 
+def test_loadings_are_those_of_the_estimator(on_iris, iris, ax):
+    display = LatentFeatureDisplay.from_estimator(on_iris, iris.data, method="linear", ax=ax)
+    codes = on_iris.transform(iris.data)
+    expected = on_iris.components_ * iris.data.to_numpy().std(axis=0) / codes.std(axis=0)[:, None]
+    np.testing.assert_allclose(display.importances, expected)
+    labels = [label.get_text().splitlines() for label in ax.get_yticklabels()]
+    assert [name for name, _ in labels] == ["component 0", "component 1"]
+    shares = [int(share.removesuffix(" % linear")) for _, share in labels]
+    np.testing.assert_allclose(shares, 100 * on_iris.linearity_, atol=1)
+    # Signs are shown, and nought is in the middle of the colours.
+    assert display.importances.min() < 0
+    assert ax.texts[0].get_text() == f"{expected[0, 0]:.2f}"
+    assert display.image_.norm.vmin == -display.image_.norm.vmax
+
+
+def test_loadings_of_what_is_linear_are_its_slopes(iris):
+    X = iris.data.to_numpy()
+    model = AutoencoderTransformer(2, encoder="linear", max_iter=5, early_stopping=False, random_state=0).fit(
+        X
+    )
+    found = latent_feature_importances(model, X, "linear")
+    np.testing.assert_allclose(abs(found), latent_feature_importances(model, X, "gradient"), atol=1e-4)
+    display = LatentFeatureDisplay.from_estimator(model, X, method="linear")
+    assert display.ax_.get_yticklabels()[1].get_text() == "component 1\n100 % linear"
+
+
 def test_many_components_are_cut():
     display = LatentFeatureDisplay(np.random.RandomState(0).uniform(size=(200, 3))).plot()
     assert display.image_.get_array().shape == (30, 3)
@@ -81,6 +108,8 @@ def test_tables_of_several_kinds_are_shuffled(on_mixed, mixed):
     assert found.shape == (1, 3)
     with pytest.raises(ValueError, match="column 1 holds text. Use method='permutation'"):
         latent_feature_importances(on_mixed, mixed, "gradient")
+    with pytest.raises(ValueError, match="Use method='gradient', or 'permutation' for text"):
+        latent_feature_importances(on_mixed, mixed, "linear")
 
 
 @pytest.mark.parametrize("method", ["permutation", "gradient"])
@@ -100,12 +129,14 @@ def test_tables_of_all_kinds_give_the_same(method, X):
 
 def test_mistakes_are_told(on_iris, iris):
     for options, message in (
-        ({"method": "shap"}, "method must be 'permutation' or 'gradient'; got 'shap'"),
+        ({"method": "shap"}, "method must be 'permutation', 'gradient' or 'linear'; got 'shap'"),
         ({"n_repeats": 0}, "n_repeats must be a whole number of at least 1; got 0"),
         ({"max_samples": 1}, "max_samples must be a whole number of at least 2; got 1"),
     ):
         with pytest.raises(ValueError, match=message):
             latent_feature_importances(on_iris, iris.data, **options)
+    with pytest.raises(ValueError, match="this PCA does not have them"):
+        latent_feature_importances(PCA(2).fit(iris.data), iris.data, "linear")
     with pytest.raises(ValueError, match="at least 2 rows"):
         latent_feature_importances(on_iris, iris.data.iloc[:1])
     with pytest.raises(ValueError, match="importances must be a table"):

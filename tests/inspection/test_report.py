@@ -81,7 +81,16 @@ def test_sections_stand_in_order(page, autoencoder):
     text, _ = read(page)
     places = [
         text.index(f'id="{name}"')
-        for name in ("fitted", "against", "training", "codes", "worst", "columns", "settings")
+        for name in (
+            "fitted",
+            "against",
+            "training",
+            "loadings",
+            "codes",
+            "worst",
+            "columns",
+            "settings",
+        )
     ]
     assert places == sorted(places)
     assert 'id="cumulative"' not in text
@@ -122,6 +131,24 @@ def test_the_score_and_the_errors_of_columns_are_those_of_the_estimator(page, au
     section = text[text.index('id="columns"') :]
     for j in range(4):
         assert re.search(rf"column {j}</th>.*?>{100 * left[j]:.1f} %<", section, re.S)
+
+
+def test_components_are_said_to_be_made_of_columns(page, autoencoder, iris):
+    X = iris[0]
+    text, _ = read(page)
+    section = html.unescape(text[text.index('id="loadings"') : text.index('id="codes"')])
+    slopes = autoencoder.components_ * X.std(axis=0) / autoencoder.transform(X).std(axis=0)[:, None]
+    for component, line in enumerate(slopes):
+        largest = abs(line).argmax()
+        first = rf"component {component}</th>.*?<td>column {largest} {re.escape(f'{line[largest]:+.2f}')}, "
+        assert re.search(first, section)
+    shares = [int(share) for share in re.findall(r">(\d+) %<", section)]
+    np.testing.assert_allclose(shares, 100 * autoencoder.linearity_, atol=1)
+
+
+def test_components_of_text_are_not_said_to_be_linear(table_model, table, tmp_path):
+    text, _ = read(report(table_model, table, path=tmp_path / "table.html"))
+    assert 'id="loadings"' not in text
 
 
 def test_settings_that_differ_from_the_defaults_are_marked(page):
