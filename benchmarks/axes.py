@@ -81,8 +81,9 @@ def main() -> None:
     moved = courses.with_axes
     rows = []
     ways: list[tuple[str, dict[str, Any]]] = [("as trained", {}), ("on axes", {})]
-    weights = (0.03, 0.1, 0.3, 1.0) if full else (0.3, 1.0)
+    weights = (0.03, 0.1, 0.2, 0.3, 1.0) if full else (0.2, 1.0)
     ways += [(f"linearity={weight}", {"linearity": weight}) for weight in weights]
+    ways += [(f"straightness={weight}", {"straightness": weight}) for weight in weights]
     ways.append(("encoder='linear'", {"encoder": "linear"}))
     tables = [(lambda: problems.bundled()[0], 8), (problems.weather_aus, 3)]
     for load, size in tables:

@@ -237,7 +237,7 @@ default="one_cycle"
         Weight of the target `y`, at least 0: codes are then trained to suit a linear model of it, too. The
         loss of that model, relative to the best constant, is added with this weight to the share of the
         variance that is left unexplained. At 0, `y` is ignored. "auto" takes the largest of 0.03, 0.1, 0.3, 1
-        and 3 that costs at most a tenth of the variance explained beyond PCA, on held-out rows; they are
+        and 3 that costs about a tenth of the variance explained beyond PCA, on held-out rows; they are
         trained side by side. `y` holds classes, numbers or several outputs. Rows whose target is missing
         (NaN or None; -1 for classes) count for the reconstruction alone. See :doc:`/guide/target`.
     warm_start : bool, default=False

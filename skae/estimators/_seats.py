@@ -22,7 +22,7 @@ from skae.networks.principal_axes import PrincipalAxes
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.by_column import Mixed
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import LinearHead, Nonlinearity, Penalty, WeightL1
+from skae.objectives.penalties import LinearHead, Nonlinearity, Penalty, Straightness, WeightL1
 from skae.tables import Options, read
 from skae.training import SOLVERS, tensors
 from skae.training import plan as rules
@@ -74,6 +74,14 @@ class Seats(Target, FittedAttributes):
             penalties["l1_weights"] = WeightL1(self.l1_weights)
         if self.linearity and self.encoder != "linear":
             penalties["nonlinearity"] = Nonlinearity(self.linearity)
+        if self.straightness:
+            if not (self.linear_path and self._is_squared()):
+                raise ValueError(
+                    f"straightness={self.straightness!r} is about squared errors of the linear half of the "
+                    "decoder. Use linear_path=True, loss='squared_error', output_activation='identity' "
+                    "and columns of numbers, or straightness=0."
+                )
+            penalties["straightness"] = Straightness(self.straightness)
         if self._labels is not None:
             penalties["target"] = LinearHead(self._labels.n_classes, self._labels.units, self._size)
         if self._is_ordered():
@@ -316,9 +324,12 @@ class Seats(Target, FittedAttributes):
 
     def _starts_as_pca(self) -> bool:
         """Whether epoch 0 is PCA itself, so that the fit can never end below it."""
+        return self._is_squared() and self.linear_path and self.init == "pca" and not self._is_warm()
+
+    def _is_squared(self) -> bool:
+        """Whether the loss is the squared error of numbers."""
         is_squared = self.loss == "squared_error" and self.output_activation in ("auto", "identity")
-        is_squared = is_squared and not self._is_mixed()
-        return is_squared and self.linear_path and self.init == "pca" and not self._is_warm()
+        return is_squared and not self._is_mixed()
 
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "network_")

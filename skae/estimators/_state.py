@@ -182,6 +182,7 @@ class FittedAttributes:
     # Parameters of some estimators, as they are in all others.
     encoder: Literal["nonlinear", "linear"] = "nonlinear"
     linearity: float = 0.0
+    straightness: float = 0.0
     network_: autoencoder.Autoencoder
     objective_: Objective
     n_components_: int

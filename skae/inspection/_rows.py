@@ -320,7 +320,7 @@ def deviations(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return means, np.where(spread > 1e-12 * np.maximum(np.abs(means), 1e-300), spread, 0.0)
 
 
-def loadings(model: Any, X: Table, spread: np.ndarray) -> np.ndarray | None:
+def loadings(model: object, X: Table, spread: np.ndarray) -> np.ndarray | None:
     """Return what `components_` says of a model that says how linear its codes are.
 
     Parameters
@@ -338,7 +338,11 @@ def loadings(model: Any, X: Table, spread: np.ndarray) -> np.ndarray | None:
         nothing of the kind, or not by these columns.
     """
     components = getattr(model, "components_", None)
-    if components is None or getattr(model, "linearity_", None) is None or model.scaling == "quantile":
+    if (
+        components is None
+        or getattr(model, "linearity_", None) is None
+        or getattr(model, "scaling", None) == "quantile"
+    ):
         return None
     (table,), is_number = tables(X)
     if not is_number.all() or components.shape[1] != table.shape[1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -201,7 +201,7 @@ def _by_slopes(model: Transformer, X: Table, spread: np.ndarray) -> np.ndarray:
     return _over(found, 2 * _STEP * spread)
 
 
-def _by_components(model: Any, X: Table, spread: np.ndarray) -> np.ndarray:
+def _by_components(model: object, X: Table, spread: np.ndarray) -> np.ndarray:
     found = loadings(model, X, spread)
     if found is None:
         raise ValueError(

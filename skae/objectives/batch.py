@@ -61,6 +61,11 @@ class Network(Protocol):
         """What runs beside the encoder, if anything does."""
         ...
 
+    @property
+    def linear_decoder(self) -> nn.Module | None:
+        """What runs beside the decoder, if anything does."""
+        ...
+
     def pre_code(self, x: torch.Tensor) -> torch.Tensor:
         """Map rows (n, n_features) to what enters the bottleneck, (n, width)."""
         ...

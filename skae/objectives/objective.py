@@ -198,7 +198,7 @@ class Objective(nn.Module):
 
     @property
     def is_squared_error(self) -> bool:
-        """Whether the mean squared error of cells is all that is minimised, but for `nonlinearity`."""
+        """Whether the mean squared error of cells is all that is minimised, but for what is in `by_hand`."""
         return (
             self.averages_cells
             and self.reconstruction.is_squared_error
@@ -207,9 +207,9 @@ class Objective(nn.Module):
         )
 
     @property
-    def nonlinearity(self) -> float:
-        """Weight of the share of the code that is not linear in the row, which `DenseGradient` knows."""
-        return sum(penalty.coefficient for _, penalty in self.named_penalties() if penalty.is_by_hand)
+    def by_hand(self) -> dict[str, float]:
+        """Weights of the penalties that `DenseGradient` knows, by their names."""
+        return {name: penalty.coefficient for name, penalty in self.named_penalties() if penalty.is_by_hand}
 
     @property
     def changes_rows(self) -> bool:

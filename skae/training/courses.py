@@ -25,6 +25,7 @@ from skae.training.held_out import (
     assured_gains,
     chosen_epoch,
     labels_of,
+    missed_by_row,
     pca_score,
     pool,
     pooled_validations,
@@ -229,6 +230,8 @@ class BySplit(Course):
             self._solve_last_layer(history)
         score = history.validations[history.best_epoch].score
         fitted = Fitted(network, objective, history, history.best_epoch, score, self.pca, self.rows, axes)
+        if self.told:
+            fitted = fitted._replace(missed=self.validate.missed_now())
         return with_sizes(fitted, axes, self.held) if objective.n_sizes else fitted
 
     def _solve_last_layer(self, history: History) -> None:
@@ -270,11 +273,9 @@ class ByFolds(Course):
             begun = fitting.start(fold.rows, fitting.first + index, fold.centre)
             network, objective, axes = begun
             held = fold.held._replace(inputs=_seen(fitting, objective, fold.held, index))
-            rows = (held.target, held.inputs)
             labels = labels_of(objective, fold.rows, held)
-            self.judges.append(
-                HeldOut(network, objective, *rows, keep_rows=True, weight=held.weight, labels=labels)
-            )
+            options = {"keep_rows": True, "weight": held.weight, "labels": labels}
+            self.judges.append(HeldOut(network, objective, *held[:2], **options))
             self.parts.append(Judged(network, axes, held))
             if labels is not None:
                 self.told = [*self.told, Part(fold.rows, self.parts[-1])]
@@ -299,7 +300,7 @@ class ByFolds(Course):
         """Choose the epoch, and return the network of all rows after it."""
         histories = checked([model.history for model in self.models])[: len(self.judges)]
         pooled, losses = pool(histories, self.judges)
-        chosen, share = self._choose(pooled, losses)
+        chosen, share, place = self._choose(pooled, losses)
         network, objective, axes = self.begun
         if self.last.run.weights:
             self.last.run.weights[chosen]()
@@ -309,9 +310,10 @@ class ByFolds(Course):
             self.starts[-1].keep(share)
         score, pca = pooled.validations[chosen].score, pca_score(self.parts)
         fitted = Fitted(network, objective, pooled, chosen, score, pca, self.fitting.rows, axes)
+        fitted = fitted._replace(missed=missed_by_row(self.judges, place))
         return with_pooled_sizes(fitted, self.parts) if objective.n_sizes else fitted
 
-    def _choose(self, pooled: History, losses: np.ndarray) -> tuple[int, float]:
+    def _choose(self, pooled: History, losses: np.ndarray) -> tuple[int, float, int]:
         """Return the epoch up to which all rows are trained on, and the share that is kept of it.
 
         Parameters
@@ -328,6 +330,8 @@ class ByFolds(Course):
             0, the start, where the folds were interrupted, or where the start is PCA and no share is surely
             better.
         share : float
+        place : int
+            Of what held-out rows said of it, among all that they said.
         """
         weight, on_evidence = weights_of(self.judges), self.fitting.plan.starts_at_pca
         # Where all were stopped, or it went back to earlier weights, the last one may not have come as far.
@@ -335,12 +339,13 @@ class ByFolds(Course):
         epochs = sorted(set.intersection(*kept)) if kept else self.epochs
         chosen = chosen_epoch(pooled, losses, weight, epochs, on_evidence)
         if not (chosen and on_evidence):
-            return chosen, 1.0
+            return chosen, 1.0, chosen
         shares = _SHARES if self.straightens else ()
         validations, judged = self._straightened(chosen, shares)
         best = int(assured_gains(np.stack([losses[0], *judged, losses[chosen]]), weight).argmax())
         pooled.validations[chosen] = [*validations, pooled.validations[chosen]][best - 1]
-        return (chosen, (*shares, 1.0)[best - 1]) if best else (0, 1.0)
+        places = 0, *range(-len(shares), 0), chosen
+        return (chosen, (*shares, 1.0)[best - 1], places[best]) if best else (0, 1.0, 0)
 
     def _straightened(self, epoch: int, shares: Sequence[float]) -> tuple[list[Validation], np.ndarray]:
         """Judge shares of what the folds had learnt after an epoch, as `pooled_validations` does."""

@@ -26,8 +26,8 @@ def can_differentiate(network: Autoencoder, objective: Objective) -> bool:
     network : Autoencoder
         Has to be linear layers, activations and the linear path alone.
     objective : Objective
-        Has to be the mean squared error, alone or with a penalty on the nonlinearity of the code. Corruption
-        and emphasis are seen to by `Objective.prepare`.
+        Has to be the mean squared error, alone or with `Nonlinearity` and `Straightness`. Corruption and
+        emphasis are seen to by `Objective.prepare`.
 
     Returns
     -------
@@ -52,9 +52,9 @@ class DenseGradient:
         What the gradients are views of, one after the other, if that is so. They are then put there at once:
         `torch.bmm` goes member by member where its result is not contiguous (thirty members of 64 rows: 0.92
         of the time).
-    nonlinearity : sequence of float, optional
-        Weight of the share of the code that is not linear in the row, of each member
-        (`skae.objectives.penalties.Nonlinearity`); none by default.
+    penalties : sequence of dict of str to float, optional
+        Weights of `skae.objectives.penalties.Nonlinearity` and `Straightness`, by the names "nonlinearity"
+        and "straightness", of each member; none by default.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class DenseGradient:
         parameters: Tensors,
         gradients: Tensors,
         table: torch.Tensor | None = None,
-        nonlinearity: Sequence[float] = (),
+        penalties: Sequence[Mapping[str, float]] = (),
     ) -> None:
         coders = network.plain_layers()
         if coders is None:
@@ -96,11 +96,16 @@ class DenseGradient:
         self.path_in = layer("linear_encoder.weight") if has_path else None
         self.path_out = layer("linear_decoder.weight", "linear_decoder.bias") if has_path else None
         self.is_alone = self.encoder.layers[0].is_alone
-        self.nonlinearity: torch.Tensor | None = None
-        if any(nonlinearity):
-            found = self.encoder.layers[0].weight.new_tensor(nonlinearity)
-            self.nonlinearity = found.reshape(() if self.is_alone else (-1, 1, 1))
+        self.nonlinearity = self._weights(penalties, "nonlinearity")
+        self.straightness = self._weights(penalties, "straightness")
         self.rooms: dict[int, _Room] = {}
+
+    def _weights(self, penalties: Sequence[Mapping[str, float]], name: str) -> torch.Tensor | None:
+        """Return the weight of a penalty in each member; None where none has any."""
+        found = [member.get(name, 0.0) for member in penalties]
+        if not any(found):
+            return None
+        return self.encoder.layers[0].weight.new_tensor(found).reshape(() if self.is_alone else (-1, 1, 1))
 
     def output(self, inputs: torch.Tensor) -> torch.Tensor:
         """Map rows (n_members, n_rows, n_features) to what each member gives back of its own."""
@@ -142,19 +147,25 @@ class DenseGradient:
         Returns
         -------
         terms : dict of str to tensor of shape (n_members,)
-            "reconstruction", the weighted mean of the squared errors of each member's cells, and, where it
-            has a weight, "nonlinearity", the weighted share of the code that is not linear in the row.
+            "reconstruction", the weighted mean of the squared errors of each member's cells, and, where they
+            have a weight, "nonlinearity" and "straightness".
         """
         inputs, weight = self._members(inputs), None if weight is None else self._members(weight)
         room = self._room(inputs.shape[-2])
         passed = self._pass(inputs, room)
-        residual = passed.output.sub_(self._members(target))
-        losses, gradient = _loss(residual, weight)
-        terms, by_bent = {"reconstruction": losses.reshape(-1)}, None
+        target = self._members(target)
+        losses, gradient = _loss(passed.output.sub_(target), weight)
+        terms, by_bent, by_path = {"reconstruction": losses.reshape(-1)}, None, gradient
         if self.nonlinearity is not None and passed.bent is not None:
             code = passed.decoded.inputs[0]
             terms["nonlinearity"], by_bent = _nonlinearity(passed.bent, code, weight, self.nonlinearity)
-        self._backward(passed, gradient, room, by_bent)
+        if self.straightness is not None and passed.straight is not None:
+            alone, by_straight = _loss(passed.straight.sub_(target), weight)
+            found = self.straightness * losses.reshape(self.straightness.shape)
+            terms["straightness"] = found.reshape(-1)
+            scale = found / alone.reshape(found.shape).clamp_min_(torch.finfo(found.dtype).tiny)
+            by_path = torch.addcmul(gradient, by_straight, scale)
+        self._backward(passed, gradient, by_path, room, by_bent)
         return terms
 
     def _members(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -167,19 +178,29 @@ class DenseGradient:
         if self.path_in is not None:
             self.path_in.add_to(code, inputs)
         decoded, output = self.decoder.forward(code, room and room.decoder)
+        straight = None
         if self.path_out is not None:
-            self.path_out.add_to(output, code)
-        return _Pass(encoded, decoded, output, bent)
+            if self.straightness is None or room is None:
+                self.path_out.add_to(output, code)
+            else:
+                straight = self.path_out.forward(code, room.straight)
+                output.add_(straight)
+        return _Pass(encoded, decoded, output, bent, straight)
 
     def _backward(
-        self, passed: "_Pass", gradient: torch.Tensor, room: "_Room", by_bent: torch.Tensor | None
+        self,
+        passed: "_Pass",
+        gradient: torch.Tensor,
+        by_path: torch.Tensor,
+        room: "_Room",
+        by_bent: torch.Tensor | None,
     ) -> None:
-        """Write the gradients, from that by the output and, of a penalty, by the outputs of the encoder."""
+        """Write the gradients, from those by what the decoder, its linear half and the encoder put out."""
         by_code = self.decoder.backward(passed.decoded, gradient, room.decoder_gradients)
         by_code = self.decoder.layers[0].backward(by_code, room.decoder_gradients[0])
         if self.path_out is not None:
-            self.path_out.write(passed.decoded.inputs[0], gradient)
-            self.path_out.add_backward_to(by_code, gradient)
+            self.path_out.write(passed.decoded.inputs[0], by_path)
+            self.path_out.add_backward_to(by_code, by_path)
         if self.path_in is not None:
             self.path_in.write(passed.encoded.inputs[0], by_code)
         if by_bent is not None:
@@ -199,6 +220,7 @@ class DenseGradient:
                 [layer.new_output(n_rows) for layer in decoder],
                 [layer.new_input(n_rows) for layer in encoder],
                 [layer.new_input(n_rows) for layer in decoder],
+                None if self.path_out is None else self.path_out.new_output(n_rows),
             )
         return self.rooms[n_rows]
 
@@ -242,6 +264,7 @@ class _Pass(NamedTuple):
     decoded: _Trace
     output: torch.Tensor
     bent: torch.Tensor | None  # what the encoder puts out beside its linear path, where that is penalised
+    straight: torch.Tensor | None  # what the linear half of the decoder puts out, where that is judged alone
 
 
 class _Room(NamedTuple):
@@ -255,6 +278,7 @@ class _Room(NamedTuple):
     decoder: list[torch.Tensor]
     encoder_gradients: list[torch.Tensor]  # by what comes into each layer
     decoder_gradients: list[torch.Tensor]
+    straight: torch.Tensor | None  # what the linear half of the decoder puts out
 
 
 class _Layer:

@@ -54,6 +54,7 @@ class Fitted(NamedTuple):
     at_rest: bool = (
         False  # whether both parts are on the CPU, in evaluation mode and without gradients already
     )
+    missed: torch.Tensor | None = None  # (n_rows,) squared error of each held-out row, times its weight
 
 
 def with_sizes(fitted: Fitted, axes: PrincipalAxes, rows: Rows) -> Fitted:

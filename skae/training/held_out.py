@@ -184,8 +184,18 @@ class HeldOut:
 
     def missed(self, errors: Errors) -> float:
         """Return the sum of squared errors of a measurement that was kept."""
+        return float(self.missed_by_row(errors).sum())
+
+    def missed_now(self) -> torch.Tensor:
+        """Measure the network as it is now, and return the squared error of each row, (n_rows,)."""
+        self.keep_rows = True
+        self()
+        return self.missed_by_row(self.errors[-1])
+
+    def missed_by_row(self, errors: Errors) -> torch.Tensor:
+        """Return the squared error of each row, times its weight, (n_rows,)."""
         weight = 1.0 if self.weight is None else self.weight[:, 0].double().cpu()
-        return float((errors.squared.double() * weight).sum())
+        return errors.squared.double() * weight
 
 
 def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -374,6 +384,11 @@ def pool(histories: Sequence[History], judges: list[HeldOut]) -> tuple[History, 
         interrupted=any(history.interrupted for history in histories),
     )
     return pooled, losses
+
+
+def missed_by_row(judges: list[HeldOut], measurement: int) -> torch.Tensor:
+    """Return the squared error of each row of several folds, times its weight, of one measurement."""
+    return torch.cat([judge.missed_by_row(judge.errors[measurement]) for judge in judges])
 
 
 def pooled_validations(

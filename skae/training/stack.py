@@ -194,7 +194,7 @@ class ByHand:
         parameters, gradients = (
             {name.removeprefix("network."): part[members] for name, part in table.items()} for table in tables
         )
-        weights = [pair.objective.nonlinearity for pair in stack.pairs[members]]
+        weights = [pair.objective.by_hand for pair in stack.pairs[members]]
         return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members], weights)
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:

@@ -11,8 +11,11 @@ from skae.training.batches import CHUNK, Rows
 from skae.training.fitted import Fitted, TargetScores
 from skae.training.held_out import Judged, explained, labels_of
 
-# Share of the variance explained beyond PCA that a target may cost, where its weight is to be found.
-_COST = 0.1
+# Share of the variance explained beyond PCA that a target may cost, where its weight is to be found; and what
+# it may seem to cost where held-out rows are too few to tell.
+_COST, _SEEMING_COST = 0.1, 0.15
+# What a linear model of the target may explain less than with PCA, a share of its loss.
+_AS_GOOD = 0.005
 # Numbers of the rows that a model is fitted on at most: 64 MiB of float64.
 _MOST_NUMBERS = 2**23
 
@@ -91,19 +94,36 @@ def chosen_weight(found: Sequence[Fitted]) -> int:
     Returns
     -------
     position : int
-        Of the largest weight that costs at most a tenth of what is explained beyond PCA. Where a linear model
-        then explains less of the target than with PCA, of the smallest one with which it does not, as long as
-        the codes explain more than PCA.
+        Of the largest weight that costs at most a tenth of what is explained beyond PCA, or up to 0.15 of it
+        if a tenth is within a standard error. Where a linear model then explains less of the target than with
+        PCA, of the smallest one with which it does not, as long as the codes explain more than PCA.
     """
     plain = found[0]
     if plain.validation_score is None or plain.pca_score is None:
         return 0
     pca, scores = plain.pca_score, [each.validation_score or 0.0 for each in found]
-    least = scores[0] - _COST * max(0.0, scores[0] - pca)
-    kept = max(index for index, score in enumerate(scores) if score >= least)
+    gain = max(0.0, scores[0] - pca)
+    kept = max(
+        index
+        for index, each in enumerate(found)
+        if scores[0] - scores[index] <= _SEEMING_COST * gain and _sure_cost(plain, each) <= _COST * gain
+    )
     for index, each in enumerate(found):
         told = each.target_scores
-        # But for rounding: the start itself is PCA with its best linear model.
-        if index >= kept and told is not None and told.codes > told.pca - 1e-6 and scores[index] >= pca:
+        if index >= kept and told is not None and told.codes > told.pca - _AS_GOOD and scores[index] >= pca:
             return index
     return kept
+
+
+def _sure_cost(plain: Fitted, other: Fitted) -> float:
+    """Return the share of the variance that one fit explains more than another, less a standard error.
+
+    Of the paired differences of rows: on small tables, these are as large as what is decided by them.
+    """
+    cost = (plain.validation_score or 0.0) - (other.validation_score or 0.0)
+    unexplained = 1 - (plain.validation_score or 0.0)
+    if plain.missed is None or other.missed is None or not unexplained > 0:
+        return cost
+    total = float(plain.missed.sum()) / unexplained
+    error = float((other.missed - plain.missed).std(correction=0)) * len(plain.missed) ** 0.5
+    return cost - error / total if total > 0 else cost

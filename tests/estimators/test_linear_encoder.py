@@ -90,12 +90,34 @@ def test_linearity_draws_codes_to_what_is_linear(digits):
     assert shares[2] > 0.97
 
 
+def test_straightness_draws_codes_to_principal_components(digits):
+    pca = PCA(3).fit(digits)
+
+    def left(weight):
+        model = AutoencoderTransformer(3, straightness=weight, **BRIEF).fit(digits)
+        codes = model.transform(digits)
+        return LinearRegression().fit(codes, pca.transform(digits)).score(codes, pca.transform(digits))
+
+    shares = [left(weight) for weight in (0.0, 0.3, 10.0)]
+    assert shares[0] + 0.01 < shares[1] < shares[2]
+    assert shares[2] > 0.95
+
+
+@pytest.mark.parametrize("settings", [{"linear_path": False}, {"loss": "huber"}])
+def test_straightness_needs_a_linear_half_and_its_squared_error(wine, settings):
+    with pytest.raises(ValueError, match="linear_path=True, loss='squared_error'"):
+        AutoencoderTransformer(2, straightness=1.0, **settings).fit(wine)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradients_by_hand_are_those_of_autograd(wine, weighted):
+@pytest.mark.parametrize(
+    "penalties", [{"linearity": 0.5}, {"straightness": 0.5}, {"linearity": 0.3, "straightness": 2}]
+)
+def test_gradients_by_hand_are_those_of_autograd(wine, weighted, penalties):
     # Few enough for float64: at the PCA start the first gradients are nothing but rounding.
     X = wine[:150]
     weight = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
-    settings = {"linearity": 0.5, "gradient_clip": None, "init": "random", **BRIEF, "max_iter": 3}
+    settings = {**penalties, "gradient_clip": None, "init": "random", **BRIEF, "max_iter": 3}
     by_hand = AutoencoderTransformer(3, **settings).fit(X, sample_weight=weight)
     # Weights that cost nothing keep it from gradients by hand.
     plain = AutoencoderTransformer(3, l1_weights=1e-30, **settings).fit(X, sample_weight=weight)

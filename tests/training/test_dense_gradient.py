@@ -10,7 +10,7 @@ from skae.networks.principal_axes import Gaps
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.corruption import Masking
 from skae.objectives.nested import Nested
-from skae.objectives.penalties import ActivityL2, Nonlinearity
+from skae.objectives.penalties import ActivityL2, Nonlinearity, Straightness
 from skae.training.dense_gradient import DenseGradient, can_differentiate
 from skae.training.steps import total
 
@@ -38,7 +38,7 @@ def squared_error(penalties=None, loss="squared_error", link="identity", kind=Ob
 class Stacked:
     """Networks with their weights in one table, and the gradients beside them."""
 
-    def __init__(self, networks, contiguous=True, at_once=False, nonlinearity=()):
+    def __init__(self, networks, contiguous=True, at_once=False, penalties=()):
         names = [name for name, _ in networks[0].named_parameters()]
         self.networks = networks
         self.parameters = {
@@ -54,7 +54,7 @@ class Stacked:
                 for (name, value), part in zip(self.parameters.items(), flat.split(sizes, 1), strict=True)
             }
         table = flat if at_once else None
-        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients, table, nonlinearity)
+        self.gradient = DenseGradient(networks[0], self.parameters, self.gradients, table, penalties)
 
 
 def by_autograd(network, objective, batch):
@@ -110,10 +110,13 @@ def test_rows_and_cells_have_weights(generator, shape, n_members):
 
 @pytest.mark.parametrize("coefficients", [[0.5], [0.5, 2.0, 0.0]], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_codes_are_kept_near_linear_ones(generator, coefficients, weighted):
-    stacked = Stacked([build(generator) for _ in coefficients], nonlinearity=coefficients)
+@pytest.mark.parametrize("penalty", [["nonlinearity"], ["straightness"], ["nonlinearity", "straightness"]])
+def test_codes_are_kept_near_linear_ones(generator, coefficients, weighted, penalty):
+    penalties = [dict.fromkeys(penalty, each) for each in coefficients]
+    stacked = Stacked([build(generator) for _ in coefficients], penalties=penalties)
     weight = torch.rand(N_ROWS, 1, generator=generator, dtype=torch.float64) if weighted else None
-    objectives = [squared_error({"nonlinearity": Nonlinearity(each)}) for each in coefficients]
+    classes = {"nonlinearity": Nonlinearity, "straightness": Straightness}
+    objectives = [squared_error({name: classes[name](each) for name in penalty}) for each in coefficients]
     assert_equal_to_autograd(stacked, [batch_of(generator, weight) for _ in coefficients], objectives)
 
 
@@ -122,7 +125,7 @@ def test_codes_of_zero_are_linear(generator):
     torch.nn.init.zeros_(network.encoder.last_layer().weight)
     torch.nn.init.zeros_(network.encoder.last_layer().bias)
     torch.nn.init.zeros_(network.linear_encoder.weight)
-    stacked = Stacked([network], nonlinearity=[1.0])
+    stacked = Stacked([network], penalties=[{"nonlinearity": 1.0}])
     assert_equal_to_autograd(
         stacked, [batch_of(generator)], squared_error({"nonlinearity": Nonlinearity(1.0)})
     )

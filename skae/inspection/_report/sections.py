@@ -14,9 +14,10 @@ import numpy as np
 from skae._containers import take_column
 from skae._typing import RandomState
 from skae.inspection._report.figures import MOST_COLUMNS, cumulative
+from skae.inspection._report.loadings import loadings_section
 from skae.inspection._report.rows import LONGEST_NAME, Rows, cut
 from skae.inspection._report.statistics import Statistics
-from skae.inspection._rows import as_percent, component_names, loadings, take
+from skae.inspection._rows import take
 from skae.tables.cells import is_missing, missing_cells
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ __all__ = ["all_parts"]
 
 MOST_BARS = 40
 _OFF = 3
-# Components whose columns are listed, and columns of each.
-_MOST_LISTED, _LISTED = 30, 6
 _LONGEST = 300
 
 
@@ -72,7 +71,7 @@ def all_parts(
         "training": escape(_training(model)),
         "cumulative": _cumulative(explained),
         "cumulative_link": "" if explained is None else '<li><a href="#cumulative">Components</a></li>',
-        "loadings": _loadings(rows, statistics),
+        "loadings": loadings_section(rows, statistics),
         "sampled": escape(_sampled(rows, statistics, n_points, random_state)),
         "columns_shown": escape(_columns_shown(rows, n_columns)),
         "worst": _worst(rows, statistics),
@@ -261,36 +260,6 @@ def _cumulative(explained: dict[str, object] | None) -> str:
         '<section id="cumulative"><h2>Explained variance by number of components</h2><p>What the first '
         "component explains, the first two, and so on: where the line is flat, fewer components do."
         '</p><div class="figure" id="cumulative-figure"></div></section>'
-    )
-
-
-def _loadings(rows: Rows, statistics: Statistics) -> str:
-    """List how linear components are, and the columns that matter most to their linear approximation."""
-    slopes = loadings(rows.model, rows.inner, statistics.codes.std(axis=0))
-    if slopes is None:
-        return ""
-    lines = []
-    for component, (name, line, share) in enumerate(
-        zip(component_names(rows.model, len(slopes)), slopes, rows.model.linearity_, strict=True)
-    ):
-        if component == _MOST_LISTED:
-            break
-        largest = np.argsort(-abs(line), kind="stable")[:_LISTED]
-        columns = ", ".join(f"{rows.names[column]} {line[column]:+.2f}" for column in largest if line[column])
-        lines.append(
-            f'<tr><th scope="row">{escape(name)}</th><td class="figure">{as_percent(share)}</td>'
-            f"<td>{escape(columns)}</td></tr>"
-        )
-    left_out = f" The first {_MOST_LISTED} of {len(slopes)} are listed." if len(slopes) > _MOST_LISTED else ""
-    head = (
-        '<tr><th scope="col">Component</th><th scope="col" class="figure">Linear</th>'
-        '<th scope="col">Columns that matter most</th></tr>'
-    )
-    return (
-        '<section id="loadings"><h2>What components are made of</h2><p>The best linear approximation of each '
-        "component: how much of its variance that explains, and by how many standard deviations it changes "
-        f"with one of a column.{left_out}</p>"
-        f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table></section>"
     )
 
 

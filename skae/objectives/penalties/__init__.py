@@ -7,7 +7,7 @@ from skae.objectives.penalties.bits import Balance, Decorrelation
 from skae.objectives.penalties.contraction import Contraction
 from skae.objectives.penalties.divergence import Divergence
 from skae.objectives.penalties.gates import ActiveCount, GateFit, GateL1
-from skae.objectives.penalties.nonlinearity import Nonlinearity
+from skae.objectives.penalties.nonlinearity import Nonlinearity, Straightness
 from skae.objectives.penalties.revival import AuxK, Resample, Revival
 from skae.objectives.penalties.target import LinearHead
 from skae.objectives.penalties.weights import WeightL1
@@ -30,5 +30,6 @@ __all__ = [
     "Penalty",
     "Resample",
     "Revival",
+    "Straightness",
     "WeightL1",
 ]
