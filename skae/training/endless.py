@@ -8,10 +8,8 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import torch
-from torch.utils._pytree import tree_map_only
 
 from skae._computing import global_randomness
 from skae.objectives.batch import Batch
@@ -23,7 +21,6 @@ from skae.training.solvers import SOLVERS
 from skae.training.stack import Pair, StackedStep
 from skae.training.steps import State, Terms, WarmUp
 
-Value = TypeVar("Value")
 # Steps that the mean of weights reaches back at most: 50,000 rows of a stream of large parts. 46,000 rows of
 # weatherAUS, four times in parts of 1,000, explain 0.8047 of the variance of new rows by it, and 150,000 rows
 # of a curved table 0.8431; means that never forget 0.8017 and 0.8386.
@@ -144,14 +141,13 @@ class ScheduleFree(Lasting):
     def remember(self, model: int) -> Kept:
         """Keep the weights, those that are ahead of them, and their mean."""
         kept, total = self.steps.remember(model), self.total
-        further = {"ahead": _copied(self.ahead), "mean": _copied(self.mean)}
+        further = [value.clone() for value in (*self.ahead, *self.mean)]
 
         def put_back(tensors: Mapping[str, torch.Tensor]) -> None:
             kept.put_back(tensors)
             self.total = total
-            for own, values in ((self.ahead, further["ahead"]), (self.mean, further["mean"])):
-                for value, before in zip(own, values, strict=True):
-                    value.copy_(before)
+            for value, before in zip((*self.ahead, *self.mean), further, strict=True):
+                value.copy_(before)
 
         return Kept(kept.tensors, put_back)
 
@@ -318,6 +314,14 @@ def _steps_of(fitting: Fitting, pair: Pair) -> Lasting:
     return ScheduleFree(steps, fitting.parts.previous is not None) if is_free else Lasting(steps)
 
 
-def _copied(state: Value) -> Value:
+def _copied(state: State) -> State:
     """Return a state whose tensors are copies."""
-    return tree_map_only(torch.Tensor, torch.clone, state)
+    return {name: _copy(value) for name, value in state.items()}
+
+
+def _copy(value: object) -> object:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {name: _copy(part) for name, part in value.items()}
+    return list(map(_copy, value)) if isinstance(value, (list, tuple)) else value
