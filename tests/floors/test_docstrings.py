@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import skae
+import skae.dask
 import skae.tasks
 from skae._docstrings import _entries, _sections
 
 MODULES = (
-    *(skae, skae.compare, skae.data, skae.datasets, skae.inspection, skae.metrics, skae.networks),
-    *(skae.selection, skae.tasks),
+    *(skae, skae.compare, skae.dask, skae.data, skae.datasets, skae.inspection, skae.metrics),
+    *(skae.networks, skae.selection, skae.tasks),
 )
 
 
