@@ -9,7 +9,7 @@ import numpy as np
 
 from skae._containers import is_pandas, take_column, take_rows
 from skae._typing import Dense
-from skae.data.inside import PIECES, keys_of, n_sampled
+from skae.data.inside import keys_of, n_sampled, rows_at_once
 from skae.data.joining import Parts
 from skae.data.sources import RowSource
 from skae.tables import Columns, Options, Validation, read_training
@@ -59,15 +59,11 @@ def learn_columns(
 def first_columns(source: RowSource, options: Options, learning: Learning) -> Columns:
     """Learn the columns from the first rows, all that plain numbers need; takes what `learn_columns` does."""
     block = next(block for block, length in enumerate(source.lengths) if length)
-    first = next(source.read_block(block, _n_rows_at_once(source)))
+    first = next(source.read_block(block, rows_at_once(source, int(np.prod(source.shape[1:])))))
     try:
         return read_training(first, options, learning(None), 1)[0]
     except (ValueError, TypeError) as error:
         raise source.at_place(block, error) from error
-
-
-def _n_rows_at_once(source: RowSource) -> int:
-    return max(64, source.max_bytes // (8 * PIECES * int(np.prod(source.shape[1:]))))
 
 
 class Examples:
@@ -100,7 +96,7 @@ class Examples:
     def add(self, source: RowSource, block: int, keys: np.ndarray, weight: np.ndarray | None) -> None:
         """Draw from a block, whose rows have keys and weights, both (n,)."""
         place = 0
-        for table in source.read_block(block, _n_rows_at_once(source)):
+        for table in source.read_block(block, rows_at_once(source, int(np.prod(source.shape[1:])))):
             part = slice(place, place + table.shape[0])
             self._add_piece(table, keys[part], None if weight is None else weight[part])
             place = part.stop

@@ -24,8 +24,8 @@ _EXACT_COLUMNS = 512
 _MOST_SAMPLED, _FEWEST_SAMPLED = 200_000, 1000
 # Share of the bytes of training that these take on top.
 _SAMPLE_SHARE = 4
-# Pieces of what is mixed at a time, at least.
-PIECES = 64
+# Pieces of what is mixed at a time, at least, and the most bytes of one.
+_PIECES, _PIECE_BYTES = 16, 2**21
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -65,7 +65,7 @@ class Inside:
     @property
     def n_rows_at_once(self) -> int:
         """Rows of a piece."""
-        return max(64, self.n_mixed // PIECES)
+        return rows_at_once(self.source, self.columns.n_inside)
 
     @property
     def n_mixed(self) -> int:
@@ -358,6 +358,11 @@ class Measured(NamedTuple):
         own = set(blocks)
         counts = [count if block in own else 0 for block, count in enumerate(self.counts)]
         return self._replace(counts=counts)
+
+
+def rows_at_once(source: RowSource, n_columns: int) -> int:
+    """Return how many rows of a source are read at once: few, but not so few that each costs much time."""
+    return max(64, min(source.max_bytes // (8 * _PIECES), _PIECE_BYTES) // (4 * n_columns))
 
 
 def n_sampled(max_bytes: int, n_inside: int) -> int:
