@@ -47,7 +47,7 @@ class RowSource(ABC):
     """Rows in blocks, each of which can be read by itself; the base of all sources.
 
     Estimators take a source wherever the methods `fit`, `transform`, `inverse_transform`, `reconstruct`,
-    `score` and `reconstruction_error` take rows. Derive from it to read rows from anywhere else.
+    `score`, `score_samples` and `reconstruction_error` take rows. Derive from it to read rows from anywhere else.
 
     Parameters
     ----------
@@ -254,7 +254,8 @@ class RowSource(ABC):
     def __array__(self, *arguments: object, **settings: object) -> NoReturn:
         raise TypeError(
             f"{type(self).__name__} is read in blocks, by fit, transform, inverse_transform, reconstruct, "
-            "score and reconstruction_error. Others need rows in memory: pass what load() returns."
+            "score, score_samples and reconstruction_error. Others need rows in memory: pass what load() "
+            "returns; partial_fit takes what read() yields, one piece after the other."
         )
 
 

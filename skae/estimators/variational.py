@@ -271,6 +271,7 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
             tables.append(as_passed(fill(table, self._columns.as_read(drawn)), X))
         return tables
 
+    @by_blocks
     def score_samples(self, X: ArrayLike, n_importance: int = 1) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats: the lower, the more abnormal.
 
@@ -292,12 +293,11 @@ class VariationalAutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self, "network_")
         check_draws(n_importance, "n_importance", self.n_components_)
-        likelihood, bound = _likelihood_of(self.objective_), weighted_bound
+        rows, likelihood, bound = self._validated(X), _likelihood_of(self.objective_), weighted_bound
         n_draws = _N_PAIRS if n_importance == 1 else n_importance
         draws = normal((n_draws, self.n_components_), torch.Generator().manual_seed(0))
         if n_importance == 1:
             draws, bound = torch.cat([draws, -draws]), evidence_bound
-        rows = self._validated(X)
         bounds = self._codec.apply(rows, lambda network, part: bound(network, likelihood, part, draws))
         return as_passed(bounds.astype(np.float64) - likelihood.log_volume(), X)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import skae
 from skae import AutoencoderTransformer
 from skae.data import ArrayRows, RowSource
 from skae.data import sources as module
+from skae.metrics import variance_explained
 from skae.networks.principal_axes import principal_axes
 from skae.training import courses, streamed
 
@@ -192,6 +194,44 @@ def test_standard_deviations_of_codes_come_with_them(X):
     found = skae.VariationalAutoencoderTransformer(2, max_iter=1, random_state=0).fit(X[:1000])
     codes, deviations = found.transform(ArrayRows(X, max_bytes=FEW), return_std=True)
     assert codes.shape == deviations.shape == (len(X), 2)
+
+
+def test_likelihoods_of_rows_are_those_of_the_rows_in_memory(X):
+    found = skae.VariationalAutoencoderTransformer(2, max_iter=1, random_state=0).fit(X[:1000])
+    scores = found.score_samples(ArrayRows(X, max_bytes=FEW))
+    np.testing.assert_allclose(scores, found.score_samples(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["partial_fit", "variance_explained"])
+def test_what_takes_no_sources_says_what_to_pass(X, fitted, method):
+    rows = ArrayRows(X, max_bytes=FEW)
+    call = fitted.partial_fit if method == "partial_fit" else partial(variance_explained, fitted)
+    with pytest.raises(TypeError, match=r"load\(\) returns; partial_fit takes what read\(\) yields"):
+        call(rows)
+
+
+def test_partial_fit_takes_the_pieces_of_a_source(X):
+    found = model()
+    for piece in ArrayRows(X, max_bytes=FEW).read():
+        found.partial_fit(piece)
+    assert found.n_samples_ == len(X)
+
+
+@pytest.mark.parametrize("library", ["h5py", "zarr"])
+def test_arrays_of_files_are_read_by_whole_chunks(tmp_path, X, library):
+    package = pytest.importorskip(library)
+    if library == "h5py":
+        file = package.File(tmp_path / "x.h5", "w")
+        array = file.create_dataset("X", data=X, chunks=(500, 8))
+    else:
+        array = package.create_array(tmp_path / "x.zarr", data=X, chunks=(500, 8))
+    rows = ArrayRows(array, max_bytes=FEW)
+    assert set(rows.lengths) == {500}
+    found = model().fit(rows)
+    in_memory = model().fit(ArrayRows(X, max_bytes=FEW))
+    assert found.score(rows) == pytest.approx(in_memory.score(X), abs=0.01)
+    np.testing.assert_allclose(found.mean_, in_memory.mean_, rtol=1e-12)
+    np.testing.assert_allclose(found.transform(rows), found.transform(X), rtol=1e-3, atol=1e-3)
 
 
 def test_components_are_sought_and_ordered(X):
