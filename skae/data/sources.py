@@ -47,7 +47,8 @@ class RowSource(ABC):
     """Rows in blocks, each of which can be read by itself; the base of all sources.
 
     Estimators take a source wherever the methods `fit`, `transform`, `inverse_transform`, `reconstruct`,
-    `score`, `score_samples` and `reconstruction_error` take rows. Derive from it to read rows from anywhere else.
+    `score`, `score_samples` and `reconstruction_error` take rows. Derive from it to read rows from anywhere
+    else.
 
     Parameters
     ----------
