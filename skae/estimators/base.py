@@ -199,6 +199,7 @@ class BaseAutoencoder(
         weight, centre = self._weights(sample_weight, inside), self._codec.frame.centre
         return self._columns.explained_in_own_units(flat(self._columns, X), inside, back, centre, weight)
 
+    @by_blocks
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the negative reconstruction error of each row: the lower, the more abnormal.
 
