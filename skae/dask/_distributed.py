@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypedDict, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -128,6 +128,19 @@ class Future(Protocol[Result_co]):
         ...
 
 
+class Machine(TypedDict):
+    """What is installed on a machine."""
+
+    packages: Mapping[str, str | None]  # versions, by name
+
+
+class Versions(TypedDict):
+    """The same of all machines."""
+
+    client: Machine
+    workers: Mapping[str, Machine]  # by address
+
+
 class Client(Protocol):
     """A synchronous client."""
 
@@ -148,6 +161,10 @@ class Client(Protocol):
 
     def gather(self, futures: Sequence[Future[Result]]) -> list[Result]:
         """Return results."""
+        ...
+
+    def get_versions(self, *, packages: Sequence[str]) -> Versions:
+        """Return what is installed."""
         ...
 
     def nthreads(self) -> Mapping[str, int]:

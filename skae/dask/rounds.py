@@ -12,7 +12,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from skae._random import Streams
-from skae.dask._distributed import Client, Future, address_kept, bytes_kept, distributed, event, wait_for_one
+from skae.dask._distributed import (
+    Client,
+    Future,
+    Machine,
+    address_kept,
+    bytes_kept,
+    distributed,
+    event,
+    wait_for_one,
+)
 from skae.dask.partitions import Part, Ready, Shape
 from skae.dask.worker import OFF, Assignment, Meeting, Outcome, get_going, hold, train
 from skae.training.peers import PeerLostError, RoundOver
@@ -23,6 +32,8 @@ _LOOKING = 0.2
 _GRACE = 5.0
 # Times an even share of the rows that a worker keeps before some of its partitions go to another one.
 _UNEVEN = 1.25
+# What has to be the same on all machines.
+_PACKAGES = ("skae", "torch", "sklearn")
 # What a task is that has failed. Where one is "lost", its result was on a worker that died, and is made anew.
 _FAILED = ("error", "cancelled")
 Result = TypeVar("Result")
@@ -81,6 +92,26 @@ class Cluster:
                 raise WorkerLostError(f"No worker is there: {self.lost}. Start workers, and fit again.")
             time.sleep(_LOOKING)
         return found
+
+    def check_versions(self) -> None:
+        """Refuse workers on which an estimator would be something else.
+
+        Dask asks again and again for what a worker cannot unpickle, and a fit would never end.
+
+        Raises
+        ------
+        ValueError
+            If a worker has another version of skae, torch or scikit-learn, or none.
+        """
+        found = self.client.get_versions(packages=_PACKAGES)
+        here = _versions(found["client"])
+        for address, worker in sorted(found["workers"].items()):
+            there = _versions(worker)
+            if there != here:
+                raise ValueError(
+                    f"The worker {address} has {_listed(there)}; here are {_listed(here)}. Install the same "
+                    "versions on all machines, and start the workers anew."
+                )
 
     def wait(self, futures: Collection[Future[object]]) -> None:
         """Wait for results, which stay where they are.
@@ -355,3 +386,13 @@ def placed(
         loads[holder] += counts[block]
         blocks[holder].append(block)
     return {address: sorted(own) for address, own in blocks.items() if own}
+
+
+def _versions(machine: Machine) -> dict[str, str]:
+    """Return versions without what they were built for, as in 2.13.0+cpu."""
+    found = machine["packages"]
+    return {name: (found[name] or "none").partition("+")[0] for name in _PACKAGES}
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -195,6 +195,7 @@ class DaskTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             raise ValueError("The client is asynchronous; fit waits, and needs one with asynchronous=False.")
         cluster = Cluster(client, Limits(self.timeout, self.max_restarts))
         cluster.some_workers()
+        cluster.check_versions()
         parts = client.compute(lazy.delayed_parts(X, sample_weight))
         cluster.wait(parts)
         lengths = [client.submit(n_rows_of, part, pure=False) for part in parts]

@@ -39,6 +39,19 @@ def test_workers_without_rows_are_left_out():
     assert placed([10], ["a"], ["a", "b"]) == {"a": [0]}
 
 
+@pytest.mark.parametrize(("version", "told"), [("0.0.1", "skae 0.0.1"), (None, "skae none")])
+def test_workers_with_something_else_installed_are_refused(client, X, monkeypatch, version, told):
+    def with_another(packages):
+        found = type(client).get_versions(client, packages=packages)
+        next(iter(found["workers"].values()))["packages"]["skae"] = version
+        return found
+
+    monkeypatch.setattr(client, "get_versions", with_another)
+    model = DaskTransformer(AutoencoderTransformer(2, max_iter=1), client)
+    with pytest.raises(ValueError, match=rf"worker .* has {told}.*Install the same"):
+        model.fit(da.from_array(X, chunks=(3000, 8)))
+
+
 # ---------------------------------------------------------------------- workers that die
 
 
