@@ -1,4 +1,4 @@
-"""Warnings of others, collected so that one sentence can stand for all of them."""
+"""Warnings of others, collected so that one sentence can stand for all of them, and their filters."""
 
 import os
 import threading
@@ -26,3 +26,10 @@ def collected() -> Iterator[list[warnings.WarningMessage]]:
     with _turn, warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         yield messages
+
+
+@contextmanager
+def filters_kept() -> Iterator[None]:
+    """Undo what is done to filters inside, as by modules of others that are imported there."""
+    with _turn, warnings.catch_warnings():
+        yield

@@ -279,6 +279,7 @@ class TestForks:
     def test_children_of_a_process_that_has_computed_never_hang(self):
         assert [line.rpartition(" ")[2] for line in run(FORKS)] == ["0"] * 9
 
+    @pytest.mark.slow
     def test_children_that_load_a_model_first_do_not_hang(self, tmp_path):
         import pickle
 

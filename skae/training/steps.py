@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import nn
 
+from skae._quiet import filters_kept
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
@@ -277,7 +278,9 @@ class GradientStep:
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         groups = [dict(group) for group in self.groups]
-        return self.make(groups, self.rate, self.parameters[0].device, self.betas)
+        # The first optimiser of a process imports what sets filters of warnings.
+        with filters_kept():
+            return self.make(groups, self.rate, self.parameters[0].device, self.betas)
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
         """Update the parameters once."""
@@ -352,14 +355,15 @@ class LBFGSStep(GradientStep):
     def _new_optimizer(self) -> torch.optim.Optimizer:
         # One evaluation for the gradient and as many as a line search may need. Left to itself, torch allows
         # one in all: a first length that fails would end the search, and every search after it.
-        return torch.optim.LBFGS(
-            self.parameters,
-            lr=self.rate,
-            max_iter=1,
-            max_eval=1 + _LINE_SEARCH,
-            history_size=20,
-            line_search_fn="strong_wolfe",
-        )
+        with filters_kept():
+            return torch.optim.LBFGS(
+                self.parameters,
+                lr=self.rate,
+                max_iter=1,
+                max_eval=1 + _LINE_SEARCH,
+                history_size=20,
+                line_search_fn="strong_wolfe",
+            )
 
     def __call__(self, batch: Batch, progress: float) -> Terms:
         """Update the parameters once; the batch's noise is fixed during the line search."""

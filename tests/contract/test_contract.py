@@ -113,7 +113,7 @@ def public_estimators():
 
 
 # How many of the settings are checked by default: those listed first. The others are by `pytest -m slow`.
-N_QUICK = {skae.AutoencoderTransformer: 4}
+N_QUICK = {skae.AutoencoderTransformer: 2}
 
 
 def estimators(quick):

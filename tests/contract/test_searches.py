@@ -60,7 +60,12 @@ def pipeline(cls, **settings):
 
 # Processes take seconds to start; what is special about the others is not how they are sent to them.
 @pytest.mark.parametrize(
-    "cls", [AutoencoderTransformer, SparseAutoencoderTransformer, VariationalAutoencoderTransformer]
+    "cls",
+    [
+        AutoencoderTransformer,
+        pytest.param(SparseAutoencoderTransformer, marks=pytest.mark.slow),
+        pytest.param(VariationalAutoencoderTransformer, marks=pytest.mark.slow),
+    ],
 )
 def test_a_grid_gives_the_same_in_one_process_and_in_two(cls, table):
     grid = {"codes__n_components": [2, 4], "codes__weight_decay": [0.0, 0.1]}
@@ -75,6 +80,7 @@ def test_a_grid_gives_the_same_in_one_process_and_in_two(cls, table):
     assert len(set(scores[0])) > 1
 
 
+@pytest.mark.slow
 def test_a_grid_over_penalties_and_their_weight(table):
     grid = {
         "codes__n_components": [4, 12],
@@ -223,6 +229,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_do_not_hang_after_the_parent_has_computed(method, tmp_path):
     if method not in multiprocessing.get_all_start_methods():

@@ -36,6 +36,7 @@ def distance_of(X, Y):
     return float(energy_distance(torch.from_numpy(X), torch.from_numpy(Y)))
 
 
+@pytest.mark.slow
 def test_samples_are_like_the_rows(curve):
     model = AdversarialAutoencoderTransformer(2, max_iter=100, validation_fraction=0.2, random_state=0).fit(
         curve

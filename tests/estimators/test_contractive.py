@@ -36,6 +36,7 @@ def test_more_alpha_makes_codes_move_less(curve, settings):
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.slow
 def test_codes_move_less_under_noise_at_nearly_equal_reconstruction(digits):
     X = StandardScaler().fit_transform(digits)
     noisy = X + 0.3 * np.random.RandomState(0).standard_normal(X.shape)

@@ -134,7 +134,7 @@ def made(kinds, random, names=None, index=None):
 
 
 @pytest.mark.filterwarnings("ignore:No row has a value")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     kinds=st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=4),
     seed=st.integers(0, 1000),

@@ -113,6 +113,7 @@ def test_the_start_copes_with_gaps(weather):
     assert model.validation_score_ >= model.pca_score_
 
 
+@pytest.mark.slow
 def test_learning_from_gaps_beats_learning_from_means(digits):
     train, test = train_test_split(digits, random_state=0)
     holes = put_gaps(train, 0.3)

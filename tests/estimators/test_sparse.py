@@ -118,6 +118,7 @@ def test_kl_moves_the_frequency_to_its_target(mixtures):
     assert model.fit(X).transform(X).mean(axis=0) == pytest.approx(np.full(40, 0.1), abs=0.05)
 
 
+@pytest.mark.slow
 def test_alpha_means_the_same_for_any_batch(mixtures):
     X, _ = mixtures
     sizes = [
@@ -182,6 +183,7 @@ def test_the_most_excited_rows_come_first(mixtures):
         model.top_activating(X, 40)
 
 
+@pytest.mark.slow
 def test_revival_leaves_fewer_dead(digits):
     dead = {
         revival: len(
@@ -207,6 +209,7 @@ def test_more_alpha_leaves_fewer_active(mixtures, penalty):
     assert models[1].n_active_ < 0.8 * models[0].n_active_
 
 
+@pytest.mark.slow
 def test_codes_that_jump_shrink_less_than_those_of_l1(mixtures):
     X, _ = mixtures
     slopes = {}

@@ -212,6 +212,7 @@ def test_other_columns_are_refused(people):
         numbers.transform(people[["age", "income"]].assign(age="old"))
 
 
+@pytest.mark.slow
 def test_searches_and_pipelines_take_tables(people):
     y = (people["income"].fillna(0) > 50_000).astype(int)
     model = skae.AutoencoderTransformer(2, **BRIEF)
@@ -221,6 +222,7 @@ def test_searches_and_pipelines_take_tables(people):
     assert cross_val_score(pipeline, people, y, cv=3, scoring="roc_auc").mean() > 0.9
 
 
+@pytest.mark.slow
 def test_rows_drawn_are_tables_too(people):
     """Of a table with gaps, the variational estimator draws rows without any, of its types and categories."""
     model = skae.VariationalAutoencoderTransformer(

@@ -92,6 +92,7 @@ def distance_of(X, Y):
     return float(energy_distance(torch.from_numpy(X), torch.from_numpy(Y)))
 
 
+@pytest.mark.slow
 def test_samples_are_like_the_rows(curve):
     model = VariationalAutoencoderTransformer(3, **SPLIT).fit(curve)
     X = model.sample(4000, random_state=0)
@@ -151,6 +152,7 @@ def test_variance_by_column_and_fixed(curve):
     np.testing.assert_allclose(fixed.noise_variance_, 0.3)
 
 
+@pytest.mark.slow
 def test_more_beta_says_less_and_free_bits_say_more(curve):
     said = [
         VariationalAutoencoderTransformer(2, **QUICK, **settings).fit(curve).kl_per_component_

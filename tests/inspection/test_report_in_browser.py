@@ -114,6 +114,7 @@ def test_the_page_loads_nothing_and_complains_of_nothing(seen):
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 700
 
 
+@pytest.mark.slow
 def test_menus_change_colours_and_places_and_texts_stay_texts(seen):
     page = seen.page
     by_class = seen.colours()
@@ -141,6 +142,7 @@ def test_menus_change_colours_and_places_and_texts_stay_texts(seen):
     assert seen.is_quiet()
 
 
+@pytest.mark.slow
 def test_pointing_at_a_row_shows_its_values(seen, table):
     X, y = table
     page = seen.page
@@ -171,6 +173,7 @@ def test_pointing_at_a_row_shows_its_values(seen, table):
     assert seen.is_quiet()
 
 
+@pytest.mark.slow
 def test_a_lasso_lists_what_sets_its_rows_apart(seen, table):
     X, _ = table
     page = seen.page

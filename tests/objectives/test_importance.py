@@ -127,6 +127,7 @@ def test_bounds_of_rows_are_means_over_the_same_draws(parts, generator):
     )
 
 
+@pytest.mark.slow
 def test_codes_are_chosen_by_how_well_they_explain_the_cells_that_are_there(parts, generator):
     network, likelihood = parts
     x = torch.randn(4, 3, generator=generator)

@@ -21,6 +21,7 @@ def start(X, **settings):
     return AutoencoderTransformer(4, **(DEEP | settings)).fit(X).validation_scores_[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [None, Convolutional((8, 8), channels=(4, 4), hidden_layer_sizes=(16,))])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_without_a_linear_path_it_starts_ahead(digits, network):
