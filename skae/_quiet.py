@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Filters belong to the whole process: two threads that set and restore them in turn would leave one behind.
-_turn = threading.Lock()
+_turn = threading.RLock()
 
 
 def _renew() -> None:
     """Let a forked child have a turn, whatever its parent's threads were at."""
     global _turn
-    _turn = threading.Lock()
+    _turn = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
