@@ -191,8 +191,14 @@ OUTPUTS = [check_global_output_transform_pandas, check_global_set_output_transfo
 
 
 def with_outputs(listed):
+    """Return each estimator with each check; those of polars, which sees the same frames, are slow."""
     return [
-        pytest.param(estimator, check, id=f"{check.__name__}-{estimator!r}")
+        pytest.param(
+            estimator,
+            check,
+            id=f"{check.__name__}-{estimator!r}",
+            marks=[pytest.mark.slow] if check is check_global_set_output_transform_polars else [],
+        )
         for estimator in listed
         for check in OUTPUTS
         if hasattr(estimator, "transform")

@@ -112,6 +112,7 @@ def test_a_grid_reaches_into_the_network(table):
     assert model.network.hidden_layer_sizes == (4,)
 
 
+@pytest.mark.slow
 def test_scores_of_unlike_candidates_are_shares_of_the_same_variance(table):
     X = StandardScaler().fit_transform(table[0])
     scores = [
@@ -141,6 +142,7 @@ def test_inside_a_column_transformer(table):
     assert len(set(search.cv_results_["mean_test_score"])) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", KIN)
 def test_halving_over_epochs(cls, table):
     search = HalvingGridSearchCV(

@@ -14,6 +14,7 @@ def distance(model, X, prior):
     return float(energy_distance(torch.from_numpy(model.transform(X)).float(), drawn))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prior", "most"), [("normal", 0.02), ("uniform", 0.06), ("mixture", 0.05)])
 def test_codes_of_new_rows_match_the_prior_better(digits, prior, most):
     X, T = digits[:1300], digits[1300:]
@@ -56,6 +57,7 @@ def test_samples_are_like_the_rows(curve):
         model.sample(0)
 
 
+@pytest.mark.slow
 def test_a_prior_of_ones_own(curve):
     def ring(n_rows, n_components, generator):
         angle = generator.uniform(0, 2 * np.pi, n_rows)

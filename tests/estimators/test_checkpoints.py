@@ -147,7 +147,8 @@ CHILD = """
 """
 
 
-@pytest.mark.parametrize("moment", [pytest.param("after", marks=pytest.mark.slow), "in"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["after", "in"])
 def test_a_process_that_was_killed(moment, path, tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(path), moment, str(tmp_path / "rows.npy")]

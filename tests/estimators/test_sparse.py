@@ -302,6 +302,7 @@ def test_searches_warn_once_and_leave_the_global_generator_alone(inference, sett
 DEEP_PENALTIES = [penalty for penalty in PENALTIES if penalty != "gated"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", DEEP_PENALTIES)
 def test_a_deep_one_codes_rows_by_few_components(mixtures, penalty):
     X, _ = mixtures

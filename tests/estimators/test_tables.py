@@ -98,6 +98,7 @@ def test_what_hangs_together_is_learnt(people):
     assert missed < 0.25 * test["income"].std()
 
 
+@pytest.mark.slow
 def test_no_kind_drowns_the_others(people):
     """In other units, and beside a category of many values, every column is still learnt."""
     random = np.random.RandomState(0)
@@ -240,6 +241,7 @@ def test_rows_drawn_are_tables_too(people):
     assert drawn["visits"].corr(drawn["age"]) > 0.2
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_drawn_given_the_rest(people):
     model = skae.VariationalAutoencoderTransformer(
         4, variance="per_feature", column_types=TYPES, **LONGER

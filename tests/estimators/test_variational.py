@@ -144,6 +144,7 @@ def test_one_kind_for_all(likelihood, digits):
     assert model.score(X) > 0.2
 
 
+@pytest.mark.slow
 def test_variance_by_column_and_fixed(curve):
     noisy = np.column_stack([curve, 0.3 * np.random.RandomState(0).standard_normal(len(curve))])
     model = VariationalAutoencoderTransformer(2, variance="per_feature", **SPLIT).fit(noisy)

@@ -70,6 +70,7 @@ def test_any_autoencoder_may_stand_inside(name, surface):
     assert not hasattr(ESTIMATORS[name], "network_")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("name", "least"), [(None, 0.8), ("denoising", 0.8), ("variational", 0.75)])
 def test_draws_cover_what_was_hidden(name, least, surface, fitted):
