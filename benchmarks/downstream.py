@@ -153,17 +153,21 @@ def draw(rows: list[dict[str, Any]], name: str) -> None:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     weather, many = figure.subplots(1, 2)
     first = [row for row in rows if row["table"] == rows[0]["table"] and row["size"] == rows[0]["size"]]
-    for row in first:
-        if row["reducer"] in ("all columns", "LDA"):
-            # One keeps everything, and the other has no inverse: only its score can be drawn.
-            weather.axhline(row["linear"], color="0.6", linestyle=":", linewidth=1)
-            at = 0.02 if row["reducer"] == "LDA" else 0.12
-        else:
-            colour = "#D55E00" if row["reducer"].startswith("skae") else "#0072B2"
-            weather.plot(at := row["explained"], row["linear"], "o", color=colour)
-        place = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 9}
-        weather.annotate(row["reducer"], (at, row["linear"]), **place)
-    weather.set(xlabel="variance explained", ylabel=f"linear model, {first[0]['target']}", xlim=(0, 1.1))
+    lines = [row for row in first if row["reducer"] in ("all columns", "LDA")]
+    points = sorted((row for row in first if row not in lines), key=lambda row: row["linear"])
+    for row in lines:
+        # One keeps everything, and the other has no inverse: only its score can be drawn.
+        weather.axhline(row["linear"], color="0.6", linestyle=":", linewidth=1)
+        at, align = (0.02, "top") if row["reducer"] == "LDA" else (0.12, "bottom")
+        weather.annotate(row["reducer"], (at, row["linear"]), va=align, fontsize=9)
+    for number, row in enumerate(points):
+        colour = "#D55E00" if row["reducer"].startswith("skae") else "#0072B2"
+        weather.plot(row["explained"], row["linear"], "o", color=colour)
+        # Neighbours in height have their names on different sides.
+        place = {"xytext": (-7, 0 if number % 2 else 2), "textcoords": "offset points", "fontsize": 9}
+        align = {"ha": "right", "va": "bottom" if number % 2 else "top"}
+        weather.annotate(row["reducer"], (row["explained"], row["linear"]), **place, **align)
+    weather.set(xlabel="variance explained", ylabel=f"linear model, {first[0]['target']}", xlim=(0, 1))
     weather.set(title=f"{first[0]['table']}, {first[0]['size']} components")
     weather.margins(y=0.1)
     found = [row for row in summary(rows) if row["reducer"] != "PCA"]
@@ -176,7 +180,7 @@ def draw(rows: list[dict[str, Any]], name: str) -> None:
     many.set_yticks(range(len(found)), [row["reducer"] for row in found])
     many.invert_yaxis()
     many.set(xlabel="score less that of PCA, mean", title=f"{found[0]['comparisons']} comparisons")
-    many.legend(loc="best", fontsize="small")
+    figure.legend(*many.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize="small")
     figure.savefig(report.RESULTS / f"{name}.png", dpi=120)
 
 

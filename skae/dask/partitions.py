@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae._containers import is_pandas
+from skae._containers import is_pandas, is_sparse
 from skae._typing import Dense
 from skae.dask._distributed import Client, Future
 from skae.data.columns import Examples, first_columns
@@ -55,9 +55,16 @@ def make_part(table: Dense, weight: ArrayLike | None = None) -> Part:
 
     Raises
     ------
+    TypeError
+        If the rows are sparse.
     ValueError
         If there are not as many weights as rows, or they cannot be used.
     """
+    if is_sparse(table):
+        raise TypeError(
+            f"A partition of X is a {type(table).__name__}; dense arrays or DataFrames of pandas are wanted. "
+            "Pass X.map_blocks(lambda part: part.toarray())."
+        )
     table = table if is_pandas(table) else np.asarray(table)
     if weight is None:
         return Part(table, None)

@@ -201,6 +201,8 @@ class DaskTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         lengths = [client.submit(n_rows_of, part, pure=False) for part in parts]
         cluster.wait(lengths)
         shape = Shape(client.gather(lengths), _row_shape(X), self.max_bytes)
+        if not shape.n_rows:
+            raise ValueError("X has no rows: all of its partitions are empty.")
         if shape.n_rows < FOLDS_BELOW:
             return cluster.result(client.submit(fit_whole, estimator, parts, pure=False)), 0
         streams = Streams(estimator.random_state)

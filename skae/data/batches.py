@@ -85,7 +85,7 @@ class BatchRows(RowSource):
         self._spooled: ArrayRows | None = None
         super().__init__(first.shape[1], [n_rows], max_bytes)
         if self._once is not None:
-            self._spool(first.dtype if isinstance(first, np.ndarray) else None)
+            self._spool(first)
 
     def pieces(self, block: int, n_rows: int) -> Iterator[Dense]:
         """Read all rows, see `RowSource`.
@@ -143,13 +143,14 @@ class BatchRows(RowSource):
                 "to the number of all rows."
             )
 
-    def _spool(self, dtype: np.dtype | None) -> None:
-        """Write the rows of a generator to a temporary file."""
+    def _spool(self, first: Dense) -> None:
+        """Write the rows of a generator, of which the first batch is known, to a temporary file."""
+        dtype = first.dtype if isinstance(first, np.ndarray) else None
         if dtype is None or dtype.kind not in "biuf":
             raise TypeError(
                 "Batches of a generator have to be arrays of real numbers, which are kept in a file, as it "
-                f"can be read once; batch 1 is of {dtype or 'a DataFrame'}. Pass a function that returns a "
-                "new generator."
+                f"can be read once; batch 1 is a {type(first).__name__}{f' of {dtype}' if dtype else ''}. "
+                "Pass a function that returns a new generator."
             )
         kept = np.dtype(np.float32) if dtype == np.float32 else np.dtype(np.float64)
         with tempfile.TemporaryFile(prefix="skae-batches-") as file:

@@ -112,16 +112,13 @@ def public_estimators():
     ]
 
 
-# How many of the settings are checked by default: those listed first. The others are by `pytest -m slow`.
-N_QUICK = {skae.AutoencoderTransformer: 2}
-
-
 def estimators(quick):
+    """Return the first setting of each estimator, checked by default, or all others, by ``-m slow``."""
     return [
         cls(**settings)
         for cls, listed in SETTINGS.items()
         for index, settings in enumerate(listed)
-        if (index < N_QUICK.get(cls, 1)) == quick
+        if (index == 0) == quick
     ]
 
 

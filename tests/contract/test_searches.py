@@ -59,13 +59,9 @@ def pipeline(cls, **settings):
 
 
 # Processes take seconds to start; what is special about the others is not how they are sent to them.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "cls",
-    [
-        AutoencoderTransformer,
-        pytest.param(SparseAutoencoderTransformer, marks=pytest.mark.slow),
-        pytest.param(VariationalAutoencoderTransformer, marks=pytest.mark.slow),
-    ],
+    "cls", [AutoencoderTransformer, SparseAutoencoderTransformer, VariationalAutoencoderTransformer]
 )
 def test_a_grid_gives_the_same_in_one_process_and_in_two(cls, table):
     grid = {"codes__n_components": [2, 4], "codes__weight_decay": [0.0, 0.1]}

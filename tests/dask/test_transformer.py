@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 
 import skae
@@ -222,3 +223,14 @@ def test_weights_of_another_length_are_refused(client, X, estimator):
         DaskTransformer(estimator, client).fit(rows, sample_weight=da.ones(4000, chunks=2000))
     with pytest.raises(TypeError, match="weights of dask"):
         DaskTransformer(estimator, client).fit(rows, sample_weight=np.ones(6000))
+
+
+def test_sparse_partitions_are_refused_with_what_to_do(client, X, estimator):
+    sparse = da.from_array(X, chunks=(3000, -1)).map_blocks(csr_matrix)
+    with pytest.raises(TypeError, match=r"partition of X is a csr_matrix.*part\.toarray\(\)"):
+        DaskTransformer(estimator, client).fit(sparse)
+
+
+def test_collections_without_rows_are_refused(client, X, estimator):
+    with pytest.raises(ValueError, match="X has no rows"):
+        DaskTransformer(estimator, client).fit(da.from_array(X[:0], chunks=(10, -1)))

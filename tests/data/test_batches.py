@@ -77,7 +77,7 @@ def test_tables_with_text_come_from_functions():
 
     fitted = model().fit(BatchRows(tables, 2_500, SMALL))
     assert list(fitted.feature_names_in_) == ["a", "b", "c"]
-    with pytest.raises(TypeError, match="batch 1 is of a DataFrame. Pass a function"):
+    with pytest.raises(TypeError, match="batch 1 is a DataFrame. Pass a function"):
         BatchRows(tables(), 2_500)
 
 

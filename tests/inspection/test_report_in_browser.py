@@ -202,6 +202,7 @@ def test_a_lasso_lists_what_sets_its_rows_apart(seen, table):
     assert seen.is_quiet()
 
 
+@pytest.mark.slow
 def test_all_of_it_works_by_keyboard(seen, table):
     _, y = table
     page = seen.page

@@ -156,6 +156,7 @@ def test_a_fit_goes_on_after_an_epoch_as_if_nothing_had_been(case):
         check_equal(fitted(case, Checkpoint(Writes(), writes.written[place])), undisturbed)
 
 
+@pytest.mark.slow
 def test_draws_of_own_modules_go_on():
     case = "own modules"
 
