@@ -280,9 +280,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--full", action="store_true", help="10 epochs")
+    parser.add_argument("--epochs", type=int, default=10, help="those of max_iter='auto'")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--full", action="store_true", help="four workers, too")
     parser.add_argument(
         "--kills", type=int, default=0, help="kill a worker in so many fits, and do nothing else"
     )
@@ -290,7 +290,8 @@ def main() -> None:
     if arguments.kills:
         kills(arguments.kills, min(arguments.rows, 30_000), 20)
         return
-    speed(arguments.rows, arguments.columns, 10 if arguments.full else arguments.epochs, arguments.workers)
+    workers = [*arguments.workers, 4] if arguments.full else arguments.workers
+    speed(arguments.rows, arguments.columns, arguments.epochs, workers)
 
 
 if __name__ == "__main__":

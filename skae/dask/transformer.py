@@ -42,9 +42,10 @@ class DaskTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     """Fit an estimator to a dask collection, on all workers that hold its partitions.
 
     Each worker trains on its own partitions, and gradients are averaged over the rows of all in each step, so
-    that partitions may be of any length. The result is an ordinary estimator. What is computed before
-    training (mean, scale, categories, PCA, held-out rows) is found where the partitions lie; the client sees
-    none of them.
+    that partitions may be of any length. `batch_size` counts the rows of all workers together; "auto" takes
+    for each of them what one would take alone, as long as that leaves 2,700 steps. The result is an ordinary
+    estimator. What is computed before training (mean, scale, categories, PCA, held-out rows) is found where
+    the partitions lie; the client sees none of them.
 
     Parameters
     ----------

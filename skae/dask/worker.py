@@ -137,7 +137,7 @@ def _fit(
     with _computing.learning():
         measured = ready.measured.of(assignment.blocks)
         inside = source.inside(estimator)
-        begun = estimator._begin_measured(inside, measured, assignment.streams, None, None)
+        begun = estimator._begin_measured(inside, measured, assignment.streams, n_workers=group.size)
         team = GroupTeam(group)
         keeper = RoundKeeper(_checkpoint(assignment, group), team, _asking(assignment))
         fitting = begun.fitting.kept_by(keeper).shared_by(team)

@@ -166,7 +166,7 @@ class Seats(Target, FittedAttributes):
             previous,
         )
 
-    def _plan(self, n_rows: int, layout: Layout, is_part: bool = False) -> Plan:
+    def _plan(self, n_rows: int, layout: Layout, is_part: bool = False, n_workers: int = 1) -> Plan:
         """Return how the network is trained on so many rows, all or a part, with nothing left to "auto"."""
         solver = SOLVERS[self.solver]
         n_epochs, starts_at_pca = self.max_iter, self._starts_as_pca()
@@ -179,6 +179,8 @@ class Seats(Target, FittedAttributes):
             factor = rules.ORDERED_STEPS if self._is_ordered() else 1.0
             usual = rules.n_epochs(n_rows, batch_size, self._n_steps, layout.kind, factor)
             n_epochs = solver.n_epochs or usual
+        if isinstance(self.batch_size, str):
+            batch_size = rules.shared_batch_size(batch_size, layout.n_training, n_epochs, n_workers)
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
         second_moment = rules.second_moment(n_rows)
         if is_tuned and not is_part:

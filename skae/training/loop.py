@@ -360,8 +360,10 @@ def train(
     except KeyboardInterrupt:
         for training in active:
             training.history.interrupted = True
+            training.is_at_best = False
     for training in trainings:
-        training.restore_best()
+        if not training.is_at_best:
+            training.restore_best()
     steps.close()
     for run in runs:
         for module in (run.network, run.objective):
@@ -463,6 +465,8 @@ class Training:
         self.best_loss = math.inf
         self.stops_group = False
         self.is_done = False
+        # Whether the weights are the best ones, as after an epoch that was the best so far.
+        self.is_at_best = False
         self.restore_best = start
 
     def begin(self, validation: Validation | None) -> None:
@@ -498,7 +502,7 @@ class Training:
         self.schedule.observe(judged)
         if validation is not None:
             history.validations.append(validation)
-        is_best = validation is None or judged < self.best_loss
+        is_best = self.is_at_best = validation is None or judged < self.best_loss
         is_kept = epoch in run.kept_epochs
         if self.pace is not None:
             is_kept = self.pace.keeps(epoch, run.kept_epochs, run.n_epochs)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -27,6 +30,10 @@ from skae.training.steps import State, Terms
 _distributed = importlib.import_module("torch.distributed")
 # Apart from each other by a large odd number: seeds of streams of further processes.
 _SEEDS_APART = 0x9E3779B97F4A7C15
+# Seconds that a process watches for the answer of the others before it sleeps. A core that has slept is slow
+# for a while: between two processes on two cores, steps of 512 rows each of 100 columns (256-256) took 7.3 ms
+# instead of 11.2, and of 1,024 rows each 13.5 to 16.3 instead of 18.9.
+_WATCHED = 0.02
 
 
 class PeerLostError(RuntimeError):
@@ -66,6 +73,18 @@ def find_store(host: str, port: int, timeout: float) -> Store:
     return store
 
 
+class Work(Protocol):
+    """A message on its way."""
+
+    def is_completed(self) -> bool:
+        """Whether it has arrived, or failed."""
+        ...
+
+    def wait(self) -> bool:
+        """Wait until it has."""
+        ...
+
+
 class Group:
     """Some processes, numbered from 0, and what they tell each other.
 
@@ -100,7 +119,7 @@ class Group:
         """Return values of the shape of a tensor on the CPU, each the sum of those of all, in place."""
         if self.size > 1:
             with _answering():
-                self._group.allreduce([values]).wait()
+                _wait(self._group.allreduce([values]))
         return values
 
     def of_first(self, values: torch.Tensor) -> torch.Tensor:
@@ -109,6 +128,22 @@ class Group:
             with _answering():
                 self._group.broadcast([values], self._first).wait()
         return values
+
+
+def _wait(work: Work) -> None:
+    """Wait for a message that is expected at once: awake at first, but letting others have the core."""
+    end = time.perf_counter() + _WATCHED
+    while not work.is_completed() and time.perf_counter() < end:
+        _let_others()
+    work.wait()
+
+
+def _let_others() -> None:
+    """Let threads that are ready go first."""
+    if sys.platform == "win32":
+        time.sleep(0)
+    else:
+        os.sched_yield()
 
 
 @contextlib.contextmanager
@@ -151,11 +186,11 @@ class GroupPeers:
             told.zero_()
         total.fill_(weight)
         self.group.add_up(self._message)
-        told /= total.clamp_min(torch.finfo(total.dtype).tiny)
+        total = total.clamp_min(torch.finfo(total.dtype).tiny)
         found = told.split(sizes)
-        for gradient, mean in zip(gradients, found, strict=False):
-            gradient.copy_(mean.view_as(gradient))
-        own = [mean.clone() for mean in found[len(gradients) :]]
+        for gradient, sums in zip(gradients, found, strict=False):
+            gradient.copy_(sums.div_(total).view_as(gradient))
+        own = [sums / total for sums in found[len(gradients) :]]
         return {
             name: mean.view_as(value).to(value.device)
             for (name, value), mean in zip(terms.items(), own, strict=True)

@@ -15,6 +15,7 @@ from skae.training.plan import (
     lay_out,
     n_epochs,
     ordered_decay,
+    shared_batch_size,
     validation,
     warm_up,
 )
@@ -33,6 +34,22 @@ from skae.training.solvers import SOLVERS
 )
 def test_batch_size(n_rows, wanted, size):
     assert batch_size(n_rows, wanted, SOLVERS["adam"]) == size
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_workers", "size"),
+    [(10**6, 1, 1024), (10**6, 2, 2048), (10**6, 100, 3072), (10**9, 100, 102_400), (10**5, 4, 1024)],
+)
+def test_workers_take_as_many_rows_each_as_leave_enough_steps(n_rows, n_workers, size):
+    assert shared_batch_size(1024, n_rows, 10, n_workers) == size
+
+
+def test_a_batch_size_that_was_chosen_is_that_of_all_workers():
+    sizes = [
+        plan_of(AutoencoderTransformer(3, batch_size=wanted), 10**6, n_workers=2).batch_size
+        for wanted in ("auto", 500)
+    ]
+    assert sizes == [2048, 500]
 
 
 def test_a_solver_may_take_all_rows_at_once():
@@ -127,9 +144,9 @@ def test_without_a_schedule_everything_else_is_as_planned():
     assert all(getattr(plan.without_schedule(), name) == getattr(plan, name) for name in fields)
 
 
-def plan_of(model, n_rows=1600, kind="split"):
+def plan_of(model, n_rows=1600, kind="split", **options):
     model._columns = Columns(5)
-    return model._plan(n_rows, Layout(kind, n_rows, None))
+    return model._plan(n_rows, Layout(kind, n_rows, None), **options)
 
 
 def test_a_plan_says_all_that_was_chosen():
