@@ -135,9 +135,9 @@ def _fit(
 ) -> Outcome | None:
     """Train on the partitions of this worker; return what was found on the first one."""
     with _computing.learning():
-        measured = ready.measured.of(assignment.blocks)
+        measured = ready.measured.of(assignment.blocks, group.size)
         inside = source.inside(estimator)
-        begun = estimator._begin_measured(inside, measured, assignment.streams, n_workers=group.size)
+        begun = estimator._begin_measured(inside, measured, assignment.streams, None, None)
         team = GroupTeam(group)
         keeper = RoundKeeper(_checkpoint(assignment, group), team, _asking(assignment))
         fitting = begun.fitting.kept_by(keeper).shared_by(team)

@@ -291,6 +291,7 @@ class Measured(NamedTuple):
     counts: list[int]  # the same for each block
     sample: Piece  # in random order
     blocks: np.ndarray  # the block of each row of the sample
+    n_workers: int = 1  # processes that train together
 
     @property
     def extremes(self) -> np.ndarray:
@@ -353,11 +354,11 @@ class Measured(NamedTuple):
         keeps_rows = inside.source.keeps_rows
         return Stream(training, inside.n_mixed, self.n_rows, has_gaps, axes, n_training, keeps_rows)
 
-    def of(self, blocks: Sequence[int]) -> Measured:
+    def of(self, blocks: Sequence[int], n_workers: int) -> Measured:
         """Return the same with rows of some blocks alone to be trained on, as one process of several does."""
         own = set(blocks)
         counts = [count if block in own else 0 for block, count in enumerate(self.counts)]
-        return self._replace(counts=counts)
+        return self._replace(counts=counts, n_workers=n_workers)
 
 
 def rows_at_once(source: RowSource, n_columns: int) -> int:

@@ -233,13 +233,7 @@ class Learning(StreamReports, CallbackSupportMixin, TransformerMixin, BaseEstima
         return self._begin_measured(inside, measure(inside, seed, self._check_gaps), streams, y, clock)
 
     def _begin_measured(
-        self,
-        inside: Inside,
-        measured: Measured,
-        streams: Streams,
-        y: object = None,
-        clock: Clock | None = None,
-        n_workers: int = 1,
+        self, inside: Inside, measured: Measured, streams: Streams, y: object, clock: Clock | None
     ) -> BegunFit:
         """Go on where all rows have been read once: what lies in memory is a sample of them."""
         previous, self._labels = self._warm_start() if self._is_warm() else None, None
@@ -253,7 +247,7 @@ class Learning(StreamReports, CallbackSupportMixin, TransformerMixin, BaseEstima
         n_held = n_rows - layout.n_training
         frame = self._codec.frame if previous else tensors.framed(table.dtype, *measured.frame)
         rows = tensors.to_rows(table, frame, _computing.find_device(self.device))
-        plan = self._plan(n_rows, layout, n_workers=n_workers)
+        plan = self._plan(n_rows, layout, n_workers=measured.n_workers)
         fitting = Fitting(
             # Of the sample, those that are not held out stand for all that are trained on.
             dataclasses.replace(plan, n_training=len(table) - n_held),

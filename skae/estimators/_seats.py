@@ -182,7 +182,6 @@ class Seats(Target, FittedAttributes):
         if isinstance(self.batch_size, str):
             batch_size = rules.shared_batch_size(batch_size, layout.n_training, n_epochs, n_workers)
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
-        second_moment = rules.second_moment(n_rows)
         if is_tuned and not is_part:
             tuning = rules.for_few_steps(tuning, n_rows, n_epochs * -(-layout.n_training // batch_size))
         rate = self._learning_rate_init(tuning)
@@ -205,7 +204,7 @@ class Seats(Target, FittedAttributes):
             weight_decay=self._weight_decay(n_rows, tuning),
             input_noise=self._input_noise(tuning),
             warm_up=warm_up,
-            second_moment=second_moment,
+            second_moment=rules.second_moment(n_rows),
             gradient_clip=self.gradient_clip,
             patience=self.n_iter_no_change,
             tol=self.tol,

@@ -150,6 +150,7 @@ def test_more_columns_than_rows():
     assert model.score(X) > 0.99
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns():
     random = np.random.RandomState(0)
     X = random.standard_normal((600, 5)) @ random.standard_normal((5, 10_000)).astype(np.float32)

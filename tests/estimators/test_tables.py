@@ -283,7 +283,7 @@ def test_partial_fit_takes_tables(people):
     assert model.reconstruct(people).dtypes.equals(people.dtypes)
 
 
-@pytest.mark.parametrize("part", [slice(None, None, 20), pytest.param(slice(None), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("part", [slice(None, None, 60), pytest.param(slice(None), marks=pytest.mark.slow)])
 def test_the_weather_goes_in_as_it_is_read(part):
     try:
         X = fetch_weather_aus(

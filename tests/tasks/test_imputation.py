@@ -329,6 +329,7 @@ def test_the_default_model_can_be_tuned(surface):
     assert search.set_params(estimator=pipe).fit(gaps, y).best_params_
 
 
+@pytest.mark.slow
 def test_small_tables_take_few_steps():
     """Five folds choose the epoch there: 150 steps of each, two an epoch."""
     gaps = put_gaps(load_iris().data)

@@ -9,7 +9,7 @@ import pytest
 from hard_settings import ESTIMATORS
 from scenes import calls, warm_up
 
-N_CALLS = 200
+FEW_CALLS, N_CALLS = 100, 200
 # Making hard tables warns, of matrices and overflow. Calls are judged under filters of their own.
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -19,10 +19,10 @@ def imported():
     warm_up()
 
 
-def weather(name, seed):
+def weather(name, seed, n_calls):
     """Play scenes, and say what ended unclean."""
     outcomes, unclean = Counter(), []
-    for number, scene, verdict in calls(name, seed, N_CALLS):
+    for number, scene, verdict in calls(name, seed, n_calls):
         outcomes[verdict.outcome] += 1
         if verdict.outcome == "unclean":
             unclean.append(
@@ -31,18 +31,18 @@ def weather(name, seed):
             )
     assert not unclean, "\n".join([f"{len(unclean)} of {outcomes.total()} calls", *unclean])
     # Neither does everything pass that should not, nor is everything refused.
-    assert outcomes.total() >= N_CALLS
-    assert outcomes["answer"] > N_CALLS / 3
-    assert outcomes["refused"] > N_CALLS / 20
+    assert outcomes.total() >= n_calls
+    assert outcomes["answer"] > n_calls / 3
+    assert outcomes["refused"] > n_calls / 20
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_calls_give_finite_answers_or_sentences(name):
-    weather(name, seed=0)
+    weather(name, 0, FEW_CALLS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 26))
+@pytest.mark.parametrize("seed", range(26))
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_many_calls_give_finite_answers_or_sentences(name, seed):
-    weather(name, seed)
+    weather(name, seed, N_CALLS)
