@@ -14,6 +14,7 @@ def precision(train, test, y_train, y_test, n_neighbors=50):
     return (y_train[search.kneighbors(test)[1]] == y_test[:, None]).mean()
 
 
+@pytest.mark.slow
 def test_neighbours_by_bits_are_of_one_kind_more_often_than_by_signs_of_pca():
     X, y = load_digits(return_X_y=True)
     X = X / 16
@@ -49,6 +50,7 @@ def test_bits_and_packed_bytes_say_the_same(digits):
     np.testing.assert_array_equal(distance, (bits[0] != bits[1:]).sum(axis=1))
 
 
+@pytest.mark.slow
 def test_bits_are_balanced_and_decorrelated(digits):
     def unevenness(model):
         bits = model.transform(digits)

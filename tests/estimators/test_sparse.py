@@ -250,6 +250,7 @@ def test_bad_settings_are_told_before_training(mixtures, settings, message):
     assert not hasattr(model, "network_")
 
 
+@pytest.mark.slow
 def test_a_search_over_size_and_penalty(mixtures):
     X = mixtures[0][:600]
     y = X[:, 0] > 0

@@ -67,6 +67,7 @@ def test_bounds_are_the_same_on_every_call_and_tighter_with_draws(curve):
     np.testing.assert_allclose(smaller.score_samples(10 * curve), scores - 6 * np.log(10), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_unusual_rows_score_lower(curve):
     model = VariationalAutoencoderTransformer(2, **SPLIT).fit(curve)
     assert model.score_samples(curve).mean() > model.score_samples(curve[:, ::-1]).mean() + 10

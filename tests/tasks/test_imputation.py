@@ -309,6 +309,7 @@ def test_metadata_is_routed(surface):
     assert imputer.estimator_.objective_.corruption is None
 
 
+@pytest.mark.slow
 def test_the_default_model_can_be_tuned(surface):
     gaps = put_gaps(surface[0][:60])
     imputer = AutoencoderImputer(random_state=0)
