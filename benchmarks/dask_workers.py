@@ -120,16 +120,23 @@ def memory() -> Iterator[dict[str, float]]:
         looking.join()
 
 
-def estimator(max_iter: int, hidden: tuple[int, ...] = HIDDEN) -> Any:
-    """Return what is fitted."""
+def estimator(max_iter: int, hidden: tuple[int, ...] = HIDDEN, size: int | str = "auto") -> Any:
+    """Return what is fitted, by steps of a size."""
     from skae import AutoencoderTransformer
 
     return AutoencoderTransformer(
-        N_COMPONENTS, hidden_layer_sizes=hidden, max_iter=max_iter, tol=0, random_state=0
+        N_COMPONENTS,
+        hidden_layer_sizes=hidden,
+        max_iter=max_iter,
+        batch_size=size,
+        tol=0,
+        random_state=0,
     )
 
 
-def with_workers(n_workers: int, n_rows: int, n_features: int, max_iter: int) -> dict[str, Any]:
+def with_workers(
+    n_workers: int, n_rows: int, n_features: int, max_iter: int, size: int | str
+) -> dict[str, Any]:
     """Fit on so many workers."""
     import distributed
 
@@ -142,7 +149,7 @@ def with_workers(n_workers: int, n_rows: int, n_features: int, max_iter: int) ->
         DaskTransformer(estimator(1), client).fit(small)  # imports
         client.run(watch_steps)
         with memory() as client_memory:
-            model = DaskTransformer(estimator(max_iter), client, max_bytes=2**30).fit(rows)
+            model = DaskTransformer(estimator(max_iter, size=size), client, max_bytes=2**30).fit(rows)
         found = client.run(watched).values()
         # All make their steps together: the slowest tells.
         epoch = max(statistics.median(seconds for seconds, _ in epochs) for epochs, _ in found if epochs)
@@ -152,6 +159,7 @@ def with_workers(n_workers: int, n_rows: int, n_features: int, max_iter: int) ->
             "workers": n_workers,
             "rows/s": n_rows / epoch,
             "s/epoch": epoch,
+            "steps": n_batches,
             "ms/step": 1000 * epoch / n_batches,
             "fit s": model.estimator_.fit_time_,
             "MB/step sent by each": 2 * (n_workers - 1) / n_workers * message / 1e6,
@@ -160,7 +168,7 @@ def with_workers(n_workers: int, n_rows: int, n_features: int, max_iter: int) ->
         }
 
 
-def in_memory(n_rows: int, n_features: int, max_iter: int) -> dict[str, Any]:
+def in_memory(n_rows: int, n_features: int, max_iter: int, size: int | str) -> dict[str, Any]:
     """Fit to all rows in this process."""
     import torch
 
@@ -168,7 +176,7 @@ def in_memory(n_rows: int, n_features: int, max_iter: int) -> dict[str, Any]:
     rows = np.concatenate(
         [make(start, min(CHUNK, n_rows - start), n_features) for start in range(0, n_rows, CHUNK)]
     )
-    model = estimator(max_iter).fit(rows)
+    model = estimator(max_iter, size=size).fit(rows)
     return {
         "workers": "in memory",
         "fit s": model.fit_time_,
@@ -176,16 +184,19 @@ def in_memory(n_rows: int, n_features: int, max_iter: int) -> dict[str, Any]:
     }
 
 
-def speed(n_rows: int, n_features: int, max_iter: int, n_workers: list[int]) -> None:
+def speed(n_rows: int, n_features: int, max_iter: int, n_workers: list[int], size: int | str) -> None:
     """Compare numbers of workers."""
-    results = [with_workers(number, n_rows, n_features, max_iter) for number in n_workers]
+    results = [with_workers(number, n_rows, n_features, max_iter, size) for number in n_workers]
     base = results[0]["rows/s"]
     for result in results:
         result["speed"] = result["rows/s"] / base
-    results.append(in_memory(n_rows, n_features, max_iter))
+    results.append(in_memory(n_rows, n_features, max_iter, size))
     title = f"{n_rows} x {n_features}, network {'-'.join(map(str, HIDDEN))}, {max_iter} epochs"
+    name = "dask_workers"
+    if isinstance(size, int):
+        title, name = f"{title} of {size} rows a step", f"{name}_{size}"
     report.print_table(results, title)
-    report.save("dask_workers", results, title=title)
+    report.save(name, results, title=title)
 
 
 # ---------------------------------------------------------------------- killed workers
@@ -282,6 +293,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=10, help="those of max_iter='auto'")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batch-size", type=int, help="rows of a step of all workers; by default 'auto'")
     parser.add_argument("--full", action="store_true", help="four workers, too")
     parser.add_argument(
         "--kills", type=int, default=0, help="kill a worker in so many fits, and do nothing else"
@@ -291,7 +303,8 @@ def main() -> None:
         kills(arguments.kills, min(arguments.rows, 30_000), 20)
         return
     workers = [*arguments.workers, 4] if arguments.full else arguments.workers
-    speed(arguments.rows, arguments.columns, arguments.epochs, workers)
+    size = arguments.batch_size or "auto"
+    speed(arguments.rows, arguments.columns, arguments.epochs, workers, size)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,8 @@ class ScheduleFree(Lasting):
 
     def are_finite(self) -> list[bool]:
         """Return whether all parameters and their means are finite."""
-        return [math.isfinite(sum(float(value.sum()) for value in (*self.ahead, *self.mean)))]
+        # Added up first: a device is waited for once.
+        return [math.isfinite(float(sum(value.sum() for value in (*self.ahead, *self.mean))))]
 
     def state_dict(self) -> State:
         """Return what the next steps depend on beside the mean of the weights."""

@@ -360,7 +360,6 @@ def train(
     except KeyboardInterrupt:
         for training in active:
             training.history.interrupted = True
-            training.is_at_best = False
     for training in trainings:
         if not training.is_at_best:
             training.restore_best()
@@ -465,8 +464,6 @@ class Training:
         self.best_loss = math.inf
         self.stops_group = False
         self.is_done = False
-        # Whether the weights are the best ones, as after an epoch that was the best so far.
-        self.is_at_best = False
         self.restore_best = start
 
     def begin(self, validation: Validation | None) -> None:
@@ -477,6 +474,11 @@ class Training:
             self.history.validations.append(validation)
             self.best_loss = validation.loss
             self.stopping.update(0, validation.loss)
+
+    @property
+    def is_at_best(self) -> bool:
+        """Whether the weights are the best ones, where no step was left off: those of the last epoch."""
+        return self.history.best_epoch == self.history.n_epochs and not self.history.interrupted
 
     def share(self, share: float) -> float:
         """Return the share of all epochs that are done, at a share of the epoch at hand."""
@@ -502,7 +504,7 @@ class Training:
         self.schedule.observe(judged)
         if validation is not None:
             history.validations.append(validation)
-        is_best = self.is_at_best = validation is None or judged < self.best_loss
+        is_best = validation is None or judged < self.best_loss
         is_kept = epoch in run.kept_epochs
         if self.pace is not None:
             is_kept = self.pace.keeps(epoch, run.kept_epochs, run.n_epochs)

@@ -17,6 +17,8 @@ import skae
 from skae import AutoencoderTransformer
 from skae.dask import DaskTransformer
 from skae.networks import Custom
+from skae.training import plan
+from skae.training.peers import GroupTeam
 
 # Uneven, and two of them empty.
 CHUNKS = ((2500, 0, 300, 3000, 0, 200), (8,))
@@ -53,6 +55,25 @@ def test_fits_as_well_as_in_memory(fitted, X, estimator):
     assert fitted.estimator_.score(X) > fitted.estimator_.pca_score_ + 0.005
     assert fitted.estimator_.n_samples_ == len(X)
     assert fitted.n_restarts_ == 0
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "least", "size"), [("auto", 1, 750), ("auto", 2700, 375), (100, 1, 100)]
+)
+def test_each_worker_takes_the_rows_of_one_where_enough_steps_are_left(
+    client, X, estimator, monkeypatch, batch_size, least, size
+):
+    monkeypatch.setattr(plan, "_SHARED_STEPS", least)
+    sizes, share = set(), GroupTeam.share
+
+    def note(team, model, n_batches, like):
+        sizes.add(n_batches)
+        share(team, model, n_batches, like)
+
+    monkeypatch.setattr(GroupTeam, "share", note)
+    model = clone(estimator).set_params(max_iter=1, batch_size=batch_size)
+    DaskTransformer(model, client).fit(da.from_array(X, chunks=CHUNKS))
+    assert sizes == {-(-5400 // size)}
 
 
 def test_what_is_fitted_is_an_ordinary_estimator(fitted, X, estimator, tmp_path):
