@@ -12,6 +12,7 @@ from skae.estimators.base import Job
 from skae.networks import Convolutional
 from skae.training import pace as paces
 from skae.training.checkpoint_file import CheckpointFile
+from skae.training.loop import train
 from skae.training.pace import Clock, Knot, Pace
 
 A, B = np.random.RandomState(0).standard_normal((2, 150))
@@ -174,3 +175,19 @@ def test_seconds_are_those_of_one_fit():
 def test_times_that_are_none_are_refused(max_time):
     with pytest.raises(ValueError, match="max_time"):
         skae.AutoencoderTransformer(2, max_time=max_time).fit(ROWS)
+
+
+def test_layers_that_are_trained_before_are_given_a_share_of_the_time_each(monkeypatch):
+    shares = []
+    own = Clock.pace_of_layer
+    monkeypatch.setattr(Clock, "pace_of_layer", lambda clock: shares.append(own(clock)) or shares[-1])
+    followed = []
+    monkeypatch.setattr(
+        "skae.training.layerwise.train",
+        lambda runs, steps, keeper, pace: followed.append(pace) or train(runs, steps, keeper, pace),
+    )
+    settings = {"pretrain": "layerwise", "validation_fraction": 0.2, "hidden_layer_sizes": (6, 4, 3)}
+    skae.AutoencoderTransformer(2, max_iter=2, max_time=3600, random_state=0, **settings).fit(ROWS)
+    # Of three hidden layers and the code, all but the code, which a linear path stands beside.
+    assert len(shares) == 3
+    assert followed == shares

@@ -1,5 +1,6 @@
 """Fits of a small network, from rows on a device to what is kept of them."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -138,6 +139,20 @@ def test_a_part_of_a_stream_weighs_penalties_in_full_and_brings_nothing_back():
     assert fitted.best_epoch == 1
     before = fitted.network(ROWS)
     assert not torch.equal(endless.learn(rows, PLAN.batch_size).network(ROWS), before)
+
+
+def test_a_stream_goes_on_where_its_state_was_kept():
+    rows = Rows(ROWS)
+    plan = dataclasses.replace(PLAN, batch_size=10)
+    endless = Endless(Fitting(plan, parts(), rows, Streams(0)))
+    shown = endless.learn(rows, 10)
+    previous, state = copy.deepcopy((shown.network, shown.objective)), copy.deepcopy(endless.state_dict())
+    undisturbed = endless.learn(rows, 10).network(ROWS)
+
+    later = Fitting(plan, parts(previous=previous), rows, Streams(0))
+    again = Endless(later, state).learn(rows, 10).network(ROWS)
+    torch.testing.assert_close(again, undisturbed)
+    assert not torch.allclose(Endless(later).learn(rows, 10).network(ROWS), undisturbed)
 
 
 def test_gaps_of_the_rows_are_filled_in_the_network():
