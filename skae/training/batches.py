@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard
 import numpy as np
 import torch
 from sklearn.model_selection import KFold
+from torch.nn import functional
 
 from skae._random import normal
 from skae.objectives.batch import Batch
@@ -304,3 +305,55 @@ def folds(rows: Rows, random: np.random.RandomState) -> Iterator[Fold]:
         kept, held = (rows.take(torch.from_numpy(part)) for part in (training, held_out))
         centre = kept.mean()
         yield Fold(kept.about(centre), held.about(centre), centre)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Stack prepared batches: each tensor gets an axis of members in front."""
+    first, as_tensor = batches[0], batches[0].inputs.new_tensor
+    batches = padded(batches)
+    return Batch(
+        *joined_rows(batches),
+        {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
+        {name: as_tensor([float(b.coefficients[name]) for b in batches]) for name in first.coefficients},
+        filled=None if first.filled is None else _together([batch.filled for batch in batches]),
+        there=None if first.there is None else _together([batch.there for batch in batches]),
+        labels=None if first.labels is None else _together([batch.labels for batch in batches]),
+    )
+
+
+def joined_rows(batches: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Stack inputs, target and weight of batches of the same number of rows."""
+    target = _together([batch.target for batch in batches])
+    is_same = all(batch.inputs is batch.target for batch in batches)
+    inputs = target if is_same else _together([batch.inputs for batch in batches])
+    weight = None if batches[0].weight is None else _together([batch.weight for batch in batches])
+    return inputs, target, weight
+
+
+def drawn(batch: Batch) -> list[str]:
+    """List the seats that draw anything."""
+    return [name for name, value in batch.draws.items() if value is not None]
+
+
+def padded(batches: Sequence[Batch]) -> Sequence[Batch]:
+    """Let batches end in rows of weight zero that are shorter than others."""
+    n_rows = max(len(batch.target) for batch in batches)
+    if all(len(batch.target) == n_rows for batch in batches):
+        return batches
+    return [_with_n_rows(batch, n_rows) for batch in batches]
+
+
+def _with_n_rows(batch: Batch, n_rows: int) -> Batch:
+    """Return a batch of so many rows, the last of them of weight zero."""
+    weight = batch.target.new_ones(len(batch.target), 1) if batch.weight is None else batch.weight
+    more = (0, 0, 0, n_rows - len(weight))
+    tables = {"inputs": batch.inputs, "target": batch.target, "weight": weight}
+    if batch.filled is not None and batch.there is not None:
+        tables |= {"filled": batch.filled, "there": batch.there}
+    return batch._replace(**{name: functional.pad(table, more) for name, table in tables.items()})
+
+
+def _together(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    there = [tensor for tensor in tensors if tensor is not None]
+    # One needs no copy.
+    return torch.stack(there) if len(there) > 1 else there[0].unsqueeze(0)

@@ -1,6 +1,7 @@
 """Rows that judge a network after each epoch, and which epoch they speak for."""
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +58,6 @@ def _of_rows(weight: torch.Tensor | None) -> torch.Tensor | float:
     return 1.0 if weight is None else weight[:, 0].double()
 
 
-def _with_labels(batch: Batch, labels: torch.Tensor) -> Batch:
-    return batch._replace(labels=labels)
-
-
 class HeldOut:
     """Held-out rows; calling it measures the network on them.
 
@@ -107,10 +104,10 @@ class HeldOut:
 
     def __call__(self) -> Validation:
         """Measure the network as it is now."""
-        batches = self._batches()
-        if self.labels is not None:
-            batches = map(_with_labels, batches, self.labels.values.split(_CHUNK))
-        parts = [self.objective.evaluate(self.network, batch) for batch in batches]
+        return self.completed([self.objective.evaluate(self.network, batch) for batch in self.batches])
+
+    def completed(self, parts: Sequence[Errors]) -> Validation:
+        """Return what the errors of all batches come to, and keep what is kept of them."""
         errors = Errors(torch.cat([p.loss for p in parts]), torch.cat([p.squared for p in parts]))
         self.keep(errors)
         sizes = [p.by_size for p in parts if p.by_size is not None]
@@ -127,15 +124,36 @@ class HeldOut:
         told = [p.told for p in parts if p.told is not None]
         return self._with_target(validation, torch.cat(told)) if told else validation
 
-    def _batches(self) -> Iterator[Batch]:
-        """Cut the rows into parts."""
-        tables = {"inputs": self.inputs, "target": self.rows}
+    @property
+    def kind(self) -> Hashable:
+        """What is equal for judges whose rows are measured at once, of networks of one structure."""
+        objective = self.objective
+        penalties = tuple(penalty.coefficient for _, penalty in objective.named_penalties() if penalty.judges)
+        settings = objective.emphasis, tuple(objective.judged_sizes), float(objective.reconstruction.scale)
+        shapes = tuple(
+            None if part is None else part.shape
+            for batch in self.batches
+            for part in (batch.target, batch.weight, batch.filled, batch.labels)
+        )
+        return penalties, settings, shapes, self.inputs is self.rows
+
+    @functools.cached_property
+    def batches(self) -> Sequence[Batch]:
+        """The rows in parts."""
+        tables = {"target": self.rows}
+        if self.inputs is not self.rows:
+            tables["inputs"] = self.inputs
         if self.weight is not None:
             tables["weight"] = self.weight
         if self.there is not None:
             tables |= {"filled": self.filled, "there": self.there}
+        if self.labels is not None:
+            tables["labels"] = self.labels.values
+        found = []
         for parts in zip(*(table.split(_CHUNK) for table in tables.values()), strict=True):
-            yield Batch(**dict(zip(tables, parts, strict=True)))
+            own = dict(zip(tables, parts, strict=True))
+            found.append(Batch(**{"inputs": own["target"], **own}))
+        return found
 
     def keep(self, errors: Errors) -> None:
         """Keep the errors of an epoch, if they are kept."""
@@ -205,8 +223,11 @@ def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def can_judge_together(judges: Sequence[HeldOut]) -> bool:
     """Return whether `HeldOutTogether` measures what each of some judges would, in little memory."""
-    if any(judge.objective.emphasis is not None for judge in judges):
-        return False
+    return can_join_rows(judges) and all(judge.objective.emphasis is None for judge in judges)
+
+
+def can_join_rows(judges: Sequence[HeldOut]) -> bool:
+    """Return whether the rows of some judges, joined, take little memory."""
     # A copy of all rows is made, but not for one.
     n_numbers = len(judges) * max(judge.rows.numel() for judge in judges)
     return len(judges) == 1 or n_numbers <= _MOST_JOINED

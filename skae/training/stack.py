@@ -6,46 +6,22 @@ under twice as long as one, and thirty in one step under a third of what they ta
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
 
 import torch
-from torch import nn
-from torch.func import functional_call, vmap
-from torch.nn import functional
 
-from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
-from skae.objectives.objective import Objective
 from skae.objectives.penalties.revival import Watched
-from skae.training.batches import Noise, can_join, epoch_together, noisy_epoch
+from skae.training.batches import Noise, can_join, epoch_together, joined_rows, noisy_epoch, padded
+from skae.training.by_autograd import Pair, by_autograd
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_judge_together
 from skae.training.loop import Judge, Kept, Run, Validation, epoch_of_each, judge_each
-from skae.training.steps import StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of, total
+from skae.training.steps import StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")
 # Name of the parameters of a member, one after the other; buffers have dots in theirs.
 _VALUES = "values"
-
-
-class Pair(nn.Module):
-    """A network and the objective that it is trained by, as one module.
-
-    Parameters
-    ----------
-    network : Autoencoder
-    objective : Objective
-    """
-
-    def __init__(self, network: Autoencoder, objective: Objective) -> None:
-        super().__init__()
-        self.network = network
-        self.objective = objective
-
-    def forward(self, batch: Batch) -> tuple[Terms, Watched]:
-        """Return the named terms of the loss of a batch, and what is noted of the pass."""
-        return self.objective.watched(self.network, batch)
 
 
 class Stack:
@@ -199,7 +175,7 @@ class ByHand:
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the term of each member, (n_members,), and its gradient; nothing is noted."""
-        return self.joined(Batch(*_joined_rows(padded(batches))))
+        return self.joined(Batch(*joined_rows(padded(batches))))
 
     def joined(self, batch: Batch) -> tuple[Terms, Watched]:
         """Compute the same of a batch of all members, (n_members, n, n_features)."""
@@ -225,63 +201,6 @@ class ByHand:
         are_all = len(members) == len(self.judges)
         gradient = self.gradient if are_all else self._gradient(slice(members[0], members[-1] + 1))
         return HeldOutTogether(judges, gradient.errors)
-
-
-class ByAutograd:
-    """Terms and gradients of any stack, by torch's vectorised map over the parameters of its members.
-
-    Parameters
-    ----------
-    stack : Stack
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-
-    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
-        """Compute the terms of each member, (n_members,) each, the gradients of their sum, and the notes."""
-        stack = self.stack
-        with torch.enable_grad():
-            # What is None is no tensor to map over.
-            joined = {name: part for name, part in _joined(batches)._asdict().items() if part is not None}
-            terms, watched = vmap(self._pass)(stack.parameters, stack.buffers, joined)
-            loss = torch.stack([values.sum() for values in terms.values()]).sum()
-        parameters = list(stack.parameters.values())
-        found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        torch.cat([gradient.flatten(1) for gradient in found], 1, out=stack.gradients)
-        return {name: values.detach() for name, values in terms.items()}, watched
-
-    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
-        """Ask the judges of the members, one after the other."""
-        return judge_each(judges)
-
-    def _pass(
-        self,
-        parameters: Mapping[str, torch.Tensor],
-        buffers: Mapping[str, torch.Tensor],
-        batch: Mapping[str, Any],
-    ) -> tuple[Terms, Watched]:
-        # Modules that two parts share have their tensors under one name. Left to find the others itself,
-        # torch would put members' tensors back under the second one.
-        found: tuple[Terms, Watched] = functional_call(
-            self.stack.pairs[0], {**parameters, **buffers}, (Batch(**batch),), tie_weights=False
-        )
-        return found
-
-
-class ByAutogradAlone(ByAutograd):
-    """The same for a stack of one, whose pass needs no map: that takes twice as long."""
-
-    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
-        """Compute the terms, (1,) each, the gradient of their sum, and the notes."""
-        pair, own = self.stack.pairs[0], dict(self.stack.pairs[0].named_parameters())
-        with torch.enable_grad():
-            terms, watched = pair(batches[0])
-        parameters = [own[name] for name in self.stack.parameters]
-        found = torch.autograd.grad(total(terms), parameters, allow_unused=True, materialize_grads=True)
-        torch.cat([gradient.flatten() for gradient in found], out=self.stack.gradients[0])
-        noted = tuple(part.unsqueeze(0) for part in watched)
-        return {name: value.detach().reshape(1) for name, value in terms.items()}, noted
 
 
 class StackedStep:
@@ -320,9 +239,10 @@ class StackedStep:
         self.stack = Stack(pairs, shapes)
         # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
-        by_autograd = ByAutograd if len(pairs) > 1 else ByAutogradAlone
         self.hand = ByHand(self.stack) if self.by_hand else None
-        self.gradient = self.hand or by_autograd(self.stack)
+        self.gradient = self.hand or by_autograd(
+            pairs, self.stack.parameters, self.stack.buffers, self.stack.gradients
+        )
         # Whether noise is all that is done to rows, and whether a batch is that of all members.
         self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
         self.are_joined = False
@@ -428,55 +348,3 @@ class StackedStep:
             vars(schedule).update(own)
         for each, noise in zip(self.settings, state["noise"], strict=True):
             each.noise.set_state(noise)
-
-
-def _joined(batches: Sequence[Batch]) -> Batch:
-    """Stack prepared batches: each tensor gets an axis of members in front."""
-    first, as_tensor = batches[0], batches[0].inputs.new_tensor
-    batches = padded(batches)
-    return Batch(
-        *_joined_rows(batches),
-        {name: _together([batch.draws[name] for batch in batches]) for name in drawn(first)},
-        {name: as_tensor([float(b.coefficients[name]) for b in batches]) for name in first.coefficients},
-        filled=None if first.filled is None else _together([batch.filled for batch in batches]),
-        there=None if first.there is None else _together([batch.there for batch in batches]),
-        labels=None if first.labels is None else _together([batch.labels for batch in batches]),
-    )
-
-
-def _joined_rows(batches: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Stack inputs, target and weight of batches of the same number of rows."""
-    target = _together([batch.target for batch in batches])
-    is_same = all(batch.inputs is batch.target for batch in batches)
-    inputs = target if is_same else _together([batch.inputs for batch in batches])
-    weight = None if batches[0].weight is None else _together([batch.weight for batch in batches])
-    return inputs, target, weight
-
-
-def drawn(batch: Batch) -> list[str]:
-    """List the seats that draw anything."""
-    return [name for name, value in batch.draws.items() if value is not None]
-
-
-def padded(batches: Sequence[Batch]) -> Sequence[Batch]:
-    """Let batches end in rows of weight zero that are shorter than others."""
-    n_rows = max(len(batch.target) for batch in batches)
-    if all(len(batch.target) == n_rows for batch in batches):
-        return batches
-    return [_with_rows(batch, n_rows) for batch in batches]
-
-
-def _with_rows(batch: Batch, n_rows: int) -> Batch:
-    """Return a batch of so many rows, the last of them of weight zero."""
-    weight = batch.target.new_ones(len(batch.target), 1) if batch.weight is None else batch.weight
-    more = (0, 0, 0, n_rows - len(weight))
-    tables = {"inputs": batch.inputs, "target": batch.target, "weight": weight}
-    if batch.filled is not None and batch.there is not None:
-        tables |= {"filled": batch.filled, "there": batch.there}
-    return batch._replace(**{name: functional.pad(table, more) for name, table in tables.items()})
-
-
-def _together(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
-    there = [tensor for tensor in tensors if tensor is not None]
-    # One needs no copy.
-    return torch.stack(there) if len(there) > 1 else there[0].unsqueeze(0)

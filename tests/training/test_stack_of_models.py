@@ -20,12 +20,19 @@ from skae.training.steps import StepSettings
 FLOAT32 = ROWS.float()
 
 
+class JudgingL2(ActivityL2):
+    """A penalty that held-out rows are judged by, too."""
+
+    judges = True
+
+
 def pairs_of(n_members, **objective):
     """Return members whose weights differ, in evaluation mode."""
     generator = torch.Generator().manual_seed(1)
     pairs = [
         Pair(
-            Blueprint(Dense((4,)), Bottleneck, 2).build(5, generator, None), Objective(squared(), **objective)
+            Blueprint(Dense((4,)), Bottleneck, 2).build(5, generator, None),
+            Objective(squared(), **copy.deepcopy(objective)),
         )
         for _ in range(n_members)
     ]
@@ -120,10 +127,25 @@ def test_any_other_judge_is_called():
 
 
 @pytest.mark.parametrize("objective", [{"emphasis": 0.8}, {"penalties": {"codes": ActivityL2(0.1)}}])
-def test_what_is_more_than_squared_errors_is_judged_as_alone(objective):
-    pairs = pairs_of(2, **objective)
-    judges = judges_of(pairs, (8, 9))
-    assert stack_of(pairs).judge(judges) == [judge() for judge in judges]
+@pytest.mark.parametrize("n_rows", [(8, 9), (8, 8, 9, 9, 8)])
+def test_what_is_more_than_squared_errors_is_judged_as_alone(n_rows, objective):
+    pairs = pairs_of(len(n_rows), **objective)
+    steps = stack_of(pairs)
+    judges = judges_of(pairs, n_rows)
+    # The first time as it stands, then written down, compared and repeated.
+    for _ in range(5):
+        step(steps)
+        assert_alike(steps.judge(judges), [judge() for judge in judges])
+
+
+def test_neighbours_are_judged_by_settings_of_their_own():
+    pairs = pairs_of(4, penalties={"codes": JudgingL2(0.1)})
+    for pair, coefficient in zip(pairs, (0.1, 0.1, 0.7, 0.7), strict=True):
+        pair.objective.penalties["codes"].coefficient = coefficient
+    steps = stack_of(pairs)
+    judges = judges_of(pairs, (8, 8, 8, 8))
+    for _ in range(4):
+        assert_alike(steps.judge(judges), [judge() for judge in judges])
 
 
 def test_rows_that_would_take_much_memory_are_judged_as_alone(monkeypatch):

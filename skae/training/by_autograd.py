@@ -1,0 +1,219 @@
+"""Terms and gradients of models whose parameters lie side by side, and the errors of their held-out rows."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.utils import _pytree as trees
+
+from skae.networks.autoencoder import Autoencoder
+from skae.objectives.batch import Batch
+from skae.objectives.objective import Errors, Objective
+from skae.objectives.penalties.revival import Watched
+from skae.training.batches import joined
+from skae.training.held_out import HeldOut, can_join_rows
+from skae.training.loop import Judge, Validation
+from skae.training.replayed import Replayed
+from skae.training.steps import Terms, total
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+class Pair(nn.Module):
+    """A network and the objective that it is trained by, as one module.
+
+    Parameters
+    ----------
+    network : Autoencoder
+    objective : Objective
+    """
+
+    def __init__(self, network: Autoencoder, objective: Objective) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> tuple[Terms, Watched]:
+        """Return the named terms of the loss of a batch, and what is noted of the pass."""
+        return self.objective.watched(self.network, batch)
+
+
+class _Judging(Pair):
+    """A pair that is called for the errors of held-out rows."""
+
+    def forward(self, batch: Batch) -> Any:
+        """Return the errors of rows by name, as far as there are any."""
+        return _there(self.objective.evaluate(self.network, batch))
+
+
+def _there(values: Batch | Errors) -> dict[str, Any]:
+    """Return what is not None: that is no tensor to map over."""
+    return {name: value for name, value in values._asdict().items() if value is not None}
+
+
+class ByAutograd:
+    """Terms and gradients of several models, by torch's vectorised map over their parameters.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        The members.
+    parameters, buffers : mapping of str to tensor of shape (n_members, ...)
+        Those of all members, by name; where they lie, they stay.
+    gradients : tensor of shape (n_members, n_parameters)
+        Where gradients go, in the order of the parameters.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], parameters: Tensors, buffers: Tensors, gradients: torch.Tensor
+    ) -> None:
+        self.pairs = pairs
+        self.parameters, self.buffers = parameters, buffers
+        self.gradients = gradients
+        self.differentiated = Replayed(self._differentiated, self._lasting())
+        self.judges: Sequence[Judge | None] = []
+        self.together: Sequence[_Together] = []
+
+    def _lasting(self) -> list[torch.Tensor]:
+        """Return the tensors that passes read beside batches."""
+        return [*self.parameters.values(), *self.buffers.values()]
+
+    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
+        """Compute the terms of each member, (n_members,) each, and their gradients; return notes as well."""
+        terms, watched, gradients = self.differentiated(self._joined(batches))
+        torch.cat([gradient.flatten(1) for gradient in gradients], 1, out=self.gradients)
+        return terms, watched
+
+    def _joined(self, batches: Sequence[Batch]) -> dict[str, Any]:
+        """Return the tensors of the batches of some members, by name."""
+        return _there(joined(batches))
+
+    def _differentiated(self, batch: Mapping[str, Any]) -> tuple[Terms, Watched, Sequence[torch.Tensor]]:
+        with torch.enable_grad():
+            terms, watched = self._called(self.pairs[0], {**self.parameters, **self.buffers}, batch)
+            loss = torch.stack([values.sum() for values in terms.values()]).sum()
+        return terms, watched, _gradients(loss, list(self.parameters.values()))
+
+    def _called(self, pair: Pair, tensors: Tensors, batch: Mapping[str, Any]) -> Any:
+        """Return what a pair gives with the tensors of each of some members."""
+
+        def call(tensors: Tensors, batch: Mapping[str, Any]) -> Any:
+            # Modules that two parts share have their tensors under one name. Left to find the others itself,
+            # torch would put members' tensors back under the second one.
+            return functional_call(pair, dict(tensors), (Batch(**batch),), tie_weights=False)
+
+        # What is drawn, for held-out rows, is what a generator with a seed gives: the same for all.
+        return vmap(call, randomness="same")(tensors, batch)
+
+    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
+        """Ask the judges of the members, those of neighbours at once where they are alike."""
+        if list(judges) != self.judges:
+            self.judges = list(judges)
+            self.together = list(self._judges_together())
+        found = {member: said for group in self.together for member, said in group()}
+        return [
+            None if judge is None else found[member] if member in found else judge()
+            for member, judge in enumerate(judges)
+        ]
+
+    def _judges_together(self) -> Iterator["_Together"]:
+        for _, neighbours in groupby(enumerate(self.judges), lambda each: _kind(each[1])):
+            members, judges = zip(*neighbours, strict=True)
+            held_out = [judge for judge in judges if isinstance(judge, HeldOut)]
+            if held_out and can_join_rows(held_out):
+                yield _Together(members[0], held_out, self._errors(members), self._joined)
+
+    def _errors(self, members: Sequence[int]) -> Replayed:
+        """Return what gives the errors of held-out rows of members, that are neighbours."""
+        first, own = self.pairs[members[0]], slice(members[0], members[-1] + 1)
+        pair = _Judging(first.network, first.objective)
+
+        @torch.no_grad()
+        def errors(batch: Mapping[str, Any]) -> Any:
+            tensors = {name: part[own] for name, part in {**self.parameters, **self.buffers}.items()}
+            return self._called(pair, tensors, batch)
+
+        return Replayed(errors, self._lasting())
+
+
+class ByAutogradAlone(ByAutograd):
+    """The same for a model alone, whose passes need no map."""
+
+    def _lasting(self) -> list[torch.Tensor]:
+        return [*self.pairs[0].parameters(), *self.pairs[0].buffers()]
+
+    def _joined(self, batches: Sequence[Batch]) -> dict[str, Any]:
+        (batch,) = batches
+        as_tensor = batch.target.new_tensor
+        coefficients = {name: as_tensor(float(value)) for name, value in batch.coefficients.items()}
+        return _there(batch._replace(draws=dict(batch.draws), coefficients=coefficients))
+
+    def _differentiated(self, batch: Mapping[str, Any]) -> tuple[Terms, Watched, Sequence[torch.Tensor]]:
+        own = dict(self.pairs[0].named_parameters())
+        with torch.enable_grad():
+            terms, watched = self.pairs[0](Batch(**batch))
+            loss = total(terms)
+        found = _gradients(loss, [own[name] for name in self.parameters])
+        return trees.tree_map(_of_one, (terms, watched, found))
+
+    def _called(self, pair: Pair, tensors: Tensors, batch: Mapping[str, Any]) -> Any:
+        return trees.tree_map(_of_one, pair(Batch(**batch)))
+
+
+def by_autograd(
+    pairs: Sequence[Pair], parameters: Tensors, buffers: Tensors, gradients: torch.Tensor
+) -> ByAutograd:
+    """Return what gives terms and gradients of some members; takes what `ByAutograd` does."""
+    kind = ByAutograd if len(pairs) > 1 else ByAutogradAlone
+    return kind(pairs, parameters, buffers, gradients)
+
+
+def _gradients(loss: torch.Tensor, parameters: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+
+
+def _of_one(value: torch.Tensor) -> torch.Tensor:
+    return value.unsqueeze(0)
+
+
+def _kind(judge: Judge | None) -> Hashable:
+    """Return what is equal for judges that are asked together."""
+    return judge.kind if isinstance(judge, HeldOut) else id(judge)
+
+
+class _Together:
+    """Held-out rows of neighbours, measured at once; calling it measures the networks as they are now.
+
+    Parameters
+    ----------
+    first : int
+        Place of the first member among all.
+    judges : sequence of HeldOut
+        Of one kind.
+    errors : callable
+        Takes the tensors of batches, gives the errors of rows by name, of all members.
+    join : callable
+        Makes tensors of batches.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        judges: Sequence[HeldOut],
+        errors: Callable[[Mapping[str, Any]], Tensors],
+        join: Callable[[Sequence[Batch]], Mapping[str, Any]],
+    ) -> None:
+        self.first = first
+        self.judges = judges
+        self.errors = errors
+        self.batches = [join(each) for each in zip(*(judge.batches for judge in judges), strict=True)]
+
+    def __call__(self) -> Iterator[tuple[int, Validation]]:
+        """Yield the place of each member, and what its judge says."""
+        found = [self.errors(batch) for batch in self.batches]
+        for index, judge in enumerate(self.judges):
+            parts = [Errors(**{name: values[index] for name, values in part.items()}) for part in found]
+            yield self.first + index, judge.completed(parts)
