@@ -31,9 +31,8 @@ def _mixture(n_rows: int, n_components: int, generator: torch.Generator) -> torc
         places = (cluster - (_N_CLUSTERS - 1) / 2)[:, None] * (2 * _RADIUS / _N_CLUSTERS)
         return places + _SPREAD / 3 * drawn
     angle = cluster * (2 * math.pi / _N_CLUSTERS)
-    drawn[:, 0] = _RADIUS * angle.cos() + _SPREAD * drawn[:, 0]
-    drawn[:, 1] = _RADIUS * angle.sin() + _SPREAD * drawn[:, 1]
-    return drawn
+    circle = _RADIUS * torch.stack([angle.cos(), angle.sin()], 1)
+    return torch.cat([circle + _SPREAD * drawn[:, :2], drawn[:, 2:]], 1)
 
 
 PRIORS: dict[str, Prior] = {"normal": _normal, "uniform": _uniform, "mixture": _mixture}

@@ -2,56 +2,44 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
 from torch.utils import _pytree as trees
 
-from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
-from skae.objectives.objective import Errors, Objective
+from skae.objectives.objective import Errors
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import joined
 from skae.training.held_out import HeldOut, can_join_rows
 from skae.training.loop import Judge, Validation
 from skae.training.replayed import Replayed
-from skae.training.steps import Terms, total
+from skae.training.steps import Pair, Terms, total
 
 Tensors = Mapping[str, torch.Tensor]
+_Differentiated = tuple[Terms, Watched, Sequence[torch.Tensor]]
+_Found = TypeVar("_Found")
 
 
-class Pair(nn.Module):
-    """A network and the objective that it is trained by, as one module.
+class _Judging(nn.Module):
+    """A pair that is called for the errors of held-out rows.
 
     Parameters
     ----------
-    network : Autoencoder
-    objective : Objective
+    pair : Pair
     """
 
-    def __init__(self, network: Autoencoder, objective: Objective) -> None:
+    def __init__(self, pair: Pair) -> None:
         super().__init__()
-        self.network = network
-        self.objective = objective
+        self.network = pair.network
+        self.objective = pair.objective
 
-    def forward(self, batch: Batch) -> tuple[Terms, Watched]:
-        """Return the named terms of the loss of a batch, and what is noted of the pass."""
-        return self.objective.watched(self.network, batch)
-
-
-class _Judging(Pair):
-    """A pair that is called for the errors of held-out rows."""
-
-    def forward(self, batch: Batch) -> Any:
+    def forward(self, batch: Batch) -> Tensors:
         """Return the errors of rows by name, as far as there are any."""
-        return _there(self.objective.evaluate(self.network, batch))
-
-
-def _there(values: Batch | Errors) -> dict[str, Any]:
-    """Return what is not None: that is no tensor to map over."""
-    return {name: value for name, value in values._asdict().items() if value is not None}
+        errors = self.objective.evaluate(self.network, batch)._asdict()
+        return {name: values for name, values in errors.items() if values is not None}
 
 
 class ByAutograd:
@@ -87,26 +75,31 @@ class ByAutograd:
         torch.cat([gradient.flatten(1) for gradient in gradients], 1, out=self.gradients)
         return terms, watched
 
-    def _joined(self, batches: Sequence[Batch]) -> dict[str, Any]:
-        """Return the tensors of the batches of some members, by name."""
-        return _there(joined(batches))
+    def _joined(self, batches: Sequence[Batch]) -> Batch:
+        """Return the batches of some members as one, in which all is tensors."""
+        return joined(batches)
 
-    def _differentiated(self, batch: Mapping[str, Any]) -> tuple[Terms, Watched, Sequence[torch.Tensor]]:
+    def _differentiated(self, batch: Batch) -> _Differentiated:
         with torch.enable_grad():
-            terms, watched = self._called(self.pairs[0], {**self.parameters, **self.buffers}, batch)
+            terms, watched = self._of_each(self.pairs[0], slice(None), batch)
             loss = torch.stack([values.sum() for values in terms.values()]).sum()
         return terms, watched, _gradients(loss, list(self.parameters.values()))
 
-    def _called(self, pair: Pair, tensors: Tensors, batch: Mapping[str, Any]) -> Any:
-        """Return what a pair gives with the tensors of each of some members."""
+    def _of_each(self, pair: Pair | _Judging, members: slice, batch: Batch) -> Any:
+        """Return what a pair gives of a batch with the tensors of each of some members."""
+        tensors = {**self.parameters, **self.buffers}
+        if members != slice(None):
+            tensors = {name: part[members] for name, part in tensors.items()}
+        # What is None is no tensor to map over.
+        there = {name: part for name, part in batch._asdict().items() if part is not None}
 
-        def call(tensors: Tensors, batch: Mapping[str, Any]) -> Any:
+        def call(tensors: dict[str, torch.Tensor], there: dict) -> object:
             # Modules that two parts share have their tensors under one name. Left to find the others itself,
             # torch would put members' tensors back under the second one.
-            return functional_call(pair, dict(tensors), (Batch(**batch),), tie_weights=False)
+            return functional_call(pair, tensors, (Batch(**there),), tie_weights=False)
 
         # What is drawn, for held-out rows, is what a generator with a seed gives: the same for all.
-        return vmap(call, randomness="same")(tensors, batch)
+        return vmap(call, randomness="same")(tensors, there)
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those of neighbours at once where they are alike."""
@@ -126,15 +119,13 @@ class ByAutograd:
             if held_out and can_join_rows(held_out):
                 yield _Together(members[0], held_out, self._errors(members), self._joined)
 
-    def _errors(self, members: Sequence[int]) -> Replayed:
-        """Return what gives the errors of held-out rows of members, that are neighbours."""
-        first, own = self.pairs[members[0]], slice(members[0], members[-1] + 1)
-        pair = _Judging(first.network, first.objective)
+    def _errors(self, members: Sequence[int]) -> Callable[[Batch], Tensors]:
+        """Return what gives the errors of held-out rows of members that are neighbours."""
+        pair, own = _Judging(self.pairs[members[0]]), slice(members[0], members[-1] + 1)
 
         @torch.no_grad()
-        def errors(batch: Mapping[str, Any]) -> Any:
-            tensors = {name: part[own] for name, part in {**self.parameters, **self.buffers}.items()}
-            return self._called(pair, tensors, batch)
+        def errors(batch: Batch) -> Tensors:
+            return self._of_each(pair, own, batch)
 
         return Replayed(errors, self._lasting())
 
@@ -145,22 +136,23 @@ class ByAutogradAlone(ByAutograd):
     def _lasting(self) -> list[torch.Tensor]:
         return [*self.pairs[0].parameters(), *self.pairs[0].buffers()]
 
-    def _joined(self, batches: Sequence[Batch]) -> dict[str, Any]:
+    def _joined(self, batches: Sequence[Batch]) -> Batch:
         (batch,) = batches
         as_tensor = batch.target.new_tensor
         coefficients = {name: as_tensor(float(value)) for name, value in batch.coefficients.items()}
-        return _there(batch._replace(draws=dict(batch.draws), coefficients=coefficients))
+        # Other mappings than dicts would count as one value.
+        return batch._replace(draws=dict(batch.draws), coefficients=coefficients)
 
-    def _differentiated(self, batch: Mapping[str, Any]) -> tuple[Terms, Watched, Sequence[torch.Tensor]]:
+    def _differentiated(self, batch: Batch) -> _Differentiated:
         own = dict(self.pairs[0].named_parameters())
         with torch.enable_grad():
-            terms, watched = self.pairs[0](Batch(**batch))
+            terms, watched = self.pairs[0](batch)
             loss = total(terms)
         found = _gradients(loss, [own[name] for name in self.parameters])
-        return trees.tree_map(_of_one, (terms, watched, found))
+        return _of_one((terms, watched, found))
 
-    def _called(self, pair: Pair, tensors: Tensors, batch: Mapping[str, Any]) -> Any:
-        return trees.tree_map(_of_one, pair(Batch(**batch)))
+    def _of_each(self, pair: Pair | _Judging, members: slice, batch: Batch) -> Any:
+        return _of_one(pair(batch))
 
 
 def by_autograd(
@@ -175,8 +167,9 @@ def _gradients(loss: torch.Tensor, parameters: Sequence[torch.Tensor]) -> Sequen
     return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
 
 
-def _of_one(value: torch.Tensor) -> torch.Tensor:
-    return value.unsqueeze(0)
+def _of_one(found: _Found) -> _Found:
+    """Add an axis of one member in front of each tensor."""
+    return trees.tree_map_only(torch.Tensor, lambda value: value.unsqueeze(0), found)
 
 
 def _kind(judge: Judge | None) -> Hashable:
@@ -194,17 +187,17 @@ class _Together:
     judges : sequence of HeldOut
         Of one kind.
     errors : callable
-        Takes the tensors of batches, gives the errors of rows by name, of all members.
+        Gives the errors of the rows of all members by name.
     join : callable
-        Makes tensors of batches.
+        Makes one batch of those of the members.
     """
 
     def __init__(
         self,
         first: int,
         judges: Sequence[HeldOut],
-        errors: Callable[[Mapping[str, Any]], Tensors],
-        join: Callable[[Sequence[Batch]], Mapping[str, Any]],
+        errors: Callable[[Batch], Tensors],
+        join: Callable[[Sequence[Batch]], Batch],
     ) -> None:
         self.first = first
         self.judges = judges

@@ -19,8 +19,8 @@ from skae.training.fits import Fitting, Model, step_settings, steps_of
 from skae.training.fitted import Fitted
 from skae.training.loop import Alone, History, Judge, Kept, Run, Validation, checked, train
 from skae.training.solvers import SOLVERS
-from skae.training.stack import Pair, StackedStep
-from skae.training.steps import State, Terms, WarmUp
+from skae.training.stack import StackedStep
+from skae.training.steps import Pair, State, Terms, WarmUp
 
 # Steps that the mean of weights reaches back at most: 50,000 rows of a stream of large parts. 46,000 rows of
 # weatherAUS, four times in parts of 1,000, explain 0.8047 of the variance of new rows by it, and 150,000 rows

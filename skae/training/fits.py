@@ -26,8 +26,8 @@ from skae.training.loop import Alone, History, Keeper, Run, left_at_start, train
 from skae.training.pace import Clock
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS
-from skae.training.stack import Pair, StackedStep
-from skae.training.steps import SCHEDULES, OneCycle, Step, StepSettings
+from skae.training.stack import StackedStep
+from skae.training.steps import SCHEDULES, OneCycle, Pair, Step, StepSettings
 from skae.training.streamed import Stream, Streamed, kept
 from skae.training.structure import can_pad, can_stack, structure
 

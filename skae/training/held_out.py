@@ -94,7 +94,7 @@ class HeldOut:
         self.keep_rows = keep_rows
         self.weight = weight
         # What fills gaps is not trained, so that once is enough.
-        self.filled, self.there = network.filled(self.inputs) if objective.has_gaps else (self.inputs, None)
+        self.filled, self.there = network.filled(self.inputs)
         self.labels = labels
         self.total = total_squares(rows, weight)
         self.errors: list[Errors] = []

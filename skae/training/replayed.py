@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from operator import getitem
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
+from torch._ops import OpOverload
 from torch.fx import Graph, GraphModule, Node
 from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,7 +28,11 @@ _SAME = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 _DYNAMIC = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
 
-class Replayed:
+Given = TypeVar("Given")
+Returned = TypeVar("Returned")
+
+
+class Replayed(Generic[Given, Returned]):
     """A function of tensors that is computed as it stands three times a shape, and repeated from then on.
 
     The second time, its operations are written down; the third time, what these give is compared with what
@@ -44,12 +49,12 @@ class Replayed:
         What the function reads, too: their values may change between calls, their memory may not.
     """
 
-    def __init__(self, function: Callable[[Any], Any], lasting: Sequence[torch.Tensor]) -> None:
+    def __init__(self, function: Callable[[Given], Returned], lasting: Sequence[torch.Tensor]) -> None:
         self.function = function
         self.lasting = lasting
-        self.found: dict[Hashable, _Shape] = {}
+        self.found: dict[Hashable, _Shape[Returned]] = {}
 
-    def __call__(self, given: Any) -> Any:
+    def __call__(self, given: Given) -> Returned:
         """Return what the function returns, without a graph of autograd."""
         leaves, structure = trees.tree_flatten(given)
         key = structure, tuple(map(_shape_of, leaves)), _alike(leaves)
@@ -61,7 +66,7 @@ class Replayed:
             return shape.repeat(leaves)
         return self._compared(shape, given, leaves)
 
-    def _compared(self, shape: "_Shape", given: Any, leaves: Sequence[Any]) -> Any:
+    def _compared(self, shape: "_Shape[Returned]", given: Given, leaves: Sequence[object]) -> Returned:
         """Call the function itself, and write down what it does, or compare."""
         is_new, shape.is_new = shape.is_new, False
         if not is_new and not shape.is_written and _RECORDING.acquire(blocking=False):
@@ -81,7 +86,7 @@ class Replayed:
         return trees.tree_map_only(torch.Tensor, torch.Tensor.detach, returned)
 
 
-class _Shape:
+class _Shape(Generic[Returned]):
     """What is known of calls with tensors of one shape."""
 
     returned: trees.TreeSpec
@@ -92,7 +97,7 @@ class _Shape:
         self.replay: _Replay | None = None
 
     @torch.no_grad()
-    def repeat(self, given: Sequence[torch.Tensor]) -> Any:
+    def repeat(self, given: Sequence[object]) -> Returned:
         """Repeat the operations."""
         assert self.replay is not None
         return trees.tree_unflatten(self.replay.forward(*given, *self.replay.fixed), self.returned)
@@ -105,19 +110,19 @@ class _Replay(NamedTuple):
     fixed: tuple[torch.Tensor, ...]
 
 
-def _shape_of(value: Any) -> Hashable:
+def _shape_of(value: object) -> object:
     """Return what decides on the operations: of a tensor how it lies in memory, else the value."""
     return (value.shape, value.stride(), value.dtype) if isinstance(value, torch.Tensor) else value
 
 
-def _alike(given: Sequence[Any]) -> tuple[int, ...]:
+def _alike(given: Sequence[object]) -> tuple[int, ...]:
     """Return for each value where it comes for the first time."""
     first: dict[int, int] = {}
     return tuple(first.setdefault(id(value), place) for place, value in enumerate(given))
 
 
-def _are_same(one: Any, other: Any) -> bool:
-    if not isinstance(one, torch.Tensor):
+def _are_same(one: object, other: object) -> bool:
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
         return bool(one == other)
     return one.shape == other.shape and torch.allclose(one, other, rtol=0.0, atol=0.0, equal_nan=True)
 
@@ -125,10 +130,10 @@ def _are_same(one: Any, other: Any) -> bool:
 class _Operation(NamedTuple):
     """One call of an operation."""
 
-    function: Any
+    function: OpOverload
     arguments: tuple
-    keywords: dict[str, Any]
-    returned: Any
+    keywords: dict
+    returned: object
 
 
 class _Recorder(TorchDispatchMode):
@@ -145,15 +150,17 @@ class _Recorder(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self, func: OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         """Call an operation, and note it."""
         returned = func(*args, **(kwargs or {}))
         self.operations.append(_Operation(func, args, kwargs or {}, returned))
         return returned
 
 
-def _noted(function: Callable[[Any], Any], given: Any) -> tuple[Any, Sequence[_Operation] | None]:
+def _noted(
+    function: Callable[[Given], Returned], given: Given
+) -> tuple[Returned, Sequence[_Operation] | None]:
     """Return what a function returns, and its operations; None where torch cannot say them."""
     recorder = _Recorder()
     try:
@@ -196,9 +203,9 @@ def _others(operations: Sequence[_Operation]) -> list[torch.Tensor]:
 
 def _replay(
     operations: Sequence[_Operation] | None,
-    given: Sequence[Any],
+    given: Sequence[object],
     lasting: Sequence[torch.Tensor],
-    returned: Sequence[Any],
+    returned: Sequence[object],
 ) -> _Replay | None:
     """Return operations as a function; None where repeating them is not what the function does."""
     if operations is None:
@@ -218,8 +225,7 @@ def _is_dynamic(operation: _Operation) -> bool:
     """Whether an operation depends on values in its shape or in what Python reads of it, or draws anew."""
     tags = operation.function.tags
     if torch.Tag.nondeterministic_seeded in tags:
-        # Drawn from torch's global generator, or into a tensor that is there.
-        return operation.keywords.get("generator") is None or operation.function._schema.is_mutable
+        return operation.keywords.get("generator") is None
     if operation.function is torch.ops.aten.index.Tensor:
         return any(
             places.dtype in (torch.bool, torch.uint8) for places in _tensors_in(operation.arguments[1])
@@ -238,7 +244,7 @@ class _Writer:
         Storages that operations write to.
     """
 
-    def __init__(self, given: Sequence[Any], lasting: Sequence[torch.Tensor], written: set[int]) -> None:
+    def __init__(self, given: Sequence[object], lasting: Sequence[torch.Tensor], written: set[int]) -> None:
         self.graph = Graph()
         self.written = written
         self.nodes: dict[int, Node] = {}
@@ -252,6 +258,7 @@ class _Writer:
         # What lies in the same memory, and views of it.
         self.placed = {id(value) for value in lasting}
         self.fixed: list[torch.Tensor] = []
+        self.draws = False
 
     def add(self, operation: _Operation) -> None:
         """Write an operation down."""
@@ -263,6 +270,10 @@ class _Writer:
             return
         if self._is_there(operation, own):
             self.placed.update(id(value) for value in results if any(each in self.placed for each in own))
+            return
+        # The same numbers are drawn again by a new generator alone.
+        self.draws |= torch.Tag.nondeterministic_seeded in function.tags
+        if self.draws:
             return
         found = self.graph.call_function(
             function, trees.tree_map(self._node, arguments), trees.tree_map(self._node, keywords)
@@ -300,9 +311,9 @@ class _Writer:
             return self.graph.inserting_before(next(iter(self.graph.nodes), None))
         return self.graph.inserting_after(self.last)
 
-    def finish(self, returned: Sequence[Any]) -> _Replay | None:
-        """Return the function; None where it would return a tensor that no operation makes."""
-        if not all(id(value) in self.varying for value in _tensors_in(returned)):
+    def finish(self, returned: Sequence[object]) -> _Replay | None:
+        """Return the function; None where it would draw numbers, or return what no operation makes."""
+        if self.draws or not all(id(value) in self.varying for value in _tensors_in(returned)):
             return None
         self.graph.output(tuple(map(self._node, returned)))
         self.graph.eliminate_dead_code()

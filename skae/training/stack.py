@@ -12,11 +12,11 @@ import torch
 from skae.objectives.batch import Batch
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import Noise, can_join, epoch_together, joined_rows, noisy_epoch, padded
-from skae.training.by_autograd import Pair, by_autograd
+from skae.training.by_autograd import by_autograd
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_judge_together
 from skae.training.loop import Judge, Kept, Run, Validation, epoch_of_each, judge_each
-from skae.training.steps import StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of
+from skae.training.steps import Pair, StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")

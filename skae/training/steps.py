@@ -16,6 +16,7 @@ from skae._quiet import filters_kept
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
+from skae.objectives.penalties.revival import Watched
 
 Terms = dict[str, torch.Tensor]
 # Plain data and tensors, by name, nested: what training depends on between epochs.
@@ -191,6 +192,25 @@ class StepSettings:
     second_moment: float = 0.999
     first_moment: float = 0.9
     peers: Peers | None = None
+
+
+class Pair(nn.Module):
+    """A network and the objective that it is trained by, as one module.
+
+    Parameters
+    ----------
+    network : Autoencoder
+    objective : Objective
+    """
+
+    def __init__(self, network: Autoencoder, objective: Objective) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> tuple[Terms, Watched]:
+        """Return the named terms of the loss of a batch, and what is noted of the pass."""
+        return self.objective.watched(self.network, batch)
 
 
 # Takes groups of parameters, a rate, a device, and the decays of moments.

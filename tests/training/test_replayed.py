@@ -145,6 +145,16 @@ def test_what_is_not_the_same_in_each_call_is_called_as_ever():
         assert len({tuple(replay(torch.zeros(3)).tolist()) for _ in range(6)}) == 6
 
 
+def test_numbers_that_are_drawn_and_changed_are_not_repeated():
+    def function(x):
+        drawn = torch.rand(3, generator=torch.Generator().manual_seed(0))
+        drawn += 1
+        return x * drawn
+
+    assert repeated(function) == 6
+    assert repeated(lambda x: torch.empty(3).normal_(generator=torch.Generator().manual_seed(0)) + x) == 6
+
+
 def test_what_is_not_finite_is_repeated_too():
     assert repeated(lambda x: torch.log(x) / 0) == 3
 

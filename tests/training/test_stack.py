@@ -16,8 +16,8 @@ from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, WeightL1
 from skae.training import fits
-from skae.training.stack import Pair, StackedStep
-from skae.training.steps import Schedule, StepSettings
+from skae.training.stack import StackedStep
+from skae.training.steps import Pair, Schedule, StepSettings
 from skae.training.structure import structure
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

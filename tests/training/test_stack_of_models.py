@@ -14,8 +14,8 @@ from skae.objectives.penalties import ActivityL2
 from skae.training import HeldOut, Schedule, Validation
 from skae.training import held_out as held_out_module
 from skae.training.dense_gradient import can_differentiate
-from skae.training.stack import Pair, StackedStep
-from skae.training.steps import StepSettings
+from skae.training.stack import StackedStep
+from skae.training.steps import Pair, StepSettings
 
 FLOAT32 = ROWS.float()
 
