@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from operator import getitem
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch._ops import OpOverload
@@ -295,7 +295,7 @@ class _Writer:
             return False
         return operation.function.is_view or not any(each in self.placed for each in own)
 
-    def _node(self, value: Any) -> Any:
+    def _node(self, value: object) -> object:
         """Return what stands for a tensor; anything else as it is."""
         if not isinstance(value, torch.Tensor):
             return value
@@ -315,6 +315,6 @@ class _Writer:
         """Return the function; None where it would draw numbers, or return what no operation makes."""
         if self.draws or not all(id(value) in self.varying for value in _tensors_in(returned)):
             return None
-        self.graph.output(tuple(map(self._node, returned)))
+        self.graph.output(trees.tree_map(self._node, tuple(returned)))
         self.graph.eliminate_dead_code()
         return _Replay(GraphModule({}, self.graph).forward, tuple(self.fixed))

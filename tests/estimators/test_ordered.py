@@ -289,6 +289,9 @@ class Halved(torch.nn.Module):
         self.bottleneck = Bottleneck()
         self.factor = 1.0
 
+    def filled(self, rows):
+        return rows, None
+
     def pre_code(self, rows):
         return rows
 
