@@ -20,6 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # Shapes of which operations are kept: batches of an epoch differ by one row, and end in a shorter one.
 _MOST_SHAPES = 4
+# Calls of a shape before its operations are written down, which takes as long as about twenty of them.
+_CALLS_BEFORE = 16
 # torch counts the modes of all threads together.
 _RECORDING = threading.Lock()
 # What these return are their arguments.
@@ -33,10 +35,10 @@ Returned = TypeVar("Returned")
 
 
 class Replayed(Generic[Given, Returned]):
-    """A function of tensors that is computed as it stands three times a shape, and repeated from then on.
+    """A function of tensors that is computed as it stands some times a shape, and repeated from then on.
 
-    The second time, its operations are written down; the third time, what these give is compared with what
-    the function gives. Where that is not the same to the last bit, or where operations depend on values or
+    In between, its operations are written down, and what these give is compared once with what the function
+    gives. Where that is not the same to the last bit, or where operations depend on values or
     change tensors that were there before, the function is called as ever. Numbers that are drawn have to be
     the same in each call, of a generator that the function makes and seeds.
 
@@ -68,8 +70,8 @@ class Replayed(Generic[Given, Returned]):
 
     def _compared(self, shape: "_Shape[Returned]", given: Given, leaves: Sequence[object]) -> Returned:
         """Call the function itself, and write down what it does, or compare."""
-        is_new, shape.is_new = shape.is_new, False
-        if not is_new and not shape.is_written and _RECORDING.acquire(blocking=False):
+        shape.n_calls += 1
+        if shape.n_calls > _CALLS_BEFORE and not shape.is_written and _RECORDING.acquire(blocking=False):
             shape.is_written = True
             try:
                 returned, operations = _noted(self.function, given)
@@ -92,7 +94,7 @@ class _Shape(Generic[Returned]):
     returned: trees.TreeSpec
 
     def __init__(self) -> None:
-        self.is_new = True
+        self.n_calls = 0
         self.is_written = self.is_trusted = False
         self.replay: _Replay | None = None
 

@@ -11,6 +11,13 @@ import skae
 from skae.training import replayed
 from skae.training.replayed import Replayed
 
+
+@pytest.fixture(autouse=True)
+def early(monkeypatch):
+    """Let operations be written down at the second call."""
+    monkeypatch.setattr(replayed, "_CALLS_BEFORE", 1)
+
+
 GENERATOR = torch.Generator().manual_seed(0)
 
 
@@ -42,6 +49,12 @@ def repeated(function, *lasting, n_calls=6, given=rows):
 
 def test_a_function_is_called_three_times():
     assert repeated(lambda x: (x.sin() @ x.T).sum(0)) == 3
+
+
+def test_few_calls_are_not_worth_it(monkeypatch):
+    monkeypatch.setattr(replayed, "_CALLS_BEFORE", 4)
+    assert repeated(lambda x: x.sin(), n_calls=5) == 5
+    assert repeated(lambda x: x.sin(), n_calls=9) == 6
 
 
 def test_lasting_tensors_may_change_in_place():

@@ -128,7 +128,8 @@ def test_any_other_judge_is_called():
 
 @pytest.mark.parametrize("objective", [{"emphasis": 0.8}, {"penalties": {"codes": ActivityL2(0.1)}}])
 @pytest.mark.parametrize("n_rows", [(8, 9), (8, 8, 9, 9, 8)])
-def test_what_is_more_than_squared_errors_is_judged_as_alone(n_rows, objective):
+def test_what_is_more_than_squared_errors_is_judged_as_alone(n_rows, objective, monkeypatch):
+    monkeypatch.setattr("skae.training.replayed._CALLS_BEFORE", 1)
     pairs = pairs_of(len(n_rows), **objective)
     steps = stack_of(pairs)
     judges = judges_of(pairs, n_rows)
@@ -138,7 +139,8 @@ def test_what_is_more_than_squared_errors_is_judged_as_alone(n_rows, objective):
         assert_alike(steps.judge(judges), [judge() for judge in judges])
 
 
-def test_neighbours_are_judged_by_settings_of_their_own():
+def test_neighbours_are_judged_by_settings_of_their_own(monkeypatch):
+    monkeypatch.setattr("skae.training.replayed._CALLS_BEFORE", 1)
     pairs = pairs_of(4, penalties={"codes": JudgingL2(0.1)})
     for pair, coefficient in zip(pairs, (0.1, 0.1, 0.7, 0.7), strict=True):
         pair.objective.penalties["codes"].coefficient = coefficient
