@@ -149,7 +149,7 @@ class _Recorder(TorchDispatchMode):
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Return whether torch's compiler is kept out, to which end it would be imported: a second."""
-        return False
+        return False  # pragma: no mutate
 
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
