@@ -22,6 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _MOST_SHAPES = 4
 # Calls of a shape before its operations are written down, which takes as long as about twenty of them.
 _CALLS_BEFORE = 16
+# Numbers that are given and that last, up to which operations are written down: beyond, arithmetic is what
+# takes time, and all that lies between operations would lie in memory at once.
+_MOST_NUMBERS = 2**20
 # torch counts the modes of all threads together.
 _RECORDING = threading.Lock()
 # What these return are their arguments.
@@ -63,7 +66,8 @@ class Replayed(Generic[Given, Returned]):
         shape = self.found.get(key)
         if shape is None:
             self.found = dict([*self.found.items()][-(_MOST_SHAPES - 1) :])
-            shape = self.found[key] = _Shape()
+            is_small = sum(map(torch.numel, _tensors_in((leaves, self.lasting)))) <= _MOST_NUMBERS
+            shape = self.found[key] = _Shape(waits=is_small)
         if shape.is_trusted:
             return shape.repeat(leaves)
         return self._compared(shape, given, leaves)
@@ -71,8 +75,8 @@ class Replayed(Generic[Given, Returned]):
     def _compared(self, shape: "_Shape[Returned]", given: Given, leaves: Sequence[object]) -> Returned:
         """Call the function itself, and write down what it does, or compare."""
         shape.n_calls += 1
-        if shape.n_calls > _CALLS_BEFORE and not shape.is_written and _RECORDING.acquire(blocking=False):
-            shape.is_written = True
+        if shape.waits and shape.n_calls > _CALLS_BEFORE and _RECORDING.acquire(blocking=False):
+            shape.waits = False
             try:
                 returned, operations = _noted(self.function, given)
             finally:
@@ -89,13 +93,20 @@ class Replayed(Generic[Given, Returned]):
 
 
 class _Shape(Generic[Returned]):
-    """What is known of calls with tensors of one shape."""
+    """What is known of calls with tensors of one shape.
+
+    Parameters
+    ----------
+    waits : bool
+        Whether operations are to be written down.
+    """
 
     returned: trees.TreeSpec
 
-    def __init__(self) -> None:
+    def __init__(self, waits: bool) -> None:
+        self.waits = waits
         self.n_calls = 0
-        self.is_written = self.is_trusted = False
+        self.is_trusted = False
         self.replay: _Replay | None = None
 
     @torch.no_grad()

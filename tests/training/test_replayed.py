@@ -57,6 +57,12 @@ def test_few_calls_are_not_worth_it(monkeypatch):
     assert repeated(lambda x: x.sin(), n_calls=9) == 6
 
 
+def test_large_tensors_are_not_kept_in_memory(monkeypatch):
+    monkeypatch.setattr(replayed, "_MOST_NUMBERS", 15)
+    assert repeated(lambda x: x.sin(), torch.zeros(3)) == 3
+    assert repeated(lambda x: x.sin(), torch.zeros(4)) == 6
+
+
 def test_lasting_tensors_may_change_in_place():
     weight = torch.randn(2, 3, generator=GENERATOR)
     replay = Replayed(lambda x: torch.nn.functional.linear(x, weight), [weight])
