@@ -9,12 +9,13 @@ Of six variational autoencoders of 32 rows and 5 columns a step takes 5.2 ms by 
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from operator import getitem
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch._ops import OpOverload
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -25,6 +26,10 @@ _CALLS_BEFORE = 16
 # Numbers that are given and that last, up to which operations are written down: beyond, arithmetic is what
 # takes time, and all that lies between operations would lie in memory at once.
 _MOST_NUMBERS = 2**20
+# Numbers between operations, beyond which these are noted no further: 128 MiB of float64.
+_MOST_BETWEEN = 2**24
+# How often operations are written down for one function.
+_MOST_WRITTEN = 8
 # torch counts the modes of all threads together.
 _RECORDING = threading.Lock()
 # What these return are their arguments.
@@ -52,22 +57,33 @@ class Replayed(Generic[Given, Returned]):
         are in `lasting` or never change; nothing else that it reads changes.
     lasting : sequence of tensor
         What the function reads, too: their values may change between calls, their memory may not.
+    repeats : bool, default=True
+        Whether anything is repeated: not where code of others may read what changes.
     """
 
-    def __init__(self, function: Callable[[Given], Returned], lasting: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        function: Callable[[Given], Returned],
+        lasting: Sequence[torch.Tensor],
+        repeats: bool = True,
+    ) -> None:
         self.function = function
         self.lasting = lasting
+        self.repeats = repeats
+        self.n_written = 0
         self.found: dict[Hashable, _Shape[Returned]] = {}
 
     def __call__(self, given: Given) -> Returned:
         """Return what the function returns, without a graph of autograd."""
         leaves, structure = trees.tree_flatten(given)
         key = structure, tuple(map(_shape_of, leaves)), _alike(leaves)
-        shape = self.found.get(key)
+        shape = self.found.pop(key, None)
         if shape is None:
             self.found = dict([*self.found.items()][-(_MOST_SHAPES - 1) :])
             is_small = sum(map(torch.numel, _tensors_in((leaves, self.lasting)))) <= _MOST_NUMBERS
-            shape = self.found[key] = _Shape(waits=is_small)
+            shape = _Shape(waits=is_small and self.repeats)
+        # Last of all: what has not come for longest is forgotten.
+        self.found[key] = shape
         if shape.is_trusted:
             return shape.repeat(leaves)
         return self._compared(shape, given, leaves)
@@ -77,6 +93,9 @@ class Replayed(Generic[Given, Returned]):
         shape.n_calls += 1
         if shape.waits and shape.n_calls > _CALLS_BEFORE and _RECORDING.acquire(blocking=False):
             shape.waits = False
+            self.n_written += 1
+            # Sizes that never come back, as of parts of a stream, are not worth it.
+            self.repeats = self.n_written < _MOST_WRITTEN
             try:
                 returned, operations = _noted(self.function, given)
             finally:
@@ -156,6 +175,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         # All tensors live as long as this list, so that none of them takes over the identity of another.
         self.operations: list[_Operation] = []
+        self.n_numbers = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -167,8 +187,17 @@ class _Recorder(TorchDispatchMode):
     ) -> object:
         """Call an operation, and note it."""
         returned = func(*args, **(kwargs or {}))
-        self.operations.append(_Operation(func, args, kwargs or {}, returned))
+        self.n_numbers += sum(map(torch.numel, _tensors_in(returned)))
+        if self.is_small:
+            self.operations.append(_Operation(func, args, kwargs or {}, returned))
+        else:
+            self.operations.clear()
         return returned
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all that operations return may lie in memory at once."""
+        return self.n_numbers <= _MOST_BETWEEN
 
 
 def _noted(
@@ -178,7 +207,8 @@ def _noted(
     recorder = _Recorder()
     try:
         with recorder:
-            return function(given), recorder.operations
+            returned = function(given)
+        return returned, recorder.operations if recorder.is_small else None
     except NotImplementedError:
         # Operations made of functions have no rule for modes.
         return function(given), None
@@ -330,4 +360,8 @@ class _Writer:
             return None
         self.graph.output(trees.tree_map(self._node, tuple(returned)))
         self.graph.eliminate_dead_code()
-        return _Replay(GraphModule({}, self.graph).forward, tuple(self.fixed))
+        # Not as a `GraphModule`: torch keeps the source of each for ever.
+        code = self.graph.python_code("self")
+        scope = dict(code.globals)
+        exec(compile(code.src, "<operations>", "exec"), scope)
+        return _Replay(partial(scope["forward"], None), tuple(self.fixed))

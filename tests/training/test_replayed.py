@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from small_fits import BLUEPRINT, ROWS, squared
 
 import skae
-from skae.training import replayed
+from skae.objectives import Batch, Objective
+from skae.training import Schedule, replayed
 from skae.training.replayed import Replayed
+from skae.training.stack import StackedStep
+from skae.training.steps import Pair, StepSettings
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +236,53 @@ def test_fits_are_the_same_to_the_last_bit(model, n_rows, monkeypatch):
     again = clone(model).fit(X, y)
     np.testing.assert_array_equal(found[0], again.transform(X))
     assert (found[1], found[2]) == (again.loss_curve_, again.validation_scores_)
+
+
+def test_penalties_of_others_may_count_steps():
+    class Ending(skae.objectives.penalties.Penalty):
+        n_steps = 0
+
+        def draw(self, rows, generator):
+            self.n_steps += 1
+
+        def forward(self, passed):
+            return (1.0 if self.n_steps <= 20 else 0.0) * (1 + passed.code.square().sum(1))
+
+    step = _step_with(Ending())
+    found = [float(step()["own"][0]) for _ in range(30)]
+    assert min(found[:20]) > 0
+    assert found[20:] == [0.0] * 10
+
+
+def test_passes_that_draw_are_refused_in_stacks():
+    class Drawing(skae.objectives.penalties.Penalty):
+        def forward(self, passed):
+            return torch.rand_like(passed.code).sum(1)
+
+    with pytest.raises(RuntimeError, match="random"):
+        _step_with(Drawing(), n_members=2)()
+
+
+def _step_with(penalty, n_members=1):
+    """Return a step of members with a penalty, on the same rows each time."""
+    pairs = [Pair(BLUEPRINT.build(5, GENERATOR, None), Objective(squared(), {"own": penalty})) for _ in "ab"]
+    pairs = pairs[:n_members]
+    settings = [StepSettings(Schedule(), 0.01, 0.0, None, torch.Generator()) for _ in pairs]
+    steps, batch = StackedStep(pairs, settings), Batch(ROWS.float(), ROWS.float())
+    return lambda: steps([batch] * n_members, [1.0] * n_members)
+
+
+def test_recordings_of_sizes_that_do_not_come_back_end():
+    counted = Counted(lambda x: x.cos())
+    replay = Replayed(counted, [])
+    for n_rows in range(1, 30):
+        for _ in range(3):
+            batch = rows(n_rows)
+            torch.testing.assert_close(replay(batch), batch.cos(), rtol=0, atol=0)
+    assert replay.n_written == replayed._MOST_WRITTEN
+
+
+def test_what_lies_between_operations_is_bounded(monkeypatch):
+    monkeypatch.setattr(replayed, "_MOST_BETWEEN", 20)
+    assert repeated(lambda x: x.sin()) == 3
+    assert repeated(lambda x: x.sin().cos()) == 6
