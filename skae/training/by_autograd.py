@@ -66,7 +66,7 @@ class ByAutograd:
         self.pairs = pairs
         self.parameters, self.buffers = parameters, buffers
         self.gradients = gradients
-        # Modules of others may read what changes, and be none the worse for it.
+        # Modules of others may read attributes that change from step to step.
         modules = (module for pair in pairs for module in pair.modules())
         self.repeats = all(type(module).__module__.partition(".")[0] in _OWN for module in modules)
         self.differentiated = Replayed(self._differentiated, self._lasting(), self.repeats)

@@ -3,7 +3,7 @@
 Much of a step of a small network is neither arithmetic nor the calls of torch's operations, but the way to
 them: modules, autograd, vectorised maps. All of this leads to the same operations for each batch of one
 shape. They are written down once, and then called one after the other, with the same numbers to the last bit.
-Of six variational autoencoders of 32 rows and 5 columns a step takes 5.2 ms by autograd, 2.0 ms so.
+Of six variational autoencoders of 32 rows and 5 columns, terms and gradients take 6.3 ms by autograd, 3.8 so.
 """
 
 import threading
@@ -46,9 +46,9 @@ class Replayed(Generic[Given, Returned]):
     """A function of tensors that is computed as it stands some times a shape, and repeated from then on.
 
     In between, its operations are written down, and what these give is compared once with what the function
-    gives. Where that is not the same to the last bit, or where operations depend on values or
-    change tensors that were there before, the function is called as ever. Numbers that are drawn have to be
-    the same in each call, of a generator that the function makes and seeds.
+    gives. Where that is not the same to the last bit, or where operations depend on values or change tensors
+    that were there before, the function is called as ever. Numbers that are drawn have to be the same in each
+    call, of a generator that the function makes and seeds.
 
     Parameters
     ----------

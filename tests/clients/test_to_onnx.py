@@ -207,26 +207,3 @@ def test_imputers_and_outlier_detectors(dtype):
         labels, scores = run(detect, X=rows)
         np.testing.assert_allclose(scores[:, 0], detector.decision_function(rows), atol=1e-5)
         assert labels[:, 0].tolist() == detector.predict(rows).tolist()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"what": "codes"}, "what must be one of"),
-        ({"dtype": np.int64}, "dtype must be"),
-        ({"opset": 9}, "opset must be"),
-    ],
-)
-def test_other_arguments_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        to_onnx(fitted(Plain(2), X), **arguments)
-
-
-def test_what_is_no_fitted_estimator_is_refused():
-    with pytest.raises(TypeError, match="got LinearRegression"):
-        to_onnx(__import__("sklearn.linear_model").linear_model.LinearRegression())
-    with pytest.raises(ValueError, match="is for autoencoders"):
-        to_onnx(AutoencoderImputer(), "decode")
-    imputer = AutoencoderImputer(Plain(2, max_iter=1), random_state=0).fit(FRAME)
-    with pytest.raises(ValueError, match="Encode text before"):
-        to_onnx(imputer)
