@@ -198,7 +198,8 @@ default="one_cycle"
     max_iter : int or "auto", default="auto"
         Epochs at most. "auto" is the number that makes 3,400 steps, 2,720 from 10,000 rows on, 1,000
         below 2,000 rows or 600 below 1,000, between 10 and 300; 300 for "lbfgs". `AutoencoderTransformer`
-        makes fewer steps on few rows.
+        makes fewer steps on few rows. With "auto", cross-validation below 1,000 rows ends training where it
+        is clear that the best epoch is past.
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch whose weights are kept; the start
         (epoch 0) is a candidate. If False, all epochs are run on all rows, the last one is
@@ -213,7 +214,7 @@ default="one_cycle"
     n_iter_no_change : int or None, default=None
         Stop after so many epochs without an improvement of the held-out loss (of the
         training loss without `early_stopping`), counted from the end of the schedule's
-        warm-up. None runs all epochs, which suits schedules that end at a low rate.
+        warm-up. None runs all epochs, but see `max_iter`, which suits schedules that end at a low rate.
     tol : float, default=1e-4
         Smallest improvement for `n_iter_no_change`, relative to the best loss.
     max_time : float or None, default=None

@@ -177,8 +177,9 @@ class Seats(Target, FittedAttributes):
         batch_size = rules.batch_size(n_rows, self.batch_size, solver, least)
         if isinstance(n_epochs, str):
             factor = rules.ORDERED_STEPS if self._is_ordered() else 1.0
-            usual = rules.n_epochs(n_rows, batch_size, self._n_steps, layout.kind, factor)
-            n_epochs = solver.n_epochs or usual
+            n_epochs = solver.n_epochs or rules.n_epochs(
+                n_rows, batch_size, self._n_steps, layout.kind, factor
+            )
         if isinstance(self.batch_size, str):
             batch_size = rules.shared_batch_size(batch_size, layout.n_training, n_epochs, n_workers)
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
@@ -208,6 +209,7 @@ class Seats(Target, FittedAttributes):
             gradient_clip=self.gradient_clip,
             patience=self.n_iter_no_change,
             tol=self.tol,
+            ends_early=self.max_iter == "auto",  # epochs that somebody chose are all made
             target_weights=() if self._labels is None else self._target_weights(layout.kind, n_rows),
         )
 

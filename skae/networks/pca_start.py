@@ -21,6 +21,8 @@ _DENSE_SIZE = 512
 _CHUNK_COLUMNS = 1024
 # Rows that the affine start of losses other than the squared error is fitted on.
 _START_ROWS = 10_000
+# Added to the sum of losses for each squared weight.
+_RIDGE = 1e-2
 
 
 @torch.no_grad()
@@ -111,9 +113,9 @@ def fit_affine_decoder(
 ) -> None:
     """Fit the decoder's half of the linear path to a loss, the codes being those of PCA.
 
-    Where the loss is not the squared error of a linear output, PCA is not the best affine
-    start. This one is the affine decoder nearest in that loss: a generalised linear
-    model of each column on the codes, found by a few steps of L-BFGS.
+    Where the loss is not the squared error of a linear output, or codes are not those of PCA, PCA is not the
+    best affine start. This one is the affine decoder nearest in that loss: a generalised linear
+    model of each column on the codes, found by a few steps of L-BFGS; for the squared error, by equations.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def fit_affine_decoder(
     rows : tensor of shape (n_rows, n_features)
         Centred and scaled rows; the first 10,000 are fitted.
     reconstruction : Reconstruction
-        Has `target`, of rows, and `cells`, the loss of outputs and targets.
+        Has `target`, of rows, `cells`, the loss of outputs and targets, and `is_squared_error`.
     seen : tensor of shape (n_rows, n_features), optional
         What the encoder sees of the rows; themselves by default.
     weight : tensor of shape (n_rows, 1), optional
@@ -145,6 +147,9 @@ def fit_affine_decoder(
     with torch.no_grad():
         codes = network.encode(seen)
     start = parameters_to_vector(parameters).detach().clone()
+    if reconstruction.is_squared_error and there.all() and len(parameters) == 2:
+        _solve(decoder, codes, target, None if weight is None else weight[:_START_ROWS])
+        return
 
     def evaluate(values: np.ndarray) -> tuple[float, np.ndarray]:
         vector_to_parameters(torch.tensor(values).to(start), parameters)
@@ -153,7 +158,7 @@ def fit_affine_decoder(
             ridge = torch.stack([parameter.square().sum() for parameter in parameters]).sum() / n_cells
             cells = reconstruction.cells(decoder(codes), target)
             mean = cells.mean() if counted is None else (cells * counted).sum() / counted.sum()
-            value = mean + 1e-2 * ridge
+            value = mean + _RIDGE * ridge
             gradients = torch.autograd.grad(value, parameters)
         return float(value.detach()), parameters_to_vector(gradients).double().cpu().numpy()
 
@@ -164,3 +169,19 @@ def fit_affine_decoder(
     with torch.no_grad():
         values = torch.tensor(found).to(start)
         vector_to_parameters(values if bool(values.isfinite().all()) else start, parameters)
+
+
+@torch.no_grad()
+def _solve(
+    decoder: nn.Module, codes: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+) -> None:
+    """Set a linear layer to the ridge regression of a target (n, n_features) on codes (n, n_components)."""
+    # On the CPU: not every device has float64.
+    inputs = torch.cat([codes, torch.ones_like(codes[:, :1])], 1).cpu().double()
+    weighted = inputs if weight is None else inputs * weight.cpu().double()
+    squares = weighted.T @ inputs
+    squares.diagonal().add_(_RIDGE)
+    found = torch.linalg.solve(squares, weighted.T @ target.cpu().double()).T
+    for name, values in (("weight", found[:, :-1]), ("bias", found[:, -1])):
+        parameter = decoder.get_parameter(name)
+        parameter.copy_(values.to(parameter))

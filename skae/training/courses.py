@@ -24,6 +24,7 @@ from skae.training.held_out import (
     Judged,
     assured_gains,
     chosen_epoch,
+    is_past_best,
     labels_of,
     missed_by_row,
     pca_score,
@@ -281,6 +282,9 @@ class ByFolds(Course):
                 self.told = [*self.told, Part(fold.rows, self.parts[-1])]
             options = {"validate": self.judges[-1], "group": self}
             self.models.append(fitting.model(begun, fold.rows, index, self.n_rows, **options))
+        if fitting.plan.ends_early:
+            # The last one to hear of an epoch: all others have been judged by then.
+            self.models[-1].run.on_epoch = self._is_over
         options = {"on_epoch": self.reporting(self.begun), "group": self}
         self.last = fitting.model(self.begun, fitting.rows, 0, self.n_rows, **options)
         self.is_beside = keeps and stack_key(self.last) is not None
@@ -295,6 +299,12 @@ class ByFolds(Course):
         if self.is_beside:
             self.last.run.kept_epochs = self.epochs
             self.models.append(self.last)
+
+    def _is_over(self, epoch: int, history: History) -> bool:
+        """Return whether training ends after an epoch, since the best one is past."""
+        so_far = self.epochs[: self.epochs.index(epoch) + 1] if epoch in self.epochs else []
+        plan = self.fitting.plan
+        return bool(so_far) and is_past_best(self.judges, so_far, plan.n_epochs, plan.starts_at_pca)
 
     def finish(self) -> Fitted:
         """Choose the epoch, and return the network of all rows after it."""

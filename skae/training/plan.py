@@ -325,6 +325,8 @@ class Plan:
         Epochs without an improvement after which training stops.
     tol : float
         Improvement that counts for it, relative to the best loss.
+    ends_early : bool, default=False
+        Whether folds end training where it is clear that the best epoch is past.
     target_weights : tuple of float, default=()
         Weights of the loss of a target, of which one is chosen where there are several; none without one.
     """
@@ -350,6 +352,7 @@ class Plan:
     gradient_clip: float | None
     patience: int | None
     tol: float
+    ends_early: bool = False
     target_weights: tuple[float, ...] = ()
 
     @property

@@ -9,9 +9,10 @@ from skae import BinaryAutoencoderTransformer
 from skae.networks import Dense, pca_start
 from skae.networks import principal_axes as axes_module
 from skae.networks.autoencoder import Autoencoder, linear_path
-from skae.networks.bottlenecks import Bottleneck
+from skae.networks.bottlenecks import Binary, Bottleneck
 from skae.networks.pca_start import fit_affine_decoder
 from skae.networks.principal_axes import principal_axes
+from skae.objectives import LOSSES, Reconstruction
 
 
 def rows_of(n_rows, n_columns, rank=None, seed=0):
@@ -25,11 +26,10 @@ def rows_of(n_rows, n_columns, rank=None, seed=0):
     return torch.tensor(X - X.mean(0), dtype=torch.float32)
 
 
-def network_of(n_features, n_components, generator, tied=False):
+def network_of(n_features, n_components, generator, tied=False, bottleneck=None):
     encoder, decoder = Dense((6,), tied_weights=tied).build(n_features, n_components, n_components, generator)
-    return Autoencoder(
-        encoder, decoder, Bottleneck(), *linear_path(n_features, n_components, n_components, tied)
-    )
+    path = linear_path(n_features, n_components, n_components, tied)
+    return Autoencoder(encoder, decoder, bottleneck or Bottleneck(), *path)
 
 
 @settings(deadline=None, max_examples=25)
@@ -78,6 +78,8 @@ def test_components_beyond_the_rank_read_and_do_not_write(generator):
 class Likelihood:
     """What a reconstruction is to the start: targets of rows, and a loss by cell."""
 
+    is_squared_error = False
+
     def __init__(self, target):
         self.fixed = target
 
@@ -112,6 +114,30 @@ def test_the_affine_decoder_is_a_generalised_linear_model(generator):
     network.zero_grad()
     loss(network(rows)).backward()
     assert network.linear_decoder.weight.grad.abs().max() < 2e-3
+
+
+@pytest.mark.parametrize("weight", [None, 1 + torch.arange(400.0)[:, None] % 3], ids=["alike", "weighted"])
+def test_squared_errors_are_solved_for(generator, weight):
+    """Signs of codes are no codes of PCA, so that the best decoder is another."""
+    rows = rows_of(400, 6)
+    share = torch.ones(400, 1) if weight is None else weight
+
+    class Unknown(Reconstruction):
+        is_squared_error = False
+
+    left = []
+    for kind in (Reconstruction, Unknown):
+        network = network_of(6, 2, generator, bottleneck=Binary())
+        network.start_at(principal_axes(rows, 2, generator), generator)
+        with torch.no_grad():
+            before = (share * (network(rows) - rows).square()).mean().item()
+        loss = kind(LOSSES["squared_error"].cell, "identity")
+        fit_affine_decoder(network, rows, loss, weight=weight, n_steps=200)
+        with torch.no_grad():
+            left.append((share * (network(rows) - rows).square()).mean().item())
+        assert left[-1] < 0.98 * before
+    # The equations, and the steps.
+    assert left[0] == pytest.approx(left[1], rel=1e-4)
 
 
 def test_an_affine_decoder_that_overflows_is_put_back(generator):

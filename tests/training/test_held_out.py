@@ -8,8 +8,10 @@ from torch import nn
 from skae.networks.bottlenecks import Bottleneck, Gaussian
 from skae.objectives import LOSSES, Objective, Reconstruction
 from skae.objectives.nested import Nested
+from skae.objectives.objective import Errors
 from skae.training import HeldOut, History, Validation, assured_gains, explained, pool, total_squares
 from skae.training import weights_of as joined_weights
+from skae.training.held_out import is_past_best
 
 
 class Scaling(nn.Module):
@@ -333,3 +335,59 @@ def test_folds_of_ordered_components_are_charged_together():
     np.testing.assert_allclose(losses - free_losses, [[0.0] * 3, [0.3] * 3], atol=1e-6)
     assert pooled.validations[1].loss == pytest.approx(plain.validations[1].loss + 0.3)
     assert pooled.validations[1].score == pytest.approx(0.9)
+
+
+# ---------------------------------------------------------------------- the end of training
+
+
+def past_best(*losses, on_evidence=True, n_epochs=None):
+    """Ask two folds of two rows each, all of which had these losses at the start and after each epoch."""
+    judges = [fold(Objective(squared_error()), ROWS[:2], (1.0, 0.0)) for _ in range(2)]
+    for judge in judges:
+        judge.errors = [Errors(torch.full((2,), loss), torch.full((2,), loss)) for loss in losses]
+    last = len(losses) - 1
+    return is_past_best(judges, range(len(losses)), n_epochs or last + 1, on_evidence)
+
+
+@pytest.mark.parametrize(
+    ("losses", "is_past"),
+    [
+        ((1.0, 1.0, 1.09), False),  # nothing is better than the start, but it is still near
+        ((1.0, 1.0, 1.11), True),
+        ((1.0, 0.99, 1.11), False),  # something was surely better: it may yet come back
+        ((1.0, 0.99, 1.18), False),
+        ((1.0, 0.99, 1.19), True),
+        ((1.0, 0.5, 0.59), False),
+        ((1.0, 0.5, 0.61), True),  # well below the start, but far above the best
+        ((1.0, -0.5, -0.3), False),  # of such losses, shares say nothing
+    ],
+)
+def test_the_best_epoch_is_past_where_losses_have_risen_far(losses, is_past):
+    assert past_best(*losses) == is_past
+
+
+def test_a_start_that_is_not_pca_is_left_without_evidence():
+    assert past_best(1.0, 1.0, 1.11)
+    assert not past_best(1.0, 1.0, 1.11, on_evidence=False)
+    assert past_best(1.0, 1.0, 1.21, on_evidence=False)
+
+
+def test_the_first_quarter_of_the_epochs_says_nothing():
+    assert not past_best(1.0, 2.0, 3.0, n_epochs=9)
+    assert past_best(1.0, 2.0, 3.0, n_epochs=8)
+
+
+def test_one_row_that_gains_much_is_no_evidence():
+    judges = [fold(Objective(squared_error()), ROWS, (1.0, 0.0)) for _ in range(2)]
+    for judge in judges:
+        rows = [[1.0, 1.0, 1.0], [0.9, 1.0, 1.0], [1.1, 1.1, 1.11]]
+        judge.errors = [Errors(*[torch.tensor(losses)] * 2) for losses in rows]
+    assert is_past_best(judges, range(3), 3, on_evidence=True)
+    assert not is_past_best(judges, range(3), 3, on_evidence=False)
+
+
+def test_folds_that_have_not_come_as_far_are_not_judged():
+    judges = [fold(Objective(squared_error()), ROWS, (1.0, 0.0), (9.0, 9.0), (9.0, 9.0)) for _ in range(2)]
+    assert is_past_best(judges, range(3), 3, on_evidence=True)
+    judges[0].forget()
+    assert not is_past_best(judges, range(3), 3, on_evidence=True)

@@ -90,6 +90,28 @@ def test_users_are_told_of_the_epochs_of_the_network_that_is_kept(held_out):
     assert all(network is fitted.network for _, network in told)
 
 
+def test_folds_end_where_nothing_will_be_better_than_the_start():
+    given = {"held_out": "folds", "n_epochs": 80, "learning_rate": 0.05}
+    whole, ended = (fit(Rows(ROWS), ends_early=ends, **given) for ends in (False, True))
+    assert whole.history.n_epochs == 80
+    # Weights are kept, and compared, after every fourth epoch.
+    assert 20 <= ended.history.n_epochs < 80
+    assert ended.history.n_epochs % 4 == 0
+    assert ended.best_epoch == whole.best_epoch == 0
+    assert ended.history.losses == whole.history.losses[: ended.history.n_epochs]
+    for one, other in zip(ended.network.parameters(), whole.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_folds_go_on_where_more_may_be_gained():
+    curve = torch.linspace(-2, 2, 60, dtype=torch.float64)[:, None]
+    rows = Rows(torch.cat([curve, curve**2 - 4 / 3, curve.sin(), curve.cos() - 0.4, curve], 1))
+    given = {"held_out": "folds", "n_epochs": 40, "n_pca_components": 2, "n_training": 60}
+    fitted = fit(rows, ends_early=True, **given)
+    assert fitted.best_epoch > 10
+    assert fitted.history.n_epochs == 40
+
+
 def test_users_may_stop():
     assert fit(Rows(ROWS), lambda epoch, *given: epoch == 2).history.n_epochs == 2
 
