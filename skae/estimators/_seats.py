@@ -177,9 +177,8 @@ class Seats(Target, FittedAttributes):
         batch_size = rules.batch_size(n_rows, self.batch_size, solver, least)
         if isinstance(n_epochs, str):
             factor = rules.ORDERED_STEPS if self._is_ordered() else 1.0
-            n_epochs = solver.n_epochs or rules.n_epochs(
-                n_rows, batch_size, self._n_steps, layout.kind, factor
-            )
+            usual = rules.n_epochs(n_rows, batch_size, self._n_steps, layout.kind, factor)
+            n_epochs = solver.n_epochs or usual
         if isinstance(self.batch_size, str):
             batch_size = rules.shared_batch_size(batch_size, layout.n_training, n_epochs, n_workers)
         warm_up = rules.warm_up(layout.n_training, batch_size, n_epochs)
@@ -216,8 +215,7 @@ class Seats(Target, FittedAttributes):
     def _learning_rate_init(self, tuning: rules.Tuning) -> float:
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
-        own = self._learning_rates()
-        return own[self.solver] if self.solver in own else tuning.rate * SOLVERS[self.solver].rate
+        return self._learning_rates().get(self.solver, tuning.rate * SOLVERS[self.solver].rate)
 
     def _learning_rates(self) -> dict[str, float]:
         """Return what learning_rate_init="auto" stands for by solver, where it is not the solver's own."""

@@ -409,7 +409,7 @@ def test_unfitted_says_so(curve):
     ids=str,
 )
 def test_settings_learn_the_curve(curve, settings):
-    model = AutoencoderTransformer(2, max_iter=60, validation_fraction=0.2, random_state=0, **settings)
+    model = AutoencoderTransformer(2, max_iter=40, validation_fraction=0.2, random_state=0, **settings)
     with_start = model.fit(curve)
     assert with_start.validation_score_ > with_start.pca_score_ + 0.02
 

@@ -356,10 +356,11 @@ def past_best(*losses, on_evidence=True, n_epochs=None):
         ((1.0, 1.0, 1.11), True),
         ((1.0, 0.99, 1.11), False),  # something was surely better: it may yet come back
         ((1.0, 0.99, 1.18), False),
-        ((1.0, 0.99, 1.19), True),
-        ((1.0, 0.5, 0.59), False),
-        ((1.0, 0.5, 0.61), True),  # well below the start, but far above the best
-        ((1.0, -0.5, -0.3), False),  # of such losses, shares say nothing
+        ((1.0, 0.99, 1.2), True),
+        ((1.0, 0.5, 0.69), False),
+        ((1.0, 0.5, 0.71), True),  # well below the start, but far above the best
+        ((1.0, 0.01, 0.1), False),  # ten times the best, which is small
+        ((-1.0, -1.0, 1.0), False),  # of such losses, shares say nothing
     ],
 )
 def test_the_best_epoch_is_past_where_losses_have_risen_far(losses, is_past):
