@@ -23,10 +23,10 @@ _MOST_JOINED = 2**25
 # Standard errors by which a gain may be less than it seems.
 _EVIDENCE = 2.0
 # From this share of the epochs on, training may end where nothing more is to be gained, see `is_past_best`:
-# where the loss has risen by such shares of that of the start, above the start where nothing was surely better,
-# or above the best epoch. Of 410 fits of 25 to 400 rows of the tables of `benchmarks/many_tables.py`, 108 ended
-# so, after 0.30 of their epochs on average, and none would have been better after all of them. A rise by a
-# share of the best loss ended fits that had come far, whose losses swing more for their size.
+# where the loss has risen by such shares of that of the start, above the start where nothing was surely
+# better, or above the best epoch. Of 410 fits of 25 to 400 rows of the tables of `benchmarks/many_tables.py`,
+# 108 ended so, after 0.30 of their epochs on average, and none would have been better after all of them. A
+# rise by a share of the best loss ended fits that had come far, whose losses swing more for their size.
 _PAST_BEST_FROM, _ABOVE_START, _ABOVE_BEST = 0.25, 0.1, 0.2
 # What an epoch is charged for the share of the variance that an ordered code explains less than at the start,
 # at the size where it is most. No ban: where components are many, PCA misses so little that nothing that
