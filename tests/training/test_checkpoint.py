@@ -63,6 +63,7 @@ CASES = {
     "split": (BY_SPLIT, {}),
     "folds": (BY_FOLDS, {}),
     "nothing held out": ({}, {}),
+    "folds that end early": ({**BY_FOLDS, "n_epochs": 24, "learning_rate": 0.1, "ends_early": True}, {}),
     "several starts in folds": ({**BY_FOLDS, "n_init": 2}, {}),
     "sgd": ({**BY_SPLIT, "solver": "sgd"}, {}),
     "rmsprop": ({"solver": "rmsprop"}, {}),
