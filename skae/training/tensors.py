@@ -239,8 +239,11 @@ class Codec:
             if X.dtype == np.float64:
                 codes = X @ matrix + (offset - self.frame.centre @ matrix)
             else:
-                # In the float64 of the centre: the difference of two large numbers is what counts.
-                codes = ((X - self.frame.centre) @ matrix + offset).astype(X.dtype)
+                codes = np.empty((len(X), len(offset)), dtype=X.dtype)
+                # In the float64 of the centre: the difference of two large numbers is what counts. Some rows
+                # at a time, as all of them would take twice the memory of the table.
+                for part in chunks(X):
+                    codes[part] = (X[part] - self.frame.centre) @ matrix + offset
         return codes[:, : self.network.n_kept]
 
     def activations(self, X: np.ndarray) -> np.ndarray:

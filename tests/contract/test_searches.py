@@ -161,7 +161,7 @@ def test_random_search_and_curves(table):
         pipe, {"codes__n_components": [1, 2, 3]}, n_iter=2, cv=2, random_state=0, error_score="raise"
     ).fit(X, y)
     assert np.isfinite(search.best_score_)
-    results = cross_validate(pipe, X, y, cv=2, n_jobs=2, return_estimator=True, error_score="raise")
+    results = cross_validate(pipe, X, y, cv=2, return_estimator=True, error_score="raise")
     assert [e["codes"].n_components_ for e in results["estimator"]] == [3, 3]
     sizes, _, scores = learning_curve(pipe, X, y, cv=2, train_sizes=[0.5, 1.0], error_score="raise")
     assert list(sizes) == [75, 150]

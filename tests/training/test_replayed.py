@@ -224,8 +224,18 @@ MODELS = [
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("model", MODELS, ids=repr)
-@pytest.mark.parametrize("n_rows", [48, 1001], ids=["folds", "a split"])
+@pytest.mark.parametrize(
+    ("model", "n_rows"),
+    [
+        pytest.param(model, n_rows, id=f"{kind}-{model!r}", marks=marks)
+        for number, model in enumerate(MODELS)
+        for kind, n_rows, marks in (
+            ("folds", 48, ()),
+            # One model, whose passes are those of the others: half of them by default.
+            ("a split", 1001, pytest.mark.slow if number % 2 else ()),
+        )
+    ],
+)
 def test_fits_are_the_same_to_the_last_bit(model, n_rows, monkeypatch):
     base = np.random.RandomState(0).standard_normal((n_rows, 3))
     X, y = np.column_stack([base, base**2, base[:, :1] * base]), base[:, 0] + base[:, 1] ** 2

@@ -1,5 +1,8 @@
 """A trained network in use: arrays of any dtype in their own units, some rows at a time."""
 
+import dataclasses
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +51,23 @@ def test_all_chunks_of_rows_are_computed(codec, dtype, monkeypatch, request):
     for one, other in zip(parts, whole, strict=True):
         assert one.dtype == dtype
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_linear_codes_of_single_precision_take_little_memory_beside_the_table():
+    plan = dataclasses.replace(PLAN, stays_at_start=True)
+    start = courses.fit(Fitting(plan, parts(plain), Rows(ROWS), Streams(0)), lambda *given: False)
+    codec = Codec(start.network.eval().requires_grad_(False), RECONSTRUCTION, FRAME)
+    assert codec.linear is not None
+    given = np.tile(X, (5000, 1)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        codes = codec.encode(given)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The codes, whether they are finite, and a chunk or two.
+    assert most < 2 * codes.nbytes < given.nbytes
+    np.testing.assert_allclose(codes[-40:], codec.encode(X), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("scaling", [None, SCALING], ids=["plain", "scaled"])
