@@ -221,7 +221,13 @@ def test_searches_train_targets_side_by_side():
 @pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.5, "auto"])
 def test_estimators_with_a_target_keep_the_contract(weight):
-    check_estimator(AutoencoderTransformer(target_weight=weight, max_iter=4, hidden_layer_sizes=(8,)))
+    # Inputs are seen with noise, which is drawn for other rows where some are repeated.
+    expected = dict.fromkeys(
+        [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")], "noise is drawn"
+    )
+    model = AutoencoderTransformer(target_weight=weight, max_iter=4, hidden_layer_sizes=(8,))
+    results = check_estimator(model, expected_failed_checks=expected, on_fail=None, on_skip=None)
+    assert [each["check_name"] for each in results if each["status"] == "failed"] == []
 
 
 @pytest.mark.parametrize("y", [Y, X[:, :2], Y.astype(str)], ids=["classes", "numbers", "text"])
