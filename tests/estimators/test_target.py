@@ -10,7 +10,10 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import (
+    check_estimator,
+    check_sample_weight_equivalence_on_dense_data,
+)
 
 import skae
 from skae import AutoencoderTransformer
@@ -221,13 +224,20 @@ def test_searches_train_targets_side_by_side():
 @pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.5, "auto"])
 def test_estimators_with_a_target_keep_the_contract(weight):
-    # Inputs are seen with noise, which is drawn for other rows where some are repeated.
+    # Folds that are cut at random choose the epoch, with and without a target.
     expected = dict.fromkeys(
-        [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")], "noise is drawn"
+        [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")],
+        "folds are random",
     )
     model = AutoencoderTransformer(target_weight=weight, max_iter=4, hidden_layer_sizes=(8,))
     results = check_estimator(model, expected_failed_checks=expected, on_fail=None, on_skip=None)
     assert [each["check_name"] for each in results if each["status"] == "failed"] == []
+
+
+def test_weights_equal_repetition_where_nothing_is_drawn():
+    given = {"solver": "lbfgs", "early_stopping": False, "input_noise": 0.0, "max_iter": 4}
+    model = AutoencoderTransformer(target_weight=0.5, hidden_layer_sizes=(8,), **given)
+    check_sample_weight_equivalence_on_dense_data("AutoencoderTransformer", model)
 
 
 @pytest.mark.parametrize("y", [Y, X[:, :2], Y.astype(str)], ids=["classes", "numbers", "text"])
