@@ -24,7 +24,7 @@ _OWN = ("skae", "torch")
 # Held-out rows of a member that are judged together with those of others. With 800 and more, what lies
 # between operations leaves the cache: 12 members took 1.5 to 2.2 times as long as one after the other.
 _MOST_ROWS = 256
-_Differentiated = tuple[Terms, Watched, Sequence[torch.Tensor]]
+_Differentiated = tuple[Terms, Watched, torch.Tensor]
 _Found = TypeVar("_Found")
 
 
@@ -80,7 +80,7 @@ class ByAutograd:
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the terms of each member, (n_members,) each, and their gradients; return notes as well."""
         terms, watched, gradients = self.differentiated(self._joined(batches))
-        torch.cat([gradient.flatten(1) for gradient in gradients], 1, out=self.gradients)
+        self.gradients.copy_(gradients)
         return terms, watched
 
     def _joined(self, batches: Sequence[Batch]) -> Batch:
@@ -91,7 +91,7 @@ class ByAutograd:
         with torch.enable_grad():
             terms, watched = self._of_each(self.pairs[0], slice(None), batch)
             loss = torch.stack([values.sum() for values in terms.values()]).sum()
-        return terms, watched, _gradients(loss, list(self.parameters.values()))
+        return terms, watched, _gradients(loss, list(self.parameters.values()), 1)
 
     def _of_each(self, pair: Pair | _Judging, members: slice, batch: Batch, randomness: str = "error") -> Any:
         """Return what a pair gives of a batch with the tensors of each of some members."""
@@ -157,8 +157,7 @@ class ByAutogradAlone(ByAutograd):
         with torch.enable_grad():
             terms, watched = self.pairs[0](batch)
             loss = total(terms)
-        found = _gradients(loss, [own[name] for name in self.parameters])
-        return _of_one((terms, watched, found))
+        return _of_one((terms, watched, _gradients(loss, [own[name] for name in self.parameters], 0)))
 
     def _of_each(self, pair: Pair | _Judging, members: slice, batch: Batch, randomness: str = "error") -> Any:
         return _of_one(pair(batch))
@@ -172,8 +171,10 @@ def by_autograd(
     return kind(pairs, parameters, buffers, gradients)
 
 
-def _gradients(loss: torch.Tensor, parameters: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+def _gradients(loss: torch.Tensor, parameters: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+    """Return the gradients by all parameters, one after the other along an axis."""
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    return torch.cat([gradient.flatten(axis) for gradient in found], axis)
 
 
 def _of_one(found: _Found) -> _Found:
