@@ -69,9 +69,19 @@ class ByAutograd:
         # Modules of others may read attributes that change from step to step.
         modules = (module for pair in pairs for module in pair.modules())
         self.repeats = all(type(module).__module__.partition(".")[0] in _OWN for module in modules)
-        self.differentiated = Replayed(self._differentiated, self._lasting(), self.repeats)
+        self.replayed: list[Replayed] = []
+        self.differentiated = self._replayed(self._differentiated)
         self.judges: Sequence[Judge | None] = []
         self.together: Sequence[_Together] = []
+
+    def _replayed(self, function: Callable[[Batch], _Found]) -> Replayed[Batch, _Found]:
+        self.replayed.append(Replayed(function, self._lasting(), self.repeats))
+        return self.replayed[-1]
+
+    def close(self) -> None:
+        """Give memory back: it would be held until Python next looks for what refers to itself."""
+        for each in self.replayed:
+            each.forget()
 
     def _lasting(self) -> list[torch.Tensor]:
         """Return the tensors that passes read beside batches."""
@@ -136,7 +146,7 @@ class ByAutograd:
             # What is drawn for them is what a generator with a seed gives: the same for all.
             return self._of_each(pair, own, batch, randomness="same")
 
-        return Replayed(errors, self._lasting(), self.repeats)
+        return self._replayed(errors)
 
 
 class ByAutogradAlone(ByAutograd):

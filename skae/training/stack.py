@@ -191,6 +191,9 @@ class ByHand:
         found = iter(self.together())
         return [None if judge is None else next(found) for judge in judges]
 
+    def close(self) -> None:
+        """End training; nothing is held."""
+
     def _judges_together(self) -> HeldOutTogether | None:
         """Return held-out rows that are measured at once; None where they are not, or are too many."""
         members = [index for index, judge in enumerate(self.judges) if judge is not None]
@@ -320,6 +323,7 @@ class StackedStep:
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the models."""
         pairs = [self.stack.pairs[model] for model in models]
+        self.gradient.close()
         self.stack.release()
         # As wide as before, as the moments are.
         self._take(pairs, self.stack.shapes)
@@ -329,6 +333,7 @@ class StackedStep:
 
     def close(self) -> None:
         """Part the members."""
+        self.gradient.close()
         self.stack.release()
 
     def state_dict(self) -> State:

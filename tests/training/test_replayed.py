@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 from small_fits import BLUEPRINT, ROWS, squared
 
@@ -41,12 +43,12 @@ class Counted:
         return self.function(given)
 
 
-def repeated(function, *lasting, n_calls=6, given=rows):
+def repeated(function, *lasting, n_calls=6, of=rows):
     """Compare a function with what is repeated of it; return how often it was called itself."""
     counted = Counted(function)
     replay = Replayed(counted, lasting)
     for _ in range(n_calls):
-        batch = given()
+        batch = of()
         torch.testing.assert_close(replay(batch), function(batch), rtol=0, atol=0, equal_nan=True)
     return counted.n_calls
 
@@ -89,9 +91,9 @@ def test_gradients_under_vectorised_maps():
 
 def test_each_shape_and_order_of_memory_is_a_case_of_its_own():
     sizes = iter([4, 5, 4, 5, 4, 5, 4, 4, 5, 6])
-    assert repeated(lambda x: x.sum(0), n_calls=10, given=lambda: rows(next(sizes))) == 7
+    assert repeated(lambda x: x.sum(0), n_calls=10, of=lambda: rows(next(sizes))) == 7
     turned = iter([True, False] * 5)
-    assert repeated(lambda x: x.reshape(-1) * 2, n_calls=10, given=lambda: _turned(next(turned))) == 6
+    assert repeated(lambda x: x.reshape(-1) * 2, n_calls=10, of=lambda: _turned(next(turned))) == 6
 
 
 def _turned(is_turned):
@@ -100,16 +102,67 @@ def _turned(is_turned):
 
 def test_many_shapes_are_forgotten_and_found_again():
     sizes = iter([*range(1, 12)] * 3)
-    repeated(lambda x: x.cumsum(0), n_calls=33, given=lambda: rows(next(sizes)))
+    repeated(lambda x: x.cumsum(0), n_calls=33, of=lambda: rows(next(sizes)))
 
 
 def test_what_is_given_twice_is_told_from_two():
-    def given():
+    def twice():
         first = rows()
         return {"inputs": first, "target": first if next(same) else rows()}
 
     same = iter([True, True, True, True, False, False, False, False])
-    assert repeated(lambda x: (x["inputs"] - x["target"]).square(), n_calls=8, given=given) == 6
+    assert repeated(lambda x: (x["inputs"] - x["target"]).square(), n_calls=8, of=twice) == 6
+
+
+# What takes two tensors of shape (4, 3) and returns another one, or a view.
+PARTS = {
+    "add": torch.add,
+    "product": lambda x, y: (x @ y.T) @ x,
+    "sum": lambda x, y: x.sum(0) + y,
+    "turned": lambda x, y: x.T.reshape(4, 3) * y,
+    "view": lambda x, y: x.view(-1).view(2, 6).view(4, 3),
+    "rolled": lambda x, y: torch.cat([x[2:], y[:2]]),
+    "picked": lambda x, y: x[torch.tensor([3, 1, 0, 2])],
+    "largest": lambda x, y: torch.stack([*x.max(0), *y.min(0)]).view(4, 3),
+    "changed": lambda x, y: x.clone().add_(y),
+    "partly changed": lambda x, y: torch.zeros(4, 3).index_add_(0, torch.tensor([1, 3]), y[:2]),
+    "filled": lambda x, y: torch.empty_like(x).fill_(2.0).mul_(y),
+    "ones": lambda x, y: torch.ones_like(x),
+    "two": lambda x, y: torch.aminmax(x, dim=0)[1] - y,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(PARTS)), *[st.integers(0)] * 2)))
+def test_any_operations_are_repeated(parts):
+    def function(x):
+        found = [x, weight]
+        for name, one, other in parts:
+            found.append(PARTS[name](found[one % len(found)], found[other % len(found)]))
+        return found[2:]
+
+    weight = rows()
+    assert repeated(function, weight) == 3
+
+
+def test_what_is_returned_stays_as_it_is():
+    replay = Replayed(lambda x: (x + 1, x), [])
+    found = [(replay(batch := rows()), batch) for _ in range(6)]
+    for returned, batch in found:
+        torch.testing.assert_close(returned, (batch + 1, batch), rtol=0, atol=0)
+
+
+def test_memory_is_used_again():
+    replay = Replayed(lambda x: x.sin().cos().sin().cos().sin().cos(), [])
+    for _ in range(4):
+        replay(rows(100))
+    (shape,) = replay.found.values()
+    places = {
+        tensor.data_ptr() for call in shape.replay.calls for tensor in [*call.args, *call.keywords.values()]
+    }
+    # What is given, what is returned, and two in turn.
+    assert len(places) == 4
+    replay.forget()
+    assert not replay.found
 
 
 def test_changes_of_own_tensors_are_repeated():
