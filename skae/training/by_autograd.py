@@ -13,7 +13,7 @@ from skae.objectives.batch import Batch
 from skae.objectives.objective import Errors
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import joined
-from skae.training.held_out import HeldOut, can_join_rows
+from skae.training.held_out import HeldOut, can_join_rows, completed_together
 from skae.training.loop import Judge, Validation
 from skae.training.replayed import Replayed
 from skae.training.steps import Pair, Terms, total
@@ -222,11 +222,16 @@ class _Together:
         self.first = first
         self.judges = judges
         self.errors = errors
+        self.are_plain = all(judge.is_plain for judge in judges)
         self.batches = [join(each) for each in zip(*(judge.batches for judge in judges), strict=True)]
 
     def __call__(self) -> Iterator[tuple[int, Validation]]:
         """Yield the place of each member, and what its judge says."""
         found = [self.errors(batch) for batch in self.batches]
+        if self.are_plain:
+            both = (torch.cat([part[name] for part in found], 1) for name in ("loss", "squared"))
+            yield from enumerate(completed_together(self.judges, Errors(*both)), self.first)
+            return
         for index, judge in enumerate(self.judges):
             parts = [Errors(**{name: values[index] for name, values in part.items()}) for part in found]
             yield self.first + index, judge.completed(parts)

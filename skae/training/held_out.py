@@ -131,6 +131,11 @@ class HeldOut:
         return self._with_target(validation, torch.cat(told)) if told else validation
 
     @property
+    def is_plain(self) -> bool:
+        """Whether all rows weigh the same, and nothing but their errors is kept."""
+        return self.weight is None and self.labels is None and not self.objective.judged_sizes
+
+    @property
     def kind(self) -> Hashable:
         """What is equal for judges whose rows are measured at once, of networks of one structure."""
         objective = self.objective
@@ -225,6 +230,25 @@ class HeldOut:
 def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Stack tensors of one shape; where there are none, an empty one."""
     return torch.stack(list(tensors)) if tensors else torch.empty(0)
+
+
+def completed_together(judges: Sequence[HeldOut], errors: Errors) -> list[Validation]:
+    """Return what `HeldOut.completed` would of each judge, for errors (n_judges, n_rows).
+
+    Parameters
+    ----------
+    judges : sequence of HeldOut
+        Those that are plain, all of as many rows.
+    errors : Errors
+    """
+    losses = errors.loss.double().mean(1).tolist()
+    missed = errors.squared.sum(1, dtype=torch.float64).tolist()
+    for judge, loss, squared in zip(judges, errors.loss, errors.squared, strict=True):
+        judge.keep(Errors(loss, squared))
+    return [
+        Validation(loss, explained(squared, judge.total))
+        for judge, loss, squared in zip(judges, losses, missed, strict=True)
+    ]
 
 
 def can_judge_together(judges: Sequence[HeldOut]) -> bool:

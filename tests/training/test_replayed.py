@@ -12,7 +12,7 @@ from small_fits import BLUEPRINT, ROWS, squared
 
 import skae
 from skae.objectives import Batch, Objective
-from skae.training import Schedule, replayed
+from skae.training import Schedule, operations, replayed
 from skae.training.replayed import Replayed
 from skae.training.stack import StackedStep
 from skae.training.steps import Pair, StepSettings
@@ -346,6 +346,6 @@ def test_recordings_of_sizes_that_do_not_come_back_end():
 
 
 def test_what_lies_between_operations_is_bounded(monkeypatch):
-    monkeypatch.setattr(replayed, "_MOST_BETWEEN", 20)
+    monkeypatch.setattr(operations, "_MOST_BETWEEN", 20)
     assert repeated(lambda x: x.sin()) == 3
     assert repeated(lambda x: x.sin().cos()) == 6
