@@ -75,7 +75,8 @@ class BaseAutoencoder(
         10,000 calls.
     validation_scores_ : list of float or None
         Variance explained on held-out rows, from the start (index 0) to the last epoch.
-        None if no rows were held out.
+        None if no rows were held out. In cross-validation, about 20 epochs are judged, those that are chosen
+        from; the entry of another epoch is that of the last one before it that was.
     validation_score_ : float or None
         The same for the epoch kept.
     pca_score_ : float or None

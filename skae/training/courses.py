@@ -35,6 +35,7 @@ from skae.training.held_out import (
 from skae.training.last_layer import can_solve, solve_last_layer
 from skae.training.loop import DivergenceError, History, Validation, checked
 from skae.training.plan import N_FOLDS
+from skae.training.steps import SCHEDULES
 from skae.training.target_scores import Part, chosen_weight, reference_scores, with_target_scores
 
 OnEpoch = Callable[[int, History, Autoencoder, Objective], bool]
@@ -294,11 +295,22 @@ class ByFolds(Course):
             self.epochs = [round(n_epochs * part / n_kept) for part in range(n_kept + 1)]
         for model in self.models:
             model.run.kept_epochs = self.epochs if self.straightens else ()
+            model.run.judged_epochs = self.epochs if self._judges_few else None
         self.starts = [Straight(model.run) for model in (*self.models, self.last)]
         self.n_later = 0 if self.is_beside else 1
         if self.is_beside:
             self.last.run.kept_epochs = self.epochs
             self.models.append(self.last)
+
+    @property
+    def _judges_few(self) -> bool:
+        """Whether held-out rows are asked after those epochs alone that are chosen from.
+
+        On small tables to ask them takes as long as a third of a step, and an epoch is one step or a few.
+        """
+        plan = self.fitting.plan
+        # With a time limit, which epochs are kept is seen as they pass.
+        return not SCHEDULES[plan.schedule].observes and self.fitting.clock is None
 
     def _is_over(self, epoch: int, history: History) -> bool:
         """Return whether training ends after an epoch, since the best one is past."""

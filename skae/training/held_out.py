@@ -175,6 +175,12 @@ class HeldOut:
         """Forget what was kept of the last epoch."""
         del self.errors[-1:], self.missed_by_size[-1:], self.told[-1:]
 
+    def repeat(self) -> None:
+        """Take what was kept of the last epoch for that of the next one."""
+        self.errors += self.errors[-1:]
+        self.missed_by_size += self.missed_by_size[-1:]
+        self.told += self.told[-1:]
+
     def state_dict(self) -> State:
         """Return the errors that were kept, (n_epochs, n_rows) each, and those by size."""
         return {

@@ -69,6 +69,10 @@ class Judge(Protocol):
         """Forget the last epoch that was judged: training goes back to an earlier one."""
         ...
 
+    def repeat(self) -> None:
+        """Take what was kept of the last epoch for that of the next one, which is not judged."""
+        ...
+
     def state_dict(self) -> State:
         """Return what was kept of the epochs that were judged."""
         ...
@@ -88,7 +92,7 @@ class History:
         Mean terms of the objective over each epoch; the first is epoch 1.
     validations : list of Validation
         Results on held-out rows; the first is epoch 0, the start. Empty without
-        held-out rows.
+        held-out rows. After an epoch that was not judged, that of the last one that was.
     best_epoch : int
         The epoch whose weights were kept; 0 is the start.
     n_recoveries : int
@@ -146,6 +150,8 @@ class Run:
         Models that stop together; None stops alone.
     kept_epochs : collection of int, default=()
         Epochs after which weights are kept, 0 for the start.
+    judged_epochs : collection of int, optional
+        Epochs after which held-out rows are asked; all by default. The start is always judged.
 
     Attributes
     ----------
@@ -164,6 +170,7 @@ class Run:
     on_epoch: Callable[[int, History], bool] | None = None
     group: object = None
     kept_epochs: Collection[int] = ()
+    judged_epochs: Collection[int] | None = None
     weights: dict[int, Kept] = dataclasses.field(default_factory=dict)
 
 
@@ -339,7 +346,8 @@ def train(
         resumed = None if keeper is None else keeper.begin(trainings, steps)
         if resumed is None:
             start = time.perf_counter()
-            for training, validation in zip(trainings, _judged(trainings, steps), strict=True):
+            starts = steps.judge([run.validate for run in runs])
+            for training, validation in zip(trainings, starts, strict=True):
                 training.begin(validation)
             if pace is not None:
                 pace.reserve(time.perf_counter() - start)
@@ -417,7 +425,14 @@ def _stop_groups(active: "list[Training]") -> None:
 
 
 def _judged(active: "list[Training]", steps: Steps) -> list[Validation | None]:
-    return steps.judge([training.run.validate for training in active])
+    """Return what held-out rows say after an epoch; where they are not asked, what they said before."""
+    if not any(training.is_judged for training in active):
+        return [training.said_before() for training in active]
+    found = steps.judge([training.run.validate for training in active])
+    return [
+        validation if training.is_judged or validation is None else training.said_before(instead=True)
+        for training, validation in zip(active, found, strict=True)
+    ]
 
 
 def _run_epoch(active: "list[Training]", steps: Steps, pace: Pace | None) -> list[dict[str, float]]:
@@ -474,6 +489,23 @@ class Training:
             self.history.validations.append(validation)
             self.best_loss = validation.loss
             self.stopping.update(0, validation.loss)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether held-out rows are asked after the epoch at hand."""
+        run = self.run
+        is_next = run.judged_epochs is None or self.history.n_epochs + 1 in run.judged_epochs
+        return run.validate is not None and is_next
+
+    def said_before(self, instead: bool = False) -> Validation | None:
+        """Return what held-out rows said after the last epoch, or None; `instead` of what they just said."""
+        judge = self.run.validate
+        if judge is None:
+            return None
+        if instead:
+            judge.forget()
+        judge.repeat()
+        return self.history.validations[-1]
 
     @property
     def is_at_best(self) -> bool:

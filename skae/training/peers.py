@@ -317,6 +317,10 @@ class Agreed:
         """Forget the last epoch."""
         self.own.forget()
 
+    def repeat(self) -> None:
+        """Take the last epoch for the next one."""
+        self.own.repeat()
+
     def state_dict(self) -> State:
         """Return the state of the judge."""
         return self.own.state_dict()

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import nn
@@ -37,9 +37,12 @@ class Schedule:
     warm_up : float
         Share of the training over which the rate rises. Before its end, a lack of
         improvement says nothing and no patience is lost.
+    observes : bool
+        Whether the rate depends on the losses after epochs.
     """
 
     warm_up: float = 0.0
+    observes: ClassVar[bool] = False
 
     def factor(self, progress: float) -> float:
         """Return the factor of the initial rate."""
@@ -98,6 +101,8 @@ class Cosine(Schedule):
 
 class ReduceOnPlateau(Schedule):
     """Divide the rate by five whenever the loss has not improved for five epochs."""
+
+    observes = True
 
     def __init__(self) -> None:
         self.reduced = 1.0

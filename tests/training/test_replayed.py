@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from small_fits import BLUEPRINT, ROWS, squared
@@ -132,6 +132,7 @@ PARTS = {
 }
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(PARTS)), *[st.integers(0)] * 2)))
 def test_any_operations_are_repeated(parts):
     def function(x):
