@@ -87,8 +87,9 @@ def test_errors_that_overflow_are_the_largest_number(value):
     cells = fitted.reconstruction_error(rows, per_feature=True)
     assert np.isfinite(cells).all()
     assert np.isfinite(fitted.score(rows))
-    np.testing.assert_array_equal(
-        fitted.reconstruction_error(rows)[5:], fitted.reconstruction_error(rows[5:])
+    # But for the last bit: products of matrices may sum in another order where there are more rows.
+    np.testing.assert_allclose(
+        fitted.reconstruction_error(rows)[5:], fitted.reconstruction_error(rows[5:]), rtol=1e-14
     )
 
 
