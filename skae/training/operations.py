@@ -1,6 +1,6 @@
 """Operations of torch: written down as a function calls them, and called again in memory of their own."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +20,8 @@ _EMPTY = {
 _FILLED = {
     f"aten::{name}" for name in ("ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full")
 }
+# Operations that leave a tensor as it is where their second argument is one.
+_UNCHANGED = {f"aten::{name}" for name in ("mul", "div", "pow")}
 # Forms of operations that torch has under other names.
 _WRITING: Mapping[OpOverload, Callable[..., object]] = {
     torch.ops.aten.relu.default: lambda x, out: torch.clamp_min(x, 0, out=out),
@@ -80,6 +82,11 @@ class Operation(NamedTuple):
     def is_there(self) -> bool:
         """Whether its results need no call: parts of memory that is filled, or empty memory."""
         return not self.is_mutable and (self.name in _EMPTY or self.made <= self.taken)
+
+    @property
+    def is_without_effect(self) -> bool:
+        """Whether it leaves the values of a tensor as they are."""
+        return self.name in _UNCHANGED and self.arguments[1:] in ((1,), (1.0,))
 
     @property
     def draws(self) -> bool:
@@ -143,13 +150,13 @@ def noted(function: Callable[[Given], Returned], given: Given) -> tuple[Returned
 
 
 @torch.no_grad()
-def calls(
+def repeatable(
     operations: Sequence[Operation],
     given: Sequence[object],
     lasting: Sequence[torch.Tensor],
-    returned: object,
-) -> Sequence[Callable[[], object]] | None:
-    """Return what computes the results of operations again, where they are; None where that is not the same.
+    returned: Returned,
+) -> tuple[Sequence[Callable[[], object]], Returned] | None:
+    """Return what computes the results of operations again; None where that is not what they did.
 
     Parameters
     ----------
@@ -160,6 +167,12 @@ def calls(
         What keeps its memory between calls, but not its values.
     returned : dict, tuple and the like
         The results.
+
+    Returns
+    -------
+    calls : sequence of callable
+    returned : dict, tuple and the like
+        Where their results are.
     """
     own = _union(each.made - each.taken for each in operations)
     written = _union(each.written for each in operations)
@@ -170,8 +183,12 @@ def calls(
     # The same numbers are drawn again by a new generator alone.
     if any(each.draws for each in repeated):
         return None
-    move = _rooms(repeated, (_union(each.made for each in repeated) & own) - results)
-    return [_call(operation, move) for operation in repeated]
+    same = _same(repeated, written)
+    repeated = [operation for operation in repeated if not operation.made & same.keys()]
+    results = {same.get(key, key) for key in results}
+    move = _rooms(repeated, (_union(each.made for each in repeated) & own) - results, same)
+    found = [_call(operation, move) for operation in repeated]
+    return found, trees.tree_map_only(torch.Tensor, move, returned)
 
 
 def _union(sets: Iterable[Set[int]]) -> Set[int]:
@@ -205,7 +222,52 @@ def _needed(operations: Sequence[Operation], needed: Set[int]) -> Sequence[Opera
     return found[::-1]
 
 
-def _rooms(operations: Sequence[Operation], own: Set[int]) -> Callable[[torch.Tensor], torch.Tensor]:
+def _same(operations: Sequence[Operation], written: Set[int]) -> Mapping[int, torch.UntypedStorage]:
+    """Return storages whose values lie in another one as well, in the same order, and that other one.
+
+    They are those of operations that were called before, with the same arguments, and of products with one,
+    which torch's vectorised map makes of biases.
+
+    Parameters
+    ----------
+    operations : sequence of Operation
+    written : set of int
+        The storages that operations change.
+    """
+    same: dict[int, torch.UntypedStorage] = {}
+    found: dict[Hashable, torch.Tensor] = {}
+    for operation in operations:
+        results = tensors_in(operation.returned)
+        if len(results) != 1 or written & (operation.taken | operation.made):
+            continue
+        leaves: list[object] = []
+        kinds: list[object] = [operation.function]
+        flatten((operation.arguments, operation.keywords), leaves, kinds)
+        tensors = [value for value in leaves if isinstance(value, torch.Tensor)]
+        places = [(_storage(value, same)._cdata, value.storage_offset()) for value in tensors]
+        first = found.setdefault((*kinds, *places), results[0])
+        if first is results[0] and len(tensors) == 1 and operation.is_without_effect:
+            first = tensors[0]
+        if first is not results[0] and _lies_as(first, results[0]):
+            same[results[0].untyped_storage()._cdata] = _storage(first, same)
+    return same
+
+
+def _storage(value: torch.Tensor, same: Mapping[int, torch.UntypedStorage]) -> torch.UntypedStorage:
+    """Return the storage of a tensor, or the one that has the same values."""
+    storage = value.untyped_storage()
+    return same.get(storage._cdata, storage)
+
+
+def _lies_as(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors lie alike in their storages."""
+    places = [(each.shape, each.stride(), each.storage_offset(), each.dtype) for each in (one, other)]
+    return places[0] == places[1]
+
+
+def _rooms(
+    operations: Sequence[Operation], own: Set[int], same: Mapping[int, torch.UntypedStorage]
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return what moves tensors to memory that is used again when nothing needs what is in it any more.
 
     All that the operations of six adversarial autoencoders make, of 32 rows, is 15 MB: too much for the cache
@@ -216,28 +278,38 @@ def _rooms(operations: Sequence[Operation], own: Set[int]) -> Callable[[torch.Te
     operations : sequence of Operation
     own : set of int
         The storages that can be moved.
+    same : mapping of int to storage
+        From `_same`.
     """
-    touched = [(each.taken | each.made) & own for each in operations]
+    touched = [
+        {
+            storage._cdata: storage
+            for value in _tensors_of(each)
+            if (storage := _storage(value, same))._cdata in own
+        }
+        for each in operations
+    ]
     last = {key: place for place, keys in enumerate(touched) for key in keys}
     rooms: dict[int, torch.UntypedStorage] = {}
     free: list[torch.UntypedStorage] = []
-    for place, (operation, keys) in enumerate(zip(operations, touched, strict=True)):
-        for value in tensors_in((operation.arguments, operation.keywords, operation.returned)):
-            storage = value.untyped_storage()
-            if storage._cdata in keys - rooms.keys():
-                large = [room for room in free if room.nbytes() >= storage.nbytes()]
-                room = min(large, key=torch.UntypedStorage.nbytes) if large else storage.clone()
-                free = [each for each in free if each is not room]
-                rooms[storage._cdata] = room
-        free += [rooms[key] for key in keys if last[key] == place]
+    for place, storages_here in enumerate(touched):
+        for key in storages_here.keys() - rooms.keys():
+            storage = storages_here[key]
+            large = [room for room in free if room.nbytes() >= storage.nbytes()]
+            rooms[key] = min(large, key=torch.UntypedStorage.nbytes) if large else storage.clone()
+            free = [each for each in free if each is not rooms[key]]
+        free += [rooms[key] for key in storages_here if last[key] == place]
 
     def move(value: torch.Tensor) -> torch.Tensor:
-        room = rooms.get(value.untyped_storage()._cdata)
-        if room is None:
-            return value.detach()
+        storage = _storage(value, same)
+        room = rooms.get(storage._cdata, storage)
         return value.new_empty(0).set_(room, value.storage_offset(), value.shape, value.stride())
 
     return move
+
+
+def _tensors_of(operation: Operation) -> list[torch.Tensor]:
+    return tensors_in((operation.arguments, operation.keywords, operation.returned))
 
 
 def _call(operation: Operation, move: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils import _pytree as trees
 
-from skae.training.operations import are_same, calls, flatten, noted, tensors_in
+from skae.training.operations import are_same, flatten, noted, repeatable, tensors_in
 
 # Shapes of which operations are kept: batches of an epoch differ by one row, and end in a shorter one.
 _MOST_SHAPES = 4
@@ -114,8 +114,8 @@ class Replayed(Generic[Given, Returned]):
             if isinstance(value, torch.Tensor) and isinstance(copy, torch.Tensor):
                 if not are_same(value, copy):
                     value.copy_(copy)
-        found = None if operations is None else calls(operations, own, self.lasting, returned)
-        return returned, None if found is None else _Replay(own, found, returned)
+        found = None if operations is None else repeatable(operations, own, self.lasting, returned)
+        return returned, None if found is None else _Replay(own, *found)
 
 
 class _Shape(Generic[Returned]):
