@@ -97,7 +97,9 @@ class ContractiveAutoencoderTransformer(BaseAutoencoder):
             Frobenius norm of the Jacobian of `transform`: units of the code over units of X. Exact.
         """
         check_is_fitted(self, "network_")
-        squared = self._codec.apply(self._validated(X), squared_norms)
+        squared = self._codec.apply(
+            self._validated(X), lambda network, rows: squared_norms(network, *network.filled(rows))
+        )
         return np.sqrt(squared) / self._codec.frame.scale
 
     def _bottleneck(self) -> Bottleneck:

@@ -17,7 +17,7 @@ _SLOPES: dict[type[Bottleneck], Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
+def squared_norms(network: Autoencoder, x: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
     """Return the squared Frobenius norm of the Jacobian of codes, for each row.
 
     At the price of one backward pass a component, unless the encoder has linear layers and one hidden layer
@@ -28,15 +28,15 @@ def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
     network : Autoencoder
         Each row's code must depend on that row alone.
     x : tensor of shape (n_rows, n_features)
-        Rows, centred and scaled. Where there are gaps, rows are filled first, and the derivative is by
-        the cells of filled rows.
+        Rows, centred, scaled and filled: the derivative is by the cells of filled rows.
+    there : tensor of shape (n_rows, n_features), optional
+        Which cells were there, where any were filled; both are from `Autoencoder.filled`.
 
     Returns
     -------
     norms : tensor of shape (n_rows,)
         Differentiable by the parameters, unless gradients are switched off.
     """
-    x, there = network.filled(x)
     plain = _Plain.of(network)
     if plain is not None:
         return plain.squared_norms(x, there)
@@ -53,14 +53,16 @@ def squared_norms(network: Autoencoder, x: torch.Tensor) -> torch.Tensor:
         return copy.result(norms)
 
 
-def projected_squared_norms(network: Autoencoder, x: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
+def projected_squared_norms(
+    network: Autoencoder, x: torch.Tensor, there: torch.Tensor | None, signs: torch.Tensor
+) -> torch.Tensor:
     """Estimate `squared_norms` from one backward pass, without bias over random signs (Hutchinson 1990).
 
     Parameters
     ----------
     network : Autoencoder
-    x : tensor of shape (n_rows, n_features)
-        Rows, centred and scaled.
+    x, there : tensor of shape (n_rows, n_features)
+        As for `squared_norms`.
     signs : tensor of shape (n_rows, n_components)
         Minus one or one, independent of each other.
 
@@ -68,7 +70,6 @@ def projected_squared_norms(network: Autoencoder, x: torch.Tensor, signs: torch.
     -------
     norms : tensor of shape (n_rows,)
     """
-    x, there = network.filled(x)
     plain = _Plain.of(network)
     if plain is not None:
         return plain.projected(x, there, signs).square().sum(1)

@@ -53,7 +53,7 @@ def test_the_estimate_is_right_on_average(hidden, generator):
     x = torch.randn(1, 6, generator=generator, dtype=torch.float64)
     # All eight choices of three signs: their mean is the expectation.
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
-    estimates = projected_squared_norms(net, x.expand(8, 6), signs)
+    estimates = projected_squared_norms(net, x.expand(8, 6), None, signs)
     torch.testing.assert_close(estimates.mean().detach(), by_differences(net, x)[0], rtol=1e-6, atol=1e-8)
 
 
@@ -63,7 +63,7 @@ def test_all_ways_teach_the_weights_the_same(hidden, generator):
     x = torch.randn(4, 6, generator=generator, dtype=torch.float64)
     weights = [net.linear_encoder.weight, *(layer.weight for layer in net.encoder.linear_layers())]
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
-    every = [projected_squared_norms(net, x, sign.expand(4, 3)).mean() for sign in signs]
+    every = [projected_squared_norms(net, x, None, sign.expand(4, 3)).mean() for sign in signs]
     ours = torch.autograd.grad(squared_norms(net, x).mean(), weights)
     theirs = torch.autograd.grad(torch.stack(every).mean(), weights)
     torch.testing.assert_close(ours, theirs)
@@ -76,7 +76,7 @@ def test_norms_are_found_where_gradients_are_off(off, generator):
     signs = torch.ones(4, 3, dtype=torch.float64)
     with off():
         exact = squared_norms(net, x)
-        estimate = projected_squared_norms(net, x, signs)
+        estimate = projected_squared_norms(net, x, None, signs)
     assert not exact.requires_grad
     assert not estimate.requires_grad
     torch.testing.assert_close(exact, by_differences(net, x), rtol=1e-6, atol=1e-8)
@@ -97,7 +97,7 @@ def test_derivatives_written_out_are_those_of_autograd(
     signs = torch.randint(2, (7, 3), generator=generator).double() * 2 - 1
 
     def found():
-        values = [squared_norms(network, x), projected_squared_norms(network, x, signs)]
+        values = [squared_norms(network, x), projected_squared_norms(network, x, None, signs)]
         parameters = list(network.encoder.parameters())
         gradients = [
             torch.autograd.grad(value.sum(), parameters, allow_unused=True, materialize_grads=True)

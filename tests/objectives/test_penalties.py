@@ -1,6 +1,7 @@
 """Penalties on codes: values spelt out, finite gradients, warm-up, and who is judged by them."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -183,16 +184,17 @@ def test_how_often_codes_are_on_is_weighted(weight):
 def test_contraction_is_the_mean_over_columns_of_what_is_measured(generator):
     asked = []
 
-    def measure(network, rows, *signs):
-        asked.append((network, rows, *signs))
+    def measure(network, rows, there, *signs):
+        asked.append((rows, there, *signs))
         return rows.sum(1)
 
     rows = torch.randn(3, 4, generator=generator)
-    handed = Pass("network", Batch(rows, rows), rows, rows, rows)
+    network = SimpleNamespace(filled=lambda rows: (rows, None))
+    handed = Pass(network, Batch(rows, rows), rows, rows, rows)
     exact = Contraction(1.0, 2, measure, is_exact=True)
     assert exact.draw(rows, generator) is None
     torch.testing.assert_close(exact(handed), rows.sum(1) / 4)
-    assert asked.pop() == ("network", rows)
+    assert asked.pop() == (rows, None)
     drawn = Contraction(1.0, 2, measure, is_exact=False)
     signs = drawn.draw(rows, generator)
     assert signs.shape == (3, 2)
@@ -202,3 +204,8 @@ def test_contraction_is_the_mean_over_columns_of_what_is_measured(generator):
     # Rows are judged by the same signs every time.
     drawn(handed), drawn(handed)
     assert torch.equal(asked.pop()[2], asked.pop()[2])
+    # Where gaps were filled before, they are not filled again.
+    there = rows > 0
+    handed = handed._replace(batch=Batch(rows, rows, filled=2 * rows, there=there))
+    torch.testing.assert_close(exact(handed), 2 * rows.sum(1) / 4)
+    assert asked.pop()[1] is there

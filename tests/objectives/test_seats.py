@@ -66,7 +66,7 @@ def test_rows_are_judged_without_a_draw(network, generator):
     [
         lambda: Adversary(1.0, 2, PRIORS["normal"]),
         lambda: Contraction(
-            1.0, 2, lambda network, rows, signs: (signs * network.encode(rows)).sum(1), False
+            1.0, 2, lambda network, rows, there, signs: (signs * network.encode(rows)).sum(1), False
         ),
     ],
     ids=["adversary", "contraction"],

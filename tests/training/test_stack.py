@@ -14,7 +14,7 @@ from skae.networks import Dense
 from skae.networks.autoencoder import Blueprint
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
-from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, WeightL1
+from skae.objectives.penalties import ActivityKL, ActivityL1, ActivityL2, Contraction, WeightL1
 from skae.training import fits
 from skae.training.stack import StackedStep
 from skae.training.steps import Pair, Schedule, StepSettings
@@ -155,7 +155,17 @@ def with_gaps(seed, n_rows=70):
 
 @pytest.mark.parametrize(
     "name",
-    ["plain", "variational", "importance-weighted", "ordered", "topk, resample", "adversarial", "huber"],
+    [
+        "plain",
+        "variational",
+        "importance-weighted",
+        "ordered",
+        "topk, resample",
+        "adversarial",
+        "contractive, exact, (5,), identity",
+        "contractive, estimate, (5, 4), logistic",
+        "huber",
+    ],
 )
 def test_rows_hold_gaps(name, stacks):
     together, alone = (members(brief(copy.deepcopy(SETTINGS[name]))) for _ in range(2))
@@ -175,7 +185,8 @@ def test_members_with_gaps_may_have_other_numbers_of_rows(stacks):
         assert_equal(one, other.fit(X))
 
 
-def test_what_reads_gaps_again_is_trained_alone(stacks):
+def test_what_reads_gaps_again_is_trained_alone(stacks, monkeypatch):
+    monkeypatch.setattr(Contraction, "reads_inputs", True)
     together = members(brief(skae.ContractiveAutoencoderTransformer(2)))
     assert fit_together([Job(model, with_gaps(0)) for model in together]) == [None] * 3
     assert stacks == [1, 1, 1]

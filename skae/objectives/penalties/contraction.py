@@ -23,7 +23,8 @@ class Contraction(Penalty):
     n_components : int
         Width of the code.
     squared_norm : callable
-        Takes a network, rows and, unless `is_exact`, signs (n, n_components); gives a value a row.
+        Takes a network, filled rows, which of their cells were there or None, and, unless `is_exact`, signs
+        (n, n_components); gives a value a row.
     is_exact : bool
         Whether there is nothing to draw.
     stacks : bool, default=False
@@ -31,7 +32,6 @@ class Contraction(Penalty):
     """
 
     judges = True
-    reads_inputs = True
     # A rotation changes no length.
     freedom = "rotations"
 
@@ -58,11 +58,13 @@ class Contraction(Penalty):
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
-        inputs = passed.batch.inputs
+        network, batch = passed.network, passed.batch
+        filled = network.filled(batch.inputs) if batch.filled is None else (batch.filled, batch.there)
+        n_features = batch.inputs.shape[1]
         if self.is_exact:
-            return self.norms(passed.network, inputs) / inputs.shape[1]
+            return self.norms(network, *filled) / n_features
         signs = passed.draw
         if signs is None:
             # Held-out rows are judged by the same signs after every epoch.
-            signs = self.draw(inputs, torch.Generator(inputs.device).manual_seed(0))
-        return self.norms(passed.network, inputs, signs) / inputs.shape[1]
+            signs = self.draw(batch.inputs, torch.Generator(batch.inputs.device).manual_seed(0))
+        return self.norms(network, *filled, signs) / n_features
