@@ -79,7 +79,7 @@ class ByAutograd:
         return self.replayed[-1]
 
     def close(self) -> None:
-        """Give memory back: it would be held until Python next looks for what refers to itself."""
+        """Free memory, which would be held until Python next looks for what refers to itself."""
         for each in self.replayed:
             each.forget()
 

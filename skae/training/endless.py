@@ -14,10 +14,11 @@ import torch
 
 from skae._computing import global_randomness
 from skae.objectives.batch import Batch
+from skae.training.alone import Alone
 from skae.training.batches import InMemory, Rows
 from skae.training.fits import Fitting, Model, step_settings, steps_of
 from skae.training.fitted import Fitted
-from skae.training.loop import Alone, History, Judge, Kept, Run, Validation, checked, train
+from skae.training.loop import History, Judge, Kept, Run, Validation, checked, train
 from skae.training.solvers import SOLVERS
 from skae.training.stack import StackedStep
 from skae.training.steps import Pair, State, Terms, WarmUp

@@ -19,10 +19,11 @@ from skae.networks.gaps import learn
 from skae.networks.principal_axes import Gaps, PrincipalAxes, principal_axes
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
+from skae.training.alone import Alone
 from skae.training.batches import CHUNK, InMemory, Rows
 from skae.training.dense_gradient import can_differentiate
 from skae.training.layerwise import pretrain
-from skae.training.loop import Alone, History, Keeper, Run, left_at_start, train
+from skae.training.loop import History, Keeper, Run, left_at_start, train
 from skae.training.pace import Clock
 from skae.training.plan import Plan
 from skae.training.solvers import SOLVERS

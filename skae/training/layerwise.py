@@ -8,8 +8,9 @@ from skae.networks.autoencoder import Autoencoder
 from skae.networks.bottlenecks import Bottleneck
 from skae.objectives.objective import Objective
 from skae.objectives.reconstruction import LOSSES, Reconstruction
+from skae.training.alone import Alone
 from skae.training.batches import InMemory
-from skae.training.loop import Alone, Keeper, Run, checked, train
+from skae.training.loop import Keeper, Run, checked, train
 from skae.training.pace import Clock
 from skae.training.steps import Step
 

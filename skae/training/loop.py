@@ -12,14 +12,13 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import nn
 
 from skae.networks.autoencoder import Autoencoder
 from skae.objectives.batch import Batch
 from skae.objectives.objective import Objective
 from skae.training.batches import Batches
 from skae.training.pace import Pace
-from skae.training.steps import Schedule, State, Step, Terms
+from skae.training.steps import Schedule, State, Terms
 
 _MAX_RECOVERIES = 3
 _RECOVERY_FACTOR = 0.1
@@ -241,76 +240,6 @@ class Keeper(Protocol):
     def end(self, trainings: "list[Training]") -> None:
         """Take note of the end of trainings, before their best weights are put back."""
         ...
-
-
-class Alone:
-    """The steps of a model that is trained alone.
-
-    Parameters
-    ----------
-    step : Step
-    network, objective : torch.nn.Module
-    """
-
-    def __init__(self, step: Step, network: nn.Module, objective: nn.Module) -> None:
-        self.step = step
-        self.network = network
-        self.objective = objective
-        self.schedules = [step.schedule]
-        both = {"network": network, "objective": objective}
-        self.names = [f"{part}.{name}" for part in both for name, _ in both[part].named_parameters()]
-
-    def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
-        """Go over the rows once."""
-        return epoch_of_each(runs)
-
-    def __call__(self, batches: Sequence[Batch], progress: Sequence[float]) -> Terms:
-        """Update the model once."""
-        return {name: value.detach() for name, value in self.step(batches[0], progress[0]).items()}
-
-    def set_training(self, is_training: bool) -> None:
-        """Set the network to training or evaluation mode."""
-        self.network.train(is_training)
-
-    def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
-        """Ask the judge of the model."""
-        return judge_each(judges)
-
-    def values(self) -> list[torch.Tensor]:
-        """Return all parameters, which steps change in place."""
-        return [p.data for module in (self.network, self.objective) for p in module.parameters()]
-
-    def named(self, values: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return tensors that are as those of `values` by the names of the parameters."""
-        return dict(zip(self.names, values, strict=True))
-
-    def remember(self, model: int) -> Kept:
-        """Keep the weights of the network and the objective."""
-        both = nn.ModuleDict({"network": self.network, "objective": self.objective})
-        return Kept({name: value.clone() for name, value in both.state_dict().items()}, both.load_state_dict)
-
-    def slow_down(self, model: int, factor: float) -> None:
-        """Start the model afresh at a lower rate."""
-        self.step.slow_down(factor)
-
-    def are_finite(self) -> list[bool]:
-        """Return whether all parameters are finite."""
-        sums = torch.stack([p.detach().sum() for p in self.network.parameters()])
-        return [bool(sums.sum().isfinite())]
-
-    def keep(self, models: Sequence[int]) -> None:
-        """Go on."""
-
-    def close(self) -> None:
-        """End training; nothing here."""
-
-    def state_dict(self) -> State:
-        """Return the state of the step."""
-        return self.step.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        """Load a state from `state_dict`."""
-        self.step.load_state_dict(state)
 
 
 def train(

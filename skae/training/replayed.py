@@ -8,12 +8,12 @@ own, with the same numbers to the last bit.
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch.utils import _pytree as trees
 
-from skae.training.operations import are_same, flatten, noted, repeatable, tensors_in
+from skae.training.operations import are_same, flatten, noted, repeatable
 
 # Shapes of which operations are kept: batches of an epoch differ by one row, and end in a shorter one.
 _MOST_SHAPES = 4
@@ -63,27 +63,27 @@ class Replayed(Generic[Given, Returned]):
         self.found: dict[Hashable, _Shape[Returned]] = {}
 
     def forget(self) -> None:
-        """Give memory back."""
+        """Free the memory of operations."""
         self.found.clear()
 
     def __call__(self, given: Given) -> Returned:
         """Return what the function returns, without a graph of autograd."""
-        leaves: list[object] = []
+        tensors: list[torch.Tensor] = []
         kinds: list[object] = []
-        flatten(given, leaves, kinds)
-        key = *kinds, *_alike(leaves)
+        flatten(given, tensors, kinds)
+        key = *kinds, *_alike(tensors)
         shape = self.found.pop(key, None)
         if shape is None:
             self.found = dict([*self.found.items()][-(_MOST_SHAPES - 1) :])
-            is_small = sum(map(torch.numel, tensors_in((leaves, self.lasting)))) <= _MOST_NUMBERS
+            is_small = sum(map(torch.numel, (*tensors, *self.lasting))) <= _MOST_NUMBERS
             shape = _Shape(waits=is_small and self.repeats)
         # Last of all: what has not come for longest is forgotten.
         self.found[key] = shape
         if shape.is_trusted and shape.replay is not None:
-            return shape.replay(leaves)
-        return self._compared(shape, given, leaves)
+            return shape.replay(tensors)
+        return self._compared(shape, given, tensors)
 
-    def _compared(self, shape: "_Shape[Returned]", given: Given, leaves: Sequence[object]) -> Returned:
+    def _compared(self, shape: "_Shape[Returned]", given: Given, tensors: Sequence[torch.Tensor]) -> Returned:
         """Call the function itself, and write down what it does, or compare."""
         shape.n_calls += 1
         if shape.waits and shape.n_calls > _CALLS_BEFORE and _RECORDING.acquire(blocking=False):
@@ -92,30 +92,33 @@ class Replayed(Generic[Given, Returned]):
             # Sizes that never come back, as of parts of a stream, are not worth it.
             self.repeats = self.n_written < _MOST_WRITTEN
             try:
-                returned, shape.replay = self._written(given, leaves)
+                returned, shape.replay = self._written(given, tensors)
             finally:
                 _RECORDING.release()
             # What operations gave is where they write to from now on.
             return trees.tree_map_only(torch.Tensor, torch.clone, returned)
         returned = self.function(given)
         if shape.replay is not None:
-            found, repeated = trees.tree_flatten(returned), trees.tree_flatten(shape.replay(leaves))
+            found, repeated = trees.tree_flatten(returned), trees.tree_flatten(shape.replay(tensors))
             same = found[1] == repeated[1] and all(map(are_same, found[0], repeated[0]))
             shape.is_trusted, shape.replay = same, shape.replay if same else None
         return trees.tree_map_only(torch.Tensor, torch.Tensor.detach, returned)
 
-    def _written(self, given: Given, leaves: Sequence[object]) -> "tuple[Returned, _Replay[Returned] | None]":
+    def _written(
+        self, given: Given, tensors: Sequence[torch.Tensor]
+    ) -> "tuple[Returned, _Replay[Returned] | None]":
         """Return what the function returns of copies of what is given, and its operations."""
-        own = _copies(leaves)
-        returned, operations = noted(self.function, trees.tree_unflatten(own, trees.tree_structure(given)))
+        copies = {id(value): value.clone() for value in tensors}
+        own = trees.tree_map_only(torch.Tensor, lambda value: copies[id(value)], given)
+        returned, operations = noted(self.function, own)
         returned = trees.tree_map_only(torch.Tensor, torch.Tensor.detach, returned)
-        for value, copy in zip(leaves, own, strict=True):
+        places = [copies[id(value)] for value in tensors]
+        for value, place in zip(tensors, places, strict=True):
             # A function may change what it is given.
-            if isinstance(value, torch.Tensor) and isinstance(copy, torch.Tensor):
-                if not are_same(value, copy):
-                    value.copy_(copy)
-        found = None if operations is None else repeatable(operations, own, self.lasting, returned)
-        return returned, None if found is None else _Replay(own, *found)
+            if not are_same(value, place):
+                value.copy_(place)
+        found = None if operations is None else repeatable(operations, places, self.lasting, returned)
+        return returned, None if found is None else _Replay(places, *found)
 
 
 class _Shape(Generic[Returned]):
@@ -139,7 +142,7 @@ class _Replay(Generic[Returned]):
 
     Parameters
     ----------
-    given : sequence
+    given : sequence of tensor
         Where the values of tensors that are given go, in their order.
     calls : sequence of callable
         The operations.
@@ -148,43 +151,36 @@ class _Replay(Generic[Returned]):
     """
 
     def __init__(
-        self, given: Sequence[object], calls: Sequence[Callable[[], object]], returned: Returned
+        self, given: Sequence[torch.Tensor], calls: Sequence[Callable[[], object]], returned: Returned
     ) -> None:
-        tensors = [(place, value) for place, value in enumerate(given) if isinstance(value, torch.Tensor)]
         # Each of them once.
-        self.given = [*{id(value): (place, value) for place, value in tensors}.values()]
+        self.given = [*{id(value): (place, value) for place, value in enumerate(given)}.values()]
         self.calls = calls
         self.returned = returned
 
     @torch.no_grad()
-    def __call__(self, given: Sequence[Any]) -> Returned:
+    def __call__(self, given: Sequence[torch.Tensor]) -> Returned:
         """Return copies of the results: the next call writes over them."""
         for place, own in self.given:
             own.copy_(given[place])
         for call in self.calls:
             call()
-        return _cloned(self.returned)
+        return cast(Returned, _cloned(self.returned))
 
 
-def _cloned(value: Any) -> Any:
+def _cloned(value: object) -> object:
     """Return a value with copies of the tensors in it."""
     if isinstance(value, torch.Tensor):
         return value.clone()
     if isinstance(value, dict):
         return {name: _cloned(part) for name, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = map(_cloned, value)
-        return type(value)(*parts) if trees.is_namedtuple(value) else type(value)(parts)
-    return value
+    if isinstance(value, list):
+        return [*map(_cloned, value)]
+    # Named ones, too.
+    return tuple.__new__(type(value), map(_cloned, value)) if isinstance(value, tuple) else value
 
 
-def _copies(given: Sequence[object]) -> list[object]:
-    """Return values with copies of the tensors among them, one of each."""
-    copies = {id(value): value.clone() for value in given if isinstance(value, torch.Tensor)}
-    return [copies.get(id(value), value) for value in given]
-
-
-def _alike(given: Sequence[object]) -> tuple[int, ...]:
-    """Return for each value where it comes for the first time."""
+def _alike(given: Sequence[torch.Tensor]) -> tuple[int, ...]:
+    """Return for each tensor where it comes for the first time."""
     first: dict[int, int] = {}
     return tuple(first.setdefault(id(value), place) for place, value in enumerate(given))
