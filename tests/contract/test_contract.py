@@ -13,8 +13,7 @@ from sklearn.utils.estimator_checks import (
 import skae
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
 
-# They train briefly, since what they do in one epoch they do in a hundred; the defaults as they are, five
-# folds of hundreds of epochs each, are checked by `pytest -m slow`.
+# They train briefly, since what they do in one epoch they do in a hundred; the defaults are checked as they are.
 SETTINGS = {
     skae.AdversarialAutoencoderTransformer: [
         {"max_iter": 3},
@@ -113,7 +112,7 @@ def public_estimators():
 
 
 def estimators(quick):
-    """Return the first setting of each estimator, checked by default, or all others, by ``-m slow``."""
+    """Return the first setting of each estimator, or all others."""
     return [
         cls(**settings)
         for cls, listed in SETTINGS.items()
@@ -158,7 +157,9 @@ def expected_failures(estimator):
 # Settings that explain less than PCA after three epochs say so; that is not what is tested here.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(estimators(quick=True), expected_failed_checks=expected_failures, xfail_strict=False)
+@parametrize_with_checks(
+    [cls() for cls in SETTINGS], expected_failed_checks=expected_failures, xfail_strict=False
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -167,19 +168,11 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
-    estimators(quick=False), expected_failed_checks=expected_failures, xfail_strict=False
+    [*estimators(quick=True), *estimators(quick=False)],
+    expected_failed_checks=expected_failures,
+    xfail_strict=False,
 )
-def test_scikit_learn_checks_of_further_settings(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [cls() for cls in SETTINGS], expected_failed_checks=expected_failures, xfail_strict=False
-)
-def test_scikit_learn_checks_of_defaults(estimator, check):
+def test_scikit_learn_checks_of_settings(estimator, check):
     check(estimator)
 
 
