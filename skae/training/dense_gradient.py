@@ -228,8 +228,8 @@ class DenseGradient:
 def _long(room: torch.Tensor) -> torch.Tensor:
     """Return room of the same shape, whose columns lie in one piece each where they are few.
 
-    So products write long pieces, too: 1,024 codes of four components take 13 microseconds instead of 24, their
-    gradient 15 instead of 65. Several models at once would be computed one by one then.
+    So products write long pieces, too: 1,024 codes of four components take 13 microseconds instead of 24,
+    their gradient 15 instead of 65. Several models at once would be computed one by one then.
     """
     is_long = room.ndim == 2 and room.shape[1] < _LANES
     return room.new_empty(room.shape[::-1]).T if is_long else room
@@ -321,8 +321,8 @@ class _Layer:
         self.weight, self.transposed, self.bias = weight, weight.mT, bias
         self.weight_gradient, self.bias_gradient = weight_gradient, bias_gradient
         *members, n_out, n_in = weight.shape
-        # Where rows of the result are short and no multiple of what one instruction takes, products take up to
-        # six times as long as for the transposed result: 128 x 17 of 1,024 rows 102 and 64 microseconds.
+        # Where rows of the result are short and no multiple of what one instruction takes, products take up
+        # to six times as long as for the transposed result: 128 x 17 of 1,024 rows 102 and 64 microseconds.
         is_turned = n_in < n_out and n_in % _LANES
         self.turned = weight.new_empty(*members, n_in, n_out) if is_turned else None
         self.product = torch.mm if self.is_alone else torch.bmm
