@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import (
 import skae
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
 
-# They train briefly, since what they do in one epoch they do in a hundred; the defaults are checked as they are.
+# They train briefly, since what they do in one epoch they do in a hundred; defaults are checked as they are.
 SETTINGS = {
     skae.AdversarialAutoencoderTransformer: [
         {"max_iter": 3},
