@@ -17,7 +17,7 @@ from skae.training.operations import are_same, flatten, noted, repeatable
 
 # Shapes of which operations are kept: batches of an epoch differ by one row, and end in a shorter one.
 _MOST_SHAPES = 4
-# Calls of a shape before its operations are written down, which takes as long as about twenty of them.
+# Calls of a shape before its operations are written down, which takes as long as two or three of them.
 _CALLS_BEFORE = 4
 # Numbers that are given and that last, up to which operations are written down: beyond, arithmetic is what
 # takes time, and all that lies between operations would lie in memory at once.
