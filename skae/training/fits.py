@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -32,6 +33,8 @@ from skae.training.steps import SCHEDULES, OneCycle, Pair, Step, StepSettings
 from skae.training.streamed import Stream, Streamed, kept
 from skae.training.structure import can_pad, can_stack, structure
 
+# Numbers that all layers of a stack put out in a step, at most: 8 MiB of float32, and as much for gradients.
+_MOST_IN_STEP = 2**21
 # Numbers of the trainings of one start lie below it.
 _STARTS_APART = 1_000_000
 
@@ -424,7 +427,7 @@ def train_models(
         stacks.setdefault(("alone", number) if key is None else key, []).append(model)
     is_interrupted = False
     n_left = len(models) + n_later
-    for stack in stacks.values():
+    for stack in itertools.chain.from_iterable(map(_divided, stacks.values())):
         runs = [model.run for model in stack]
         pace = None if clock is None else clock.pace(len(stack) / n_left)
         n_left -= len(stack)
@@ -435,6 +438,27 @@ def train_models(
             model.history = history
             model.run.network.draw_dropout_from(None)
         is_interrupted |= any(history.interrupted for history in histories)
+
+
+def _divided(models: Sequence[Model]) -> Iterator[Sequence[Model]]:
+    """Divide models into stacks whose steps do not leave the cache; those of a group stay together."""
+    stack: list[Model] = []
+    size = 0
+    for _, group in itertools.groupby(models, lambda model: model.run.group or id(model)):
+        own = list(group)
+        further = sum(map(_step_size, own))
+        if stack and size + further > _MOST_IN_STEP:
+            yield stack
+            stack, size = [], 0
+        stack, size = [*stack, *own], size + further
+    yield stack
+
+
+def _step_size(model: Model) -> int:
+    """Return how many numbers all layers of a model put out in a step."""
+    batches = model.run.batches
+    n_units = sum(len(weight) for weight in model.run.network.parameters() if weight.ndim == 2)
+    return -(-batches.n_rows // batches.n_batches) * n_units
 
 
 def steps_of(models: Sequence[Model]) -> StackedStep | Alone:

@@ -185,6 +185,26 @@ def test_members_with_gaps_may_have_other_numbers_of_rows(stacks):
         assert_equal(one, other.fit(X))
 
 
+@pytest.mark.parametrize(("most", "sizes"), [(1, [1, 1, 1]), (2 * 14 * 26, [2, 1]), (10**9, [3])])
+def test_large_steps_are_divided(stacks, monkeypatch, most, sizes):
+    monkeypatch.setattr(fits, "_MOST_IN_STEP", most)
+    together, alone = (
+        # 14 rows a step, and 26 units.
+        members(brief(skae.AutoencoderTransformer(2, hidden_layer_sizes=(5,))))
+        for _ in "ab"
+    )
+    assert fit_together([Job(model, table(seed)) for seed, model in enumerate(together)]) == [None] * 3
+    assert stacks == sizes
+    for seed, (one, other) in enumerate(zip(together, alone, strict=True)):
+        assert_equal(one, other.fit(table(seed)))
+
+
+def test_folds_of_a_fit_stay_together(stacks, monkeypatch):
+    monkeypatch.setattr(fits, "_MOST_IN_STEP", 1)
+    skae.AutoencoderTransformer(2, max_iter=3, random_state=0).fit(table(0))
+    assert stacks == [6]
+
+
 def test_what_reads_gaps_again_is_trained_alone(stacks, monkeypatch):
     monkeypatch.setattr(Contraction, "reads_inputs", True)
     together = members(brief(skae.ContractiveAutoencoderTransformer(2)))
