@@ -302,9 +302,7 @@ class HeldOutTogether:
 
     def __call__(self) -> list[Validation]:
         """Measure the networks as they are now."""
-        # As many rows in all as one network measures at a time, or what layers put out leaves the cache.
-        size = max(1, _CHUNK // len(self.judges))
-        pieces = zip(self.inputs.split(size, 1), self.target.split(size, 1), strict=True)
+        pieces = zip(self.inputs.split(_CHUNK, 1), self.target.split(_CHUNK, 1), strict=True)
         parts = [self.errors(inputs, target, self.has_gaps) for inputs, target in pieces]
         loss = torch.cat([part.loss for part in parts], 1)
         squared = torch.cat([part.squared for part in parts], 1)
