@@ -8,13 +8,16 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
 from skae import _forks
+
+_Found = TypeVar("_Found")
 
 # Multiply-adds of the largest operation of a step from which a second thread shortens it. Measured on two
 # quiet cores (`benchmarks/beside.py --steps`): 8.4 million take 0.9 to 1.2 times as long on one thread as on
@@ -46,7 +49,15 @@ def _find_native() -> _Native | None:
     return None
 
 
+class _OfThread(threading.local):
+    """What is known of the calling thread."""
+
+    # Threads that may compute for it, where `threads` has set torch to one; 0 where it has not.
+    n_allowed = 0
+
+
 _native = _find_native()
+_of_thread = _OfThread()
 # Held for moments: by whoever changes what all threads share.
 _settings = threading.RLock()
 # Held as long as a fit takes that draws from torch's global generator.
@@ -61,6 +72,7 @@ def _after_fork() -> None:
     # Another thread of the parent may have held them.
     _settings, _generator = threading.RLock(), threading.RLock()
     _is_forked = True
+    _of_thread.n_allowed = 0
     _dtype.reset()
     if _has_computed:
         use_one_thread_after_fork()
@@ -110,6 +122,7 @@ class threads:
             return
         # Noted before it is changed: an interrupt in between must find what to go back to.
         self.before, self.n_forks = n_threads, _forks.n_forks
+        _of_thread.n_allowed = n_threads
         try:
             self._set(1, others=n_threads)
         except BaseException:
@@ -119,6 +132,7 @@ class threads:
     def __exit__(self, *exception: object) -> None:
         # A child that was forked inside has one thread, and keeps it.
         if self.before and self.n_forks == _forks.n_forks:
+            _of_thread.n_allowed = 0
             self._set(self.before, others=self.before)
 
     def _set(self, n_threads: int, others: int) -> None:
@@ -140,6 +154,54 @@ def _set_by_torch(n_threads: int, others: int) -> None:
             keeper = threading.Thread(target=torch.set_num_threads, args=(others,))
             keeper.start()
             keeper.join()
+
+
+def _use_one_thread() -> None:
+    """Let the calling thread compute alone as long as it lives."""
+    threads(0).__enter__()
+
+
+class SideBySide:
+    """Calls functions at the same time, each in a thread of its own that torch computes with alone.
+
+    Attributes
+    ----------
+    n_threads : int
+        How many there may be, the calling one included: as many as torch is set to.
+    """
+
+    def __init__(self) -> None:
+        self.n_threads = _of_thread.n_allowed or torch.get_num_threads()
+        self.others: ThreadPoolExecutor | None = None
+
+    def __call__(self, functions: Sequence[Callable[[], _Found]]) -> list[_Found]:
+        """Return what functions return, in their order; raise what the first raised that did not.
+
+        Parameters
+        ----------
+        functions : sequence of callable
+            None of them writes to what another one reads.
+        """
+        if self.n_threads == 1:
+            return [function() for function in functions]
+        if self.others is None:
+            self.others = ThreadPoolExecutor(self.n_threads - 1, "skae", _use_one_thread)
+        own, *others = functions
+        found = [self.others.submit(function) for function in others]
+        try:
+            with threads(0):
+                first = own()
+            return [first, *(future.result() for future in found)]
+        except BaseException:
+            # Others may still write where the next call does.
+            wait(found)
+            raise
+
+    def close(self) -> None:
+        """End the threads, once they have nothing more to do."""
+        if self.others is not None:
+            self.others.shutdown()
+            self.others = None
 
 
 class _DefaultDtype:

@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 import skae
 from skae import AutoencoderTransformer, _computing
-from skae._computing import ONE_THREAD_BELOW, threads
+from skae._computing import ONE_THREAD_BELOW, SideBySide, threads
 from skae.networks import Convolutional, Dense, Recurrent, Recursive
 from skae.tasks import AutoencoderImputer, AutoencoderOutlierDetector
 from skae.training.dense_gradient import DenseGradient
@@ -113,6 +114,56 @@ def threads_seen(monkeypatch, run):
     return seen
 
 
+@pytest.mark.usefixtures("two_threads", "setters")
+class TestSideBySide:
+    @pytest.fixture
+    def side_by_side(self):
+        found = SideBySide()
+        yield found
+        found.close()
+
+    def test_results_come_in_the_order_of_the_functions(self, side_by_side):
+        assert side_by_side([lambda number=number: number for number in range(5)]) == [0, 1, 2, 3, 4]
+
+    def test_each_function_has_one_thread_of_torchs_and_the_caller_its_number_back(self, side_by_side):
+        seen = side_by_side([lambda: (threading.get_ident(), torch.get_num_threads())] * 2)
+        assert [number for _, number in seen] == [1, 1]
+        assert seen[0][0] == threading.get_ident() != seen[1][0]
+        assert torch.get_num_threads() == 2
+
+    def test_work_that_computes_with_one_thread_may_still_be_divided(self):
+        with threads(1):
+            assert SideBySide().n_threads == 2
+            with threads(1):
+                assert SideBySide().n_threads == 2
+        assert in_new_thread(lambda: SideBySide().n_threads) == 2
+        torch.set_num_threads(1)
+        assert SideBySide().n_threads == 1
+
+    @pytest.mark.parametrize("place", [0, 1])
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_errors_come_to_the_caller_once_all_others_are_done(self, side_by_side, error, place):
+        ended = []
+
+        def fail():
+            raise error("in the middle")
+
+        def slow():
+            time.sleep(0.05)
+            ended.append(True)
+
+        with pytest.raises(error):
+            side_by_side([fail, slow] if place == 0 else [slow, fail])
+        assert ended == [True]
+        assert torch.get_num_threads() == 2
+        assert side_by_side([int, int]) == [0, 0]
+
+    def test_it_may_be_used_again_after_its_threads_ended(self, side_by_side):
+        for _ in range(2):
+            assert side_by_side([int, int]) == [0, 0]
+            side_by_side.close()
+
+
 @pytest.mark.usefixtures("two_threads")
 class TestThreadsOfEstimators:
     def test_small_networks_train_and_are_used_on_one(self, curve, monkeypatch):
@@ -127,7 +178,19 @@ class TestThreadsOfEstimators:
         model = AutoencoderTransformer(
             2, hidden_layer_sizes=(600,), batch_size=128, early_stopping=False, max_iter=1
         )
-        assert threads_seen(monkeypatch, lambda: model.fit(X)) == {2}
+        seen = []
+        method = DenseGradient.__call__
+
+        def noting(*arguments):
+            seen.append((threading.get_ident(), torch.get_num_threads()))
+            return method(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DenseGradient, "__call__", noting)
+            model.fit(X)
+        # Half of the rows are computed in a thread of their own.
+        assert {number for _, number in seen} == {1}
+        assert len({thread for thread, _ in seen}) == 2
         assert threads_seen(monkeypatch, lambda: model.transform(X)) == {2}
         # One row is little work for any network.
         assert threads_seen(monkeypatch, lambda: model.transform(X[:1])) == {1}

@@ -17,8 +17,8 @@ class Activation(NamedTuple):
 
     module: Callable[[], nn.Module]
     initialise: Callable[..., torch.Tensor]  # takes weights and `generator`
-    # The same function as the module. Overwrites what it is given, unless `from_input`.
-    apply: Callable[[torch.Tensor], torch.Tensor]
+    # The same function as the module. Overwrites what it is given, or, if `from_input`, writes to `out`.
+    apply: Callable[..., torch.Tensor]
     # Takes the gradient by its output, its output (its input if `from_input`), and `grad_input`, where it
     # puts the gradient by its input, which may be the place of the former; returns it. These are the
     # operations that autograd calls: one pass over the numbers, where ``gradient * (output > 0)`` makes three
@@ -92,8 +92,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "logistic": Activation(nn.Sigmoid, _glorot, torch.sigmoid_, _sigmoid_backward, _logistic_slope),
     "tanh": Activation(nn.Tanh, _glorot, torch.tanh_, _tanh_backward, _tanh_slope),
     "relu": Activation(nn.ReLU, _he, torch.relu_, _relu_backward, _relu_slope),
-    "gelu": Activation(nn.GELU, _he, functional.gelu, _gelu_backward, _gelu_slope, from_input=True),
-    "silu": Activation(nn.SiLU, _he, functional.silu, _silu_backward, _silu_slope, from_input=True),
+    "gelu": Activation(nn.GELU, _he, _aten.gelu.out, _gelu_backward, _gelu_slope, from_input=True),
+    "silu": Activation(nn.SiLU, _he, _aten.silu.out, _silu_backward, _silu_slope, from_input=True),
     "elu": Activation(nn.ELU, _he, partial(functional.elu, inplace=True), _elu_backward, _elu_slope),
     "leaky_relu": Activation(
         nn.LeakyReLU,

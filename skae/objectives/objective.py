@@ -207,6 +207,12 @@ class Objective(nn.Module):
         )
 
     @property
+    def divides(self) -> bool:
+        """Whether terms and gradients of a batch are the means of those of parts of its rows."""
+        plain = type(self) is Objective and self.averages_cells and self.revival is None
+        return plain and all(penalty.divides for _, penalty in self.named_penalties())
+
+    @property
     def by_hand(self) -> dict[str, float]:
         """Weights of the penalties that `DenseGradient` knows, by their names."""
         return {name: penalty.coefficient for name, penalty in self.named_penalties() if penalty.is_by_hand}

@@ -89,7 +89,11 @@ class ByAutograd:
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the terms of each member, (n_members,) each, and their gradients; return notes as well."""
-        terms, watched, gradients = self.differentiated(self._joined(batches))
+        return self.joined(self._joined(batches))
+
+    def joined(self, batch: Batch) -> tuple[Terms, Watched]:
+        """Compute the same of a batch of all members, in which all is tensors."""
+        terms, watched, gradients = self.differentiated(batch)
         self.gradients.copy_(gradients)
         return terms, watched
 

@@ -4,7 +4,8 @@ On small batches, autograd and `torch.func.vmap` take as long as the arithmetic.
 products and one pass over the numbers for each activation, with little Python between them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,8 +17,11 @@ from skae.objectives.objective import Errors, Objective
 Tensors = Mapping[str, torch.Tensor]
 
 _MOST_ROOMS = 4
-# Numbers of single precision that one instruction of a processor takes.
+# Numbers of single precision that one instruction of a processor takes. Where rows of a product are short and
+# no multiple of that, it takes up to six times as long as its transpose: that is what is computed then, of
+# the gradients by weights always, and from so many multiply-adds of a member on of what goes forward or back.
 _LANES = 16
+_FORWARD_FROM, _BACKWARD_FROM = 2**17, 2**13
 
 
 def can_differentiate(network: Autoencoder, objective: Objective) -> bool:
@@ -111,7 +115,7 @@ class DenseGradient:
 
     def output(self, inputs: torch.Tensor) -> torch.Tensor:
         """Map rows (n_members, n_rows, n_features) to what each member gives back of its own."""
-        output = self._pass(self._members(inputs)).output
+        output = self._pass(self._members(inputs), _now, is_step=False).output
         return output.unsqueeze(0) if self.is_alone else output
 
     def errors(self, inputs: torch.Tensor, target: torch.Tensor, has_gaps: bool = False) -> Errors:
@@ -153,103 +157,132 @@ class DenseGradient:
             have a weight, "nonlinearity" and "straightness".
         """
         inputs, weight = self._members(inputs), None if weight is None else self._members(weight)
-        room = self._room(inputs.shape[-2])
-        passed = self._pass(inputs, room)
-        target = self._members(target)
-        losses, gradient = _loss(passed.output.sub_(target), weight)
-        terms, by_bent, by_path = {"reconstruction": losses.reshape(-1)}, None, gradient
+        room = self._room(inputs)
+        room.inputs.copy_(inputs)
+        for call in room.forward:
+            call()
+        passed, target = room.passed, self._members(target)
+        residual = passed.output.sub_(target)
+        losses, terms = _loss(residual, weight), {}
+        terms["reconstruction"] = losses.reshape(-1)
         if self.nonlinearity is not None and passed.bent is not None:
             code = passed.decoded.inputs[0]
-            terms["nonlinearity"], by_bent = _nonlinearity(passed.bent, code, weight, self.nonlinearity)
+            terms["nonlinearity"] = _nonlinearity(passed.bent, code, weight, self.nonlinearity)
         if self.straightness is not None and passed.straight is not None:
-            alone, by_straight = _loss(passed.straight.sub_(target), weight)
+            alone = _loss(passed.straight.sub_(target), weight)
             found = self.straightness * losses.reshape(self.straightness.shape)
             terms["straightness"] = found.reshape(-1)
             scale = found / alone.reshape(found.shape).clamp_min_(torch.finfo(found.dtype).tiny)
-            by_path = torch.addcmul(gradient, by_straight, scale)
-        self._backward(passed, gradient, by_path, room, by_bent)
+            torch.addcmul(residual, passed.straight, scale, out=passed.straight)
+        for call in room.backward:
+            call()
         return terms
 
     def _members(self, tensor: torch.Tensor) -> torch.Tensor:
         # Two axes take one or two microseconds less than three, an operation: a tenth of a small step.
         return tensor[0] if self.is_alone else tensor
 
-    def _pass(self, inputs: torch.Tensor, room: "_Room | None" = None) -> "_Pass":
-        encoded, code = self.encoder.forward(inputs, room and room.encoder)
-        bent = None if self.nonlinearity is None or room is None else code.clone()
+    def _pass(self, inputs: torch.Tensor, call: "_Call", is_step: bool) -> "_Pass":
+        """Go forward; in a step, what penalties are about is kept apart."""
+        encoded, code = self.encoder.forward(inputs, call)
+        bent = None
+        if is_step and self.nonlinearity is not None:
+            bent = torch.empty_like(code)
+            call(bent.copy_, code)
         if self.path_in is not None:
-            self.path_in.add_to(code, inputs)
-        decoded, output = self.decoder.forward(code, room and room.decoder)
+            self.path_in.add_to(code, inputs, call)
+        decoded, output = self.decoder.forward(code, call)
         straight = None
         if self.path_out is not None:
-            if self.straightness is None or room is None:
-                self.path_out.add_to(output, code)
+            if is_step and self.straightness is not None:
+                straight = self.path_out.forward(code, call)
+                call(output.add_, straight)
             else:
-                straight = self.path_out.forward(code, room.straight)
-                output.add_(straight)
+                self.path_out.add_to(output, code, call)
         return _Pass(encoded, decoded, output, bent, straight)
 
-    def _backward(
-        self,
-        passed: "_Pass",
-        gradient: torch.Tensor,
-        by_path: torch.Tensor,
-        room: "_Room",
-        by_bent: torch.Tensor | None,
-    ) -> None:
+    def _backward(self, passed: "_Pass", call: "_Call") -> None:
         """Write the gradients, from those by what the decoder, its linear half and the encoder put out."""
-        by_code = self.decoder.backward(passed.decoded, gradient, room.decoder_gradients)
-        by_code = self.decoder.layers[0].backward(by_code, room.decoder_gradients[0])
+        gradient = passed.output
+        by_path = gradient if passed.straight is None else passed.straight
+        by_code = self.decoder.backward(passed.decoded, gradient, call)
+        by_code = self.decoder.layers[0].backward(by_code, call)
         if self.path_out is not None:
-            self.path_out.write(passed.decoded.inputs[0], by_path)
-            self.path_out.add_backward_to(by_code, by_path)
+            self.path_out.write(passed.decoded.inputs[0], by_path, call)
+            self.path_out.add_backward_to(by_code, by_path, call)
         if self.path_in is not None:
-            self.path_in.write(passed.encoded.inputs[0], by_code)
-        if by_bent is not None:
-            by_code.add_(by_bent)
-        self.encoder.backward(passed.encoded, by_code, room.encoder_gradients)
+            self.path_in.write(passed.encoded.inputs[0], by_code, call)
+        if passed.bent is not None:
+            call(by_code.add_, passed.bent)
+        self.encoder.backward(passed.encoded, by_code, call)
         if self.table is not None:
-            torch.cat(self.columns, 1, out=self.table)
+            call(torch.cat, self.columns, 1, out=self.table)
 
-    def _room(self, n_rows: int) -> "_Room":
-        """Return what steps of so many rows are computed in; the last few are kept."""
+    def _room(self, inputs: torch.Tensor) -> "_Room":
+        """Return what steps of as many rows are computed in; the last few are kept."""
+        n_rows = inputs.shape[-2]
         if n_rows not in self.rooms:
             # Batches of an epoch differ by one row, and those of members whose rows do by another.
             self.rooms = dict([*self.rooms.items()][-(_MOST_ROOMS - 1) :])
-            encoder, decoder = self.encoder.layers, self.decoder.layers
-            self.rooms[n_rows] = _Room(
-                [layer.new_output(n_rows) for layer in encoder],
-                [layer.new_output(n_rows) for layer in decoder],
-                [layer.new_input(n_rows) for layer in encoder],
-                [layer.new_input(n_rows) for layer in decoder],
-                None if self.path_out is None else self.path_out.new_output(n_rows),
-            )
+            room, forward, backward = torch.empty_like(inputs), _Calls(), _Calls()
+            passed = self._pass(room, forward.add, is_step=True)
+            self._backward(passed, backward.add)
+            self.rooms[n_rows] = _Room(room, passed, forward.calls, backward.calls)
         return self.rooms[n_rows]
 
 
-def _loss(residual: torch.Tensor, weight: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the losses and their gradient by the output, which takes the place of the residual."""
+def _loss(residual: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Return the losses; their gradient by the output takes the place of the residual."""
     n_rows, n_features = residual.shape[-2:]
     if weight is None:
         n_cells = n_rows * n_features
         losses = torch.linalg.vector_norm(residual, dim=(-2, -1)).square_().div_(n_cells)
-        return losses, residual.mul_(2 / n_cells)
+        residual.mul_(2 / n_cells)
+        return losses
     total = weight.sum((-2, -1), keepdim=True).mul_(n_features / weight.shape[-1])
     # The mean over nothing is zero, as in `weighted_mean`.
     weighted = residual * (weight / total.clamp_min_(torch.finfo(total.dtype).tiny))
-    return residual.mul_(weighted).sum((-2, -1)), weighted.mul_(2)
+    losses = residual.mul_(weighted).sum((-2, -1))
+    torch.mul(weighted, 2, out=residual)
+    return losses
 
 
 def _nonlinearity(
     bent: torch.Tensor, code: torch.Tensor, weight: torch.Tensor | None, coefficient: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weighted shares of codes that are not linear in rows, and their gradient by that part."""
+) -> torch.Tensor:
+    """Return the weighted shares of codes that are not linear; the gradient takes the place of that part."""
     weighted, squares = bent, code.square()
     if weight is not None:
         rows = weight.mean(-1, keepdim=True)
         weighted, squares = bent * rows, squares * rows
     scale = coefficient / squares.sum((-2, -1), keepdim=True).clamp_min_(torch.finfo(code.dtype).tiny)
-    return ((weighted * bent).sum((-2, -1), keepdim=True) * scale).reshape(-1), weighted.mul(2 * scale)
+    shares = ((weighted * bent).sum((-2, -1), keepdim=True) * scale).reshape(-1)
+    torch.mul(weighted, 2 * scale, out=bent)
+    return shares
+
+
+# What is done with a function and its arguments, a place for the result among them.
+_Call = Callable[..., object]
+
+
+def _now(function: _Call, *arguments: object, **named: object) -> None:
+    """Call a function."""
+    function(*arguments, **named)
+
+
+class _Calls:
+    """Calls of torch that a step consists of, with their arguments, which are at the same place in each step.
+
+    The way to them took a third of a step of 64 rows of 17-64-32-3; and two threads that both are on it wait
+    for each other.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+
+    def add(self, function: _Call, *arguments: object, **named: object) -> None:
+        """Add a call."""
+        self.calls.append(partial(function, *arguments, **named))
 
 
 class _Trace(NamedTuple):
@@ -270,17 +303,17 @@ class _Pass(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Tensors that a step is computed in.
+    """Tensors that a step is computed in, and its operations.
 
     Fresh ones cost nothing as long as the allocator keeps the memory. It gives that of large ones back to the
     system, and asks for it again: 8,192 rows of 17 columns and 128-64 units took twice the time of a step.
     """
 
-    encoder: list[torch.Tensor]  # what each layer puts out
-    decoder: list[torch.Tensor]
-    encoder_gradients: list[torch.Tensor]  # by what comes into each layer
-    decoder_gradients: list[torch.Tensor]
-    straight: torch.Tensor | None  # what the linear half of the decoder puts out
+    inputs: torch.Tensor  # what the encoder sees
+    passed: _Pass
+    forward: Sequence[Callable[[], object]]
+    # Once the gradients by what came out have taken its place.
+    backward: Sequence[Callable[[], object]]
 
 
 class _Layer:
@@ -309,52 +342,71 @@ class _Layer:
         self.weight, self.transposed, self.bias = weight, weight.mT, bias
         self.weight_gradient, self.bias_gradient = weight_gradient, bias_gradient
         *members, n_out, n_in = weight.shape
-        # Where rows of the result are short and no multiple of what one instruction takes, products take up
-        # to six times as long as for the transposed result: 128 x 17 of 1,024 rows 102 and 64 microseconds.
         is_turned = n_in < n_out and n_in % _LANES > 0
         self.turned = weight.new_empty(*members, n_in, n_out) if is_turned else None
         self.product = torch.mm if self.is_alone else torch.bmm
         self.affine = torch.addmm if self.is_alone else torch.baddbmm
         self.add_product = torch.Tensor.addmm_ if self.is_alone else torch.Tensor.baddbmm_
 
-    def new_output(self, n_rows: int) -> torch.Tensor:
-        """Return room for what goes out."""
-        *members, n_out, _ = self.weight.shape
-        return self.weight.new_empty(*members, n_rows, n_out)
-
-    def new_input(self, n_rows: int) -> torch.Tensor:
-        """Return room for what comes in."""
-        *members, _, n_in = self.weight.shape
-        return self.weight.new_empty(*members, n_rows, n_in)
-
-    def forward(self, x: torch.Tensor, room: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, call: _Call) -> torch.Tensor:
         """Map what comes in, (..., n_rows, n_in), to what goes out, (..., n_rows, n_out)."""
+        n_out, n_in = self.weight.shape[-2:]
+        room = x.new_empty(*x.shape[:-1], n_out)
         if self.bias is None:
-            return self.product(x, self.transposed, out=room)
-        return self.affine(self.bias, x, self.transposed, out=room)
+            call(self.product, x, self.transposed, out=room)
+        elif n_out < 2 * _LANES and n_out % _LANES and x.shape[-2] * n_in * n_out >= _FORWARD_FROM:
+            call(torch.add, self._turned(self.weight, x, call), self.bias, out=room)
+        else:
+            call(self.affine, self.bias, x, self.transposed, out=room)
+        return room
 
-    def add_to(self, output: torch.Tensor, x: torch.Tensor) -> None:
+    def add_to(self, output: torch.Tensor, x: torch.Tensor, call: _Call) -> None:
         """Add what the layer makes of `x` to the output of another one."""
-        self.add_product(output, x, self.transposed)
+        call(self.add_product, output, x, self.transposed)
         if self.bias is not None:
-            output.add_(self.bias)
+            call(output.add_, self.bias)
 
-    def backward(self, gradient: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
+    def backward(self, gradient: torch.Tensor, call: _Call) -> torch.Tensor:
         """Return the gradient by what came in, from that by what went out."""
-        return self.product(gradient, self.weight, out=room)
+        room = gradient.new_empty(*gradient.shape[:-1], self.weight.shape[-1])
+        if self._turns_back(gradient):
+            call(room.copy_, self._turned_back(gradient, call))
+        else:
+            call(self.product, gradient, self.weight, out=room)
+        return room
 
-    def add_backward_to(self, by_input: torch.Tensor, gradient: torch.Tensor) -> None:
+    def add_backward_to(self, by_input: torch.Tensor, gradient: torch.Tensor, call: _Call) -> None:
         """Add the same to a gradient."""
-        self.add_product(by_input, gradient, self.weight)
+        if self._turns_back(gradient):
+            call(by_input.add_, self._turned_back(gradient, call))
+        else:
+            call(self.add_product, by_input, gradient, self.weight)
 
-    def write(self, x: torch.Tensor, gradient: torch.Tensor) -> None:
+    def _turns_back(self, gradient: torch.Tensor) -> bool:
+        n_out, n_in = self.weight.shape[-2:]
+        return n_in < _LANES and gradient.shape[-2] * n_in * n_out >= _BACKWARD_FROM
+
+    def _turned_back(self, gradient: torch.Tensor, call: _Call) -> torch.Tensor:
+        """Return where the gradient by what came in will be, computed transposed."""
+        flat = torch.empty_like(self.transposed, memory_format=torch.contiguous_format)
+        call(flat.copy_, self.transposed)
+        return self._turned(flat, gradient, call)
+
+    def _turned(self, weight: torch.Tensor, x: torch.Tensor, call: _Call) -> torch.Tensor:
+        """Return where products of rows and weights (..., k, n) will be, (..., n_rows, k)."""
+        turned = x.new_empty(*weight.shape[:-1], x.shape[-2])
+        call(self.product, weight, x.mT, out=turned)
+        return turned.mT
+
+    def write(self, x: torch.Tensor, gradient: torch.Tensor, call: _Call) -> None:
         """Write the gradients by the weights, from what came in and the gradient by what went out."""
         if self.turned is None:
-            self.product(gradient.mT, x, out=self.weight_gradient)
+            call(self.product, gradient.mT, x, out=self.weight_gradient)
         else:
-            self.weight_gradient.copy_(self.product(x.mT, gradient, out=self.turned).mT)
+            call(self.product, x.mT, gradient, out=self.turned)
+            call(self.weight_gradient.copy_, self.turned.mT)
         if self.bias_gradient is not None:
-            torch.sum(gradient, -2, out=self.bias_gradient)
+            call(torch.sum, gradient, -2, out=self.bias_gradient)
 
 
 class _Chain:
@@ -364,24 +416,28 @@ class _Chain:
         self.layers = layers
         self.activation = ACTIVATIONS[activation]
 
-    def forward(self, x: torch.Tensor, room: list[torch.Tensor] | None) -> tuple[_Trace, torch.Tensor]:
+    def forward(self, x: torch.Tensor, call: _Call) -> tuple[_Trace, torch.Tensor]:
         """Map what comes in to what goes out, which nothing else holds."""
-        *hidden, last = zip(self.layers, room or [None] * len(self.layers), strict=True)
+        *hidden, last = self.layers
         inputs, kept = [x], []
-        for layer, place in hidden:
-            before = layer.forward(x, place)
-            x = self.activation.apply(before)
+        for layer in hidden:
+            before = layer.forward(x, call)
+            kept.append(before)
+            if self.activation.from_input:
+                x = torch.empty_like(before)
+                call(self.activation.apply, before, out=x)
+            else:
+                x = before
+                call(self.activation.apply, x)
             inputs.append(x)
-            kept.append(before if self.activation.from_input else x)
-        layer, place = last
-        return _Trace(inputs, kept), layer.forward(x, place)
+        return _Trace(inputs, kept), last.forward(x, call)
 
-    def backward(self, trace: _Trace, gradient: torch.Tensor, room: list[torch.Tensor]) -> torch.Tensor:
+    def backward(self, trace: _Trace, gradient: torch.Tensor, call: _Call) -> torch.Tensor:
         """Write all gradients, from that by what went out; return that by what the first layer puts out."""
         for index in range(len(self.layers) - 1, 0, -1):
             layer = self.layers[index]
-            layer.write(trace.inputs[index], gradient)
-            gradient = layer.backward(gradient, room[index])
-            self.activation.backward(gradient, trace.kept[index - 1], grad_input=gradient)
-        self.layers[0].write(trace.inputs[0], gradient)
+            layer.write(trace.inputs[index], gradient, call)
+            gradient = layer.backward(gradient, call)
+            call(self.activation.backward, gradient, trace.kept[index - 1], grad_input=gradient)
+        self.layers[0].write(trace.inputs[0], gradient, call)
         return gradient

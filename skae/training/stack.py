@@ -4,7 +4,8 @@ On the CPU, most of a step of a small network is not arithmetic: six networks of
 under twice as long as one, and thirty in one step under a third of what they take one after the other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 
 import torch
@@ -12,11 +13,12 @@ import torch
 from skae.objectives.batch import Batch
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import Noise, can_join, epoch_together, joined_rows, noisy_epoch, padded
-from skae.training.by_autograd import by_autograd
+from skae.training.by_autograd import ByAutograd, by_autograd
 from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_judge_together
 from skae.training.loop import Judge, Kept, Run, Validation, epoch_of_each, judge_each
 from skae.training.steps import Pair, StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of
+from skae.training.threaded import MEMBERS_FROM, ROWS_FROM, DividedMembers, DividedRows
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")
@@ -156,22 +158,26 @@ class ByHand:
     ----------
     stack : Stack
         Of members that `can_differentiate` takes.
+    gradients : tensor of shape (n_members, n_parameters)
+        Where gradients go.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, gradients: torch.Tensor) -> None:
         self.stack = stack
+        self.gradients = gradients
         self.gradient = self._gradient(slice(None))
+        self.divided: DividedMembers | None = None
         self.judges: Sequence[Judge | None] = []
         self.together: HeldOutTogether | None = None
 
     def _gradient(self, members: slice) -> DenseGradient:
         stack = self.stack
-        tables = stack.parameters, stack.named(stack.gradients)
+        tables = stack.parameters, stack.named(self.gradients)
         parameters, gradients = (
             {name.removeprefix("network."): part[members] for name, part in table.items()} for table in tables
         )
         weights = [pair.objective.by_hand for pair in stack.pairs[members]]
-        return DenseGradient(stack.pairs[0].network, parameters, gradients, stack.gradients[members], weights)
+        return DenseGradient(stack.pairs[0].network, parameters, gradients, self.gradients[members], weights)
 
     def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
         """Compute the term of each member, (n_members,), and its gradient; nothing is noted."""
@@ -179,7 +185,12 @@ class ByHand:
 
     def joined(self, batch: Batch) -> tuple[Terms, Watched]:
         """Compute the same of a batch of all members, (n_members, n, n_features)."""
-        return self.gradient(batch.inputs, batch.target, batch.weight), ()
+        work = len(self.stack) * batch.target.shape[1] * self.stack.pairs[0].network.row_work
+        if len(self.stack) == 1 or work < MEMBERS_FROM:
+            return self.gradient(batch.inputs, batch.target, batch.weight), ()
+        if self.divided is None:
+            self.divided = DividedMembers(self._gradient, len(self.stack), work)
+        return self.divided(batch.inputs, batch.target, batch.weight), ()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those with held-out rows at once."""
@@ -192,7 +203,9 @@ class ByHand:
         return [None if judge is None else next(found) for judge in judges]
 
     def close(self) -> None:
-        """End training; nothing is held."""
+        """End training."""
+        if self.divided is not None:
+            self.divided.close()
 
     def _judges_together(self) -> HeldOutTogether | None:
         """Return held-out rows that are measured at once; None where they are not, or are too many."""
@@ -204,6 +217,11 @@ class ByHand:
         are_all = len(members) == len(self.judges)
         gradient = self.gradient if are_all else self._gradient(slice(members[0], members[-1] + 1))
         return HeldOutTogether(judges, gradient.errors)
+
+
+def _by_autograd(stack: Stack, gradients: torch.Tensor) -> ByAutograd:
+    """Return what computes gradients of a stack and puts them into a table (n_members, n_parameters)."""
+    return by_autograd(stack.pairs, stack.parameters, stack.buffers, gradients)
 
 
 class StackedStep:
@@ -242,13 +260,26 @@ class StackedStep:
         self.stack = Stack(pairs, shapes)
         # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
-        self.hand = ByHand(self.stack) if self.by_hand else None
-        self.gradient = self.hand or by_autograd(
-            pairs, self.stack.parameters, self.stack.buffers, self.stack.gradients
-        )
+        self.gradient = self._new_gradient(self.stack.gradients)
+        self.divided: DividedRows | None = None
         # Whether noise is all that is done to rows, and whether a batch is that of all members.
         self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
         self.are_joined = False
+
+    @property
+    def _new_gradient(self) -> Callable[[torch.Tensor], ByHand | ByAutograd]:
+        """What makes what computes gradients, and puts them into a table (n_members, n_parameters)."""
+        return partial(ByHand if self.by_hand else _by_autograd, self.stack)
+
+    def _gradient_of(self, n_rows: int) -> "ByHand | ByAutograd | DividedRows":
+        """Return what computes steps of so many rows."""
+        pair = self.stack.pairs[0]
+        row_work = pair.network.row_work
+        if len(self.stack) > 1 or n_rows * row_work < ROWS_FROM or not pair.objective.divides:
+            return self.gradient
+        if self.divided is None:
+            self.divided = DividedRows(self._new_gradient, self.stack.gradients, row_work)
+        return self.divided
 
     def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
         """Go over the rows of each member: of all at once where noise is all that is done to rows."""
@@ -278,9 +309,10 @@ class StackedStep:
 
     def _differentiated(self, batches: Sequence[Batch], progress: Sequence[float]) -> tuple[Terms, Watched]:
         """Return the terms of each member, and what is noted of the pass; leave the gradients."""
-        if self.hand is not None and self.are_joined:
-            return self.hand.joined(batches[0])
-        return self.gradient(batches if self.takes_rows else self._prepared(batches, progress))
+        gradient = self._gradient_of(batches[0].target.shape[-2])
+        if self.are_joined:
+            return gradient.joined(batches[0])
+        return gradient(batches if self.takes_rows else self._prepared(batches, progress))
 
     def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:
         prepared = []
@@ -323,7 +355,7 @@ class StackedStep:
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the models."""
         pairs = [self.stack.pairs[model] for model in models]
-        self.gradient.close()
+        self._close()
         self.stack.release()
         # As wide as before, as the moments are.
         self._take(pairs, self.stack.shapes)
@@ -333,8 +365,13 @@ class StackedStep:
 
     def close(self) -> None:
         """Part the members."""
-        self.gradient.close()
+        self._close()
         self.stack.release()
+
+    def _close(self) -> None:
+        for gradient in (self.gradient, self.divided):
+            if gradient is not None:
+                gradient.close()
 
     def state_dict(self) -> State:
         """Return moments, rates, schedules and the position of the noise of each member."""

@@ -11,6 +11,7 @@ from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.corruption import Masking
 from skae.objectives.nested import Nested
 from skae.objectives.penalties import ActivityL2, Nonlinearity, Straightness
+from skae.training import dense_gradient
 from skae.training.dense_gradient import DenseGradient, can_differentiate
 from skae.training.steps import total
 
@@ -89,6 +90,32 @@ def assert_equal_to_autograd(stacked, batches, objective=None):
 def test_gradients_are_those_of_autograd(generator, activation, n_members):
     stacked = Stacked([build(generator, activation=activation) for _ in range(n_members)])
     assert_equal_to_autograd(stacked, [batch_of(generator) for _ in range(n_members)])
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+@pytest.mark.parametrize("penalties", [{}, {"nonlinearity": 0.5, "straightness": 0.3}], ids=str)
+def test_narrow_products_may_be_computed_transposed(
+    generator, monkeypatch, n_members, linear_path, activation, penalties
+):
+    products = []
+    turned = dense_gradient._Layer._turned
+
+    def noting(*arguments):
+        products.append(arguments)
+        return turned(*arguments)
+
+    monkeypatch.setattr(dense_gradient._Layer, "_turned", noting)
+    for name in ("_FORWARD_FROM", "_BACKWARD_FROM"):
+        monkeypatch.setattr(dense_gradient, name, 0)
+    networks = [build(generator, activation=activation, linear_path=linear_path) for _ in range(n_members)]
+    classes = {"nonlinearity": Nonlinearity, "straightness": Straightness}
+    own = penalties if linear_path else {}
+    objective = squared_error({name: classes[name](weight) for name, weight in own.items()})
+    stacked = Stacked(networks, penalties=[own] * n_members)
+    assert_equal_to_autograd(stacked, [batch_of(generator) for _ in range(n_members)], objective)
+    assert products
 
 
 @pytest.mark.parametrize("n_members", [1, 3])

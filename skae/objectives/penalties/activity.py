@@ -21,6 +21,7 @@ class ActivityL1(Penalty):
     # Belongs to what held-out rows judge: without it, the least sparse epoch would be the best.
     judges = True
     ignores_zeros = True
+    divides = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
@@ -47,6 +48,7 @@ class ActivityKL(ActivityL1):
     """
 
     ignores_zeros = False
+    divides = False
 
     def __init__(self, coefficient: float, target: float) -> None:
         super().__init__(coefficient)

@@ -35,6 +35,9 @@ class Penalty(nn.Module):
     ignores_zeros : bool
         Whether further components whose codes and weights are all zero change neither its value nor any
         gradient, and have none of their own.
+    divides : bool
+        Whether the mean of its values over rows is that of its means over parts of the rows, each by the
+        weight of these, and what it draws has a row for each.
     is_by_hand : bool
         Whether `skae.training.dense_gradient` knows its gradient.
     freedom : {"maps", "rotations", "none"}
@@ -49,6 +52,7 @@ class Penalty(nn.Module):
     stacks: bool = True
     reads_inputs: bool = False
     ignores_zeros: bool = False
+    divides: bool = False
     is_by_hand: bool = False
     freedom: Literal["maps", "rotations", "none"] = "none"
     coefficient: float = 1.0

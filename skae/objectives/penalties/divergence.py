@@ -29,6 +29,8 @@ class Divergence(Penalty):
         super().__init__(coefficient)
         self.free_bits = free_bits
         self.warm_up = warm_up
+        # Free bits are those of the batch.
+        self.divides = not free_bits
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row; a scalar with free bits, which are those of the batch."""

@@ -16,6 +16,7 @@ class WeightL1(Penalty):
     """
 
     ignores_zeros = True
+    divides = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return the sum as a scalar."""
