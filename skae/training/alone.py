@@ -1,6 +1,7 @@
 """The steps of a model that is trained alone, by any solver."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -35,9 +36,12 @@ class Alone:
         """Update the model once."""
         return {name: value.detach() for name, value in self.step(batches[0], progress[0]).items()}
 
-    def set_training(self, is_training: bool) -> None:
-        """Set the network to training or evaluation mode."""
-        self.network.train(is_training)
+    @contextmanager
+    def training(self, runs: Sequence[Run]) -> Iterator[None]:
+        """Set the network to training mode within a block."""
+        self.network.train()
+        yield
+        self.network.eval()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judge of the model."""

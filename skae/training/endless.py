@@ -57,9 +57,9 @@ class Lasting:
         """Update the model once."""
         return self.steps(batches, progress)
 
-    def set_training(self, is_training: bool) -> None:
-        """Set the model to training or evaluation mode."""
-        self.steps.set_training(is_training)
+    def training(self, runs: Sequence[Run]) -> contextlib.AbstractContextManager[object]:
+        """Return what steps are computed in."""
+        return self.steps.training(runs)
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Return what judges say; none are there."""

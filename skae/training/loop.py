@@ -8,6 +8,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -186,8 +187,8 @@ class Steps(Protocol):
         """Update each model once; return the terms of their losses before the update, (n_models,) each."""
         ...
 
-    def set_training(self, is_training: bool) -> None:
-        """Set all models to training or evaluation mode."""
+    def training(self, runs: Sequence[Run]) -> AbstractContextManager[object]:
+        """Return what the steps of an epoch are computed in, which sets all models to training mode."""
         ...
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
@@ -372,17 +373,17 @@ def _run_epoch(active: "list[Training]", steps: Steps, pace: Pace | None) -> lis
     sums: dict[str, torch.Tensor] = {}
     n_steps = 0
     n_batches = active[0].run.batches.n_batches
-    steps.set_training(True)
-    for index, batches in enumerate(steps.epoch([training.run for training in active])):
-        progress = [training.progress(index / n_batches) for training in active]
-        for name, value in steps(batches, progress).items():
-            sums[name] = sums[name] + value if name in sums else value
-        n_steps += 1
-        if pace is not None:
-            pace.step(max(training.share(n_steps / n_batches) for training in active))
-            if pace.is_over:
-                break
-    steps.set_training(False)
+    runs = [training.run for training in active]
+    with steps.training(runs):
+        for index, batches in enumerate(steps.epoch(runs)):
+            progress = [training.progress(index / n_batches) for training in active]
+            for name, value in steps(batches, progress).items():
+                sums[name] = sums[name] + value if name in sums else value
+            n_steps += 1
+            if pace is not None:
+                pace.step(max(training.share(n_steps / n_batches) for training in active))
+                if pace.is_over:
+                    break
     # The only place of an epoch that waits for the device.
     means = {name: (value.reshape(-1) / n_steps).tolist() for name, value in sums.items()}
     return [{name: values[index] for name, values in means.items()} for index in range(len(active))]

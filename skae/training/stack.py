@@ -5,11 +5,13 @@ under twice as long as one, and thirty in one step under a third of what they ta
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from operator import itemgetter
 
 import torch
 
+from skae._computing import threads
 from skae.objectives.batch import Batch
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import Noise, can_join, epoch_together, joined_rows, noisy_epoch, padded
@@ -98,6 +100,11 @@ class Stack:
             setattr(module, last, part)
         return joined
 
+    def work(self, n_rows: int) -> int:
+        """Count the multiply-adds of the largest operation of a step; none where the CPU does not compute."""
+        of_one = n_rows * self.pairs[0].network.row_work
+        return of_one * len(self) if self.values.device.type == "cpu" else 0
+
     def named(self, table: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the parts of a table (..., n_parameters) that belong to each parameter, (..., *shape)."""
         return _parts(table, self.shapes)
@@ -185,7 +192,7 @@ class ByHand:
 
     def joined(self, batch: Batch) -> tuple[Terms, Watched]:
         """Compute the same of a batch of all members, (n_members, n, n_features)."""
-        work = len(self.stack) * batch.target.shape[1] * self.stack.pairs[0].network.row_work
+        work = self.stack.work(batch.target.shape[1])
         if len(self.stack) == 1 or work < MEMBERS_FROM:
             return self.gradient(batch.inputs, batch.target, batch.weight), ()
         if self.divided is None:
@@ -273,13 +280,19 @@ class StackedStep:
 
     def _gradient_of(self, n_rows: int) -> "ByHand | ByAutograd | DividedRows":
         """Return what computes steps of so many rows."""
-        pair = self.stack.pairs[0]
-        row_work = pair.network.row_work
-        if len(self.stack) > 1 or n_rows * row_work < ROWS_FROM or not pair.objective.divides:
+        if len(self.stack) > 1 or not self._divides(n_rows):
             return self.gradient
         if self.divided is None:
+            row_work = self.stack.pairs[0].network.row_work
             self.divided = DividedRows(self._new_gradient, self.stack.gradients, row_work)
         return self.divided
+
+    def _divides(self, n_rows: int) -> bool:
+        """Return whether steps of so many rows are shared by threads."""
+        work = self.stack.work(n_rows)
+        if len(self.stack) > 1:
+            return self.by_hand and work >= MEMBERS_FROM
+        return work >= ROWS_FROM and self.stack.pairs[0].objective.divides
 
     def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
         """Go over the rows of each member: of all at once where noise is all that is done to rows."""
@@ -322,8 +335,14 @@ class StackedStep:
             prepared.append(pair.objective.prepare(batch, pair.network, settings.noise))
         return prepared
 
-    def set_training(self, is_training: bool) -> None:
-        """Do nothing: what stacks is computed alike in training and evaluation mode."""
+    def training(self, runs: Sequence[Run]) -> AbstractContextManager[object]:
+        """Compute with one thread of torch's in each thread that shares steps.
+
+        OpenMP's threads go on spinning for milliseconds, where others are to compute. Modes change nothing:
+        what stacks is computed alike in all.
+        """
+        n_rows = max(-(-run.batches.n_rows // run.batches.n_batches) for run in runs)
+        return threads(0) if self._divides(n_rows) else nullcontext()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Return what the judge of each member says."""
