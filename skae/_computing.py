@@ -191,7 +191,12 @@ class SideBySide:
         try:
             with threads(0):
                 first = own()
-            return [first, *(future.result() for future in found)]
+                # What no thread has begun, as where other processes have the cores, is done here.
+                rest = [
+                    function() if future.cancel() else future.result()
+                    for function, future in zip(others, found, strict=True)
+                ]
+            return [first, *rest]
         except BaseException:
             # Others may still write where the next call does.
             wait(found)

@@ -126,10 +126,32 @@ class TestSideBySide:
         assert side_by_side([lambda number=number: number for number in range(5)]) == [0, 1, 2, 3, 4]
 
     def test_each_function_has_one_thread_of_torchs_and_the_caller_its_number_back(self, side_by_side):
-        seen = side_by_side([lambda: (threading.get_ident(), torch.get_num_threads())] * 2)
+        # Each waits for the other one.
+        barrier = threading.Barrier(2, timeout=60)
+
+        def see():
+            barrier.wait()
+            return threading.get_ident(), torch.get_num_threads()
+
+        seen = side_by_side([see, see])
         assert [number for _, number in seen] == [1, 1]
         assert seen[0][0] == threading.get_ident() != seen[1][0]
         assert torch.get_num_threads() == 2
+
+    def test_what_no_thread_has_begun_is_done_by_the_caller(self, side_by_side):
+        begun, may_end = threading.Event(), threading.Event()
+
+        def occupy():
+            begun.set()
+            assert may_end.wait(60)
+
+        assert side_by_side([int, int]) == [0, 0]
+        busy = side_by_side.others.submit(occupy)
+        assert begun.wait(60)
+        seen = side_by_side([threading.get_ident, lambda: (threading.get_ident(), torch.get_num_threads())])
+        may_end.set()
+        busy.result()
+        assert seen == [threading.get_ident(), (threading.get_ident(), 1)]
 
     def test_work_that_computes_with_one_thread_may_still_be_divided(self):
         with threads(1):
@@ -180,15 +202,17 @@ class TestThreadsOfEstimators:
         )
         seen = []
         method = DenseGradient.__call__
+        # Half of the rows are computed in a thread of their own: each waits for the other one.
+        barrier = threading.Barrier(2, timeout=60)
 
         def noting(*arguments):
+            barrier.wait()
             seen.append((threading.get_ident(), torch.get_num_threads()))
             return method(*arguments)
 
         with monkeypatch.context() as patch:
             patch.setattr(DenseGradient, "__call__", noting)
             model.fit(X)
-        # Half of the rows are computed in a thread of their own.
         assert {number for _, number in seen} == {1}
         assert len({thread for thread, _ in seen}) == 2
         assert threads_seen(monkeypatch, lambda: model.transform(X)) == {2}

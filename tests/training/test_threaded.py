@@ -217,7 +217,7 @@ def test_parts_are_computed_with_one_thread_each(n_threads, monkeypatch):
     method = threaded.rows_of
 
     def noting(*arguments):
-        seen.append((threading.current_thread(), torch.get_num_threads()))
+        seen.append(torch.get_num_threads())
         return method(*arguments)
 
     monkeypatch.setattr(threaded, "rows_of", noting)
@@ -228,6 +228,5 @@ def test_parts_are_computed_with_one_thread_each(n_threads, monkeypatch):
             steps([batch_of(0)], [0.5])
     steps.close()
     assert len(seen) == 4
-    assert {number for _, number in seen} == {1}
-    assert len({thread for thread, _ in seen}) == 2
+    assert set(seen) == {1}
     assert torch.get_num_threads() == 2
