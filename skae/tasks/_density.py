@@ -30,7 +30,8 @@ class Clusters(NamedTuple):
     def distances(self, codes: np.ndarray) -> np.ndarray:
         """Return squared distances of codes (n, n_components) from the nearest centre, (n,)."""
         off = [codes - centre for centre in self.centres]
-        squares = [np.einsum("ij,jk,ik->i", part, self.precision, part) for part in off]
+        # By products of matrices: einsum of three takes ten times as long for 16 components.
+        squares = [((part @ self.precision) * part).sum(axis=1) for part in off]
         return np.min(np.stack(squares) + self.penalties[:, None], axis=0)
 
 
@@ -118,7 +119,9 @@ def _fit(rows: np.ndarray, weight: np.ndarray, n_clusters: int, random: np.rando
     # Half the spread at first: clusters that are there lie closer together than the rows.
     covariance = (total - np.outer(mean, mean)) / 4 + _LEAST_VARIANCE * np.eye(rows.shape[1])
     for _ in range(_N_ROUNDS):
-        logs = _log_densities(rows, shares, centres, covariance)
+        # Log densities, but for what all clusters have in common at a row.
+        slopes = np.linalg.solve(covariance, centres.T).T
+        logs = slopes @ rows.T + (np.log(shares) - 0.5 * (slopes * centres).sum(axis=1))[:, None]
         # By hand: scipy's function takes ten times as long for so few numbers.
         parts = np.exp(logs - logs.max(axis=0))
         parts *= weight / parts.sum(axis=0)
