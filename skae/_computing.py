@@ -9,7 +9,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -161,6 +161,11 @@ def _use_one_thread() -> None:
     threads(0).__enter__()
 
 
+def n_allowed_threads() -> int:
+    """Return the number of threads that torch is set to, outside of `threads`."""
+    return _of_thread.n_allowed or torch.get_num_threads()
+
+
 class SideBySide:
     """Calls functions at the same time, each in a thread of its own that torch computes with alone.
 
@@ -171,7 +176,8 @@ class SideBySide:
     """
 
     def __init__(self) -> None:
-        self.n_threads = _of_thread.n_allowed or torch.get_num_threads()
+        self.n_threads = n_allowed_threads()
+        self.n_forks = _forks.n_forks
         self.others: ThreadPoolExecutor | None = None
 
     def __call__(self, functions: Sequence[Callable[[], _Found]]) -> list[_Found]:
@@ -180,14 +186,28 @@ class SideBySide:
         Parameters
         ----------
         functions : sequence of callable
-            None of them writes to what another one reads.
+            None of them writes to what another one reads. Some may be called twice.
         """
+        if self.n_forks != _forks.n_forks:
+            # The threads of a parent do not exist in its child, which would wait for them for ever.
+            self.n_forks, self.n_threads, self.others = _forks.n_forks, 1, None
         if self.n_threads == 1:
             return [function() for function in functions]
         if self.others is None:
             self.others = ThreadPoolExecutor(self.n_threads - 1, "skae", _use_one_thread)
         own, *others = functions
-        found = [self.others.submit(function) for function in others]
+        found: list[Future[_Found]] = []
+        try:
+            for function in others:
+                found.append(self.others.submit(function))
+        except RuntimeError:
+            # There are no more threads to be had, as at the end of the interpreter.
+            self.others.shutdown(cancel_futures=True)
+            self.n_threads, self.others = 1, None
+            return [function() for function in functions]
+        except BaseException:
+            wait(found)
+            raise
         try:
             with threads(0):
                 first = own()

@@ -1,6 +1,8 @@
 """What torch is set to belongs to the user, and no fit may wait for threads that are not there."""
 
 import inspect
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -180,6 +182,40 @@ class TestSideBySide:
         assert torch.get_num_threads() == 2
         assert side_by_side([int, int]) == [0, 0]
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+    def test_forked_children_do_not_wait_for_threads_of_the_parent(self, side_by_side):
+        assert side_by_side([int, int]) == [0, 0]
+        pid = os.fork()
+        if not pid:
+
+            def fail():
+                raise ValueError("in the child")
+
+            status = 1
+            try:
+                assert side_by_side([int, int]) == [0, 0]
+                side_by_side([fail, int])
+            except ValueError:
+                status = 0
+            finally:
+                os._exit(status)
+        for _ in range(600):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.1)
+        else:
+            os.kill(pid, signal.SIGKILL)
+        assert ended
+        assert status == 0
+
+    def test_it_goes_on_alone_where_there_are_no_more_threads(self, side_by_side):
+        assert side_by_side([int, int]) == [0, 0]
+        # As the interpreter does at its end.
+        side_by_side.others.shutdown()
+        assert side_by_side([int, int, int]) == [0, 0, 0]
+
     def test_it_may_be_used_again_after_its_threads_ended(self, side_by_side):
         for _ in range(2):
             assert side_by_side([int, int]) == [0, 0]
@@ -198,7 +234,7 @@ class TestThreadsOfEstimators:
     def test_large_networks_train_and_are_used_on_all(self, monkeypatch):
         X = np.random.RandomState(0).standard_normal((300, 400))
         model = AutoencoderTransformer(
-            2, hidden_layer_sizes=(600,), batch_size=128, early_stopping=False, max_iter=1
+            2, hidden_layer_sizes=(600,), batch_size=150, early_stopping=False, max_iter=1
         )
         seen = []
         method = DenseGradient.__call__

@@ -72,6 +72,9 @@ class Alone:
     def keep(self, models: Sequence[int]) -> None:
         """Go on."""
 
+    def rest(self) -> None:
+        """Do nothing: no thread shares steps."""
+
     def close(self) -> None:
         """End training; nothing here."""
 

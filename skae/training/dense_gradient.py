@@ -228,7 +228,9 @@ class DenseGradient:
             passed = self._pass(room, forward.add, is_step=True)
             self._backward(passed, backward.add)
             self.rooms[n_rows] = _Room(room, passed, forward.calls, backward.calls)
-        return self.rooms[n_rows]
+        # Last of all: what has not come for longest is forgotten.
+        found = self.rooms[n_rows] = self.rooms.pop(n_rows)
+        return found
 
 
 def _loss(residual: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

@@ -80,8 +80,13 @@ class Lasting:
     def keep(self, models: Sequence[int]) -> None:
         """Go on."""
 
+    def rest(self) -> None:
+        """End the threads that share steps."""
+        self.steps.rest()
+
     def close(self) -> None:
-        """Do nothing: further rows may come."""
+        """End these threads alone: further rows may come."""
+        self.rest()
 
     def state_dict(self) -> State:
         """Return what the next steps depend on beside the weights that are shown."""

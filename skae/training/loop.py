@@ -211,6 +211,10 @@ class Steps(Protocol):
         """Go on with some of the models."""
         ...
 
+    def rest(self) -> None:
+        """End the threads that share steps, until the next one."""
+        ...
+
     def close(self) -> None:
         """End training."""
         ...
@@ -268,6 +272,15 @@ def train(
         Where training did not stay finite, even after three returns to the best weights, each at a tenth of
         the learning rate, its `divergence` is set: see `checked`.
     """
+    try:
+        return _trained(runs, steps, keeper, pace)
+    except BaseException:
+        steps.rest()
+        raise
+
+
+def _trained(runs: Sequence[Run], steps: Steps, keeper: Keeper | None, pace: Pace | None) -> list[History]:
+    """Do what `train` does, but for what errors leave behind."""
     trainings = [
         Training(run, steps.schedules[model], steps.remember(model), pace) for model, run in enumerate(runs)
     ]

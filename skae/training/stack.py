@@ -11,7 +11,7 @@ from operator import itemgetter
 
 import torch
 
-from skae._computing import threads
+from skae._computing import n_allowed_threads, threads
 from skae.objectives.batch import Batch
 from skae.objectives.penalties.revival import Watched
 from skae.training.batches import Noise, can_join, epoch_together, joined_rows, noisy_epoch, padded
@@ -20,7 +20,14 @@ from skae.training.dense_gradient import DenseGradient
 from skae.training.held_out import HeldOut, HeldOutTogether, can_judge_together
 from skae.training.loop import Judge, Kept, Run, Validation, epoch_of_each, judge_each
 from skae.training.steps import Pair, StackedAdam, State, StepSettings, Terms, adam_betas, decaying_of
-from skae.training.threaded import MEMBERS_FROM, ROWS_FROM, DividedMembers, DividedRows
+from skae.training.threaded import (
+    MEMBERS_FROM,
+    ROWS_FROM,
+    DividedMembers,
+    DividedRows,
+    member_parts,
+    row_parts,
+)
 
 # Parts that see rows before they are stacked, and may differ between members.
 _NOT_STACKED = ("objective.corruption.", "network.gaps.")
@@ -172,12 +179,12 @@ class ByHand:
     def __init__(self, stack: Stack, gradients: torch.Tensor) -> None:
         self.stack = stack
         self.gradients = gradients
-        self.gradient = self._gradient(slice(None))
-        self.divided: DividedMembers | None = None
+        self.gradient = self.gradient_of(slice(None))
         self.judges: Sequence[Judge | None] = []
         self.together: HeldOutTogether | None = None
 
-    def _gradient(self, members: slice) -> DenseGradient:
+    def gradient_of(self, members: slice) -> DenseGradient:
+        """Return what computes the terms of some members, and writes their gradients."""
         stack = self.stack
         tables = stack.parameters, stack.named(self.gradients)
         parameters, gradients = (
@@ -192,12 +199,7 @@ class ByHand:
 
     def joined(self, batch: Batch) -> tuple[Terms, Watched]:
         """Compute the same of a batch of all members, (n_members, n, n_features)."""
-        work = self.stack.work(batch.target.shape[1])
-        if len(self.stack) == 1 or work < MEMBERS_FROM:
-            return self.gradient(batch.inputs, batch.target, batch.weight), ()
-        if self.divided is None:
-            self.divided = DividedMembers(self._gradient, len(self.stack), work)
-        return self.divided(batch.inputs, batch.target, batch.weight), ()
+        return self.gradient(batch.inputs, batch.target, batch.weight), ()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Ask the judges of the members, those with held-out rows at once."""
@@ -210,9 +212,7 @@ class ByHand:
         return [None if judge is None else next(found) for judge in judges]
 
     def close(self) -> None:
-        """End training."""
-        if self.divided is not None:
-            self.divided.close()
+        """End training; nothing is held."""
 
     def _judges_together(self) -> HeldOutTogether | None:
         """Return held-out rows that are measured at once; None where they are not, or are too many."""
@@ -222,7 +222,7 @@ class ByHand:
         if not is_row or len(judges) < len(members) or not can_judge_together(judges):
             return None
         are_all = len(members) == len(self.judges)
-        gradient = self.gradient if are_all else self._gradient(slice(members[0], members[-1] + 1))
+        gradient = self.gradient if are_all else self.gradient_of(slice(members[0], members[-1] + 1))
         return HeldOutTogether(judges, gradient.errors)
 
 
@@ -268,7 +268,7 @@ class StackedStep:
         # All of them or none: they are of one structure.
         self.renewing = [pair for pair in pairs if pair.objective.revival is not None]
         self.gradient = self._new_gradient(self.stack.gradients)
-        self.divided: DividedRows | None = None
+        self.divided: DividedRows | DividedMembers | None = None
         # Whether noise is all that is done to rows, and whether a batch is that of all members.
         self.takes_rows = self.by_hand and not any(pair.objective.changes_rows for pair in pairs)
         self.are_joined = False
@@ -278,21 +278,25 @@ class StackedStep:
         """What makes what computes gradients, and puts them into a table (n_members, n_parameters)."""
         return partial(ByHand if self.by_hand else _by_autograd, self.stack)
 
-    def _gradient_of(self, n_rows: int) -> "ByHand | ByAutograd | DividedRows":
-        """Return what computes steps of so many rows."""
-        if len(self.stack) > 1 or not self._divides(n_rows):
-            return self.gradient
-        if self.divided is None:
-            row_work = self.stack.pairs[0].network.row_work
-            self.divided = DividedRows(self._new_gradient, self.stack.gradients, row_work)
-        return self.divided
+    def _n_parts(self, n_rows: int) -> int:
+        """Return into how many parts steps of so many rows are divided."""
+        stack, work = self.stack, self.stack.work(n_rows)
+        if len(stack) > 1:
+            is_much = self.by_hand and work >= MEMBERS_FROM
+            return member_parts(len(stack), work, n_allowed_threads()) if is_much else 1
+        network, objective = stack.pairs[0].network, stack.pairs[0].objective
+        if work < ROWS_FROM or not (objective.divides and network.bottleneck.divides):
+            return 1
+        return row_parts(n_rows, network.row_work, stack.values.shape[1], n_allowed_threads())
 
-    def _divides(self, n_rows: int) -> bool:
-        """Return whether steps of so many rows are shared by threads."""
-        work = self.stack.work(n_rows)
-        if len(self.stack) > 1:
-            return self.by_hand and work >= MEMBERS_FROM
-        return work >= ROWS_FROM and self.stack.pairs[0].objective.divides
+    def _shared(self) -> "DividedRows | DividedMembers":
+        """Return what computes steps in parts."""
+        if self.divided is None:
+            if isinstance(self.gradient, ByHand) and len(self.stack) > 1:
+                self.divided = DividedMembers(self.gradient.gradient_of, len(self.stack))
+            else:
+                self.divided = DividedRows(self._new_gradient, self.stack.gradients)
+        return self.divided
 
     def epoch(self, runs: Sequence[Run]) -> Iterator[Sequence[Batch]]:
         """Go over the rows of each member: of all at once where noise is all that is done to rows."""
@@ -322,10 +326,12 @@ class StackedStep:
 
     def _differentiated(self, batches: Sequence[Batch], progress: Sequence[float]) -> tuple[Terms, Watched]:
         """Return the terms of each member, and what is noted of the pass; leave the gradients."""
-        gradient = self._gradient_of(batches[0].target.shape[-2])
+        n_parts = self._n_parts(batches[0].target.shape[-2])
         if self.are_joined:
-            return gradient.joined(batches[0])
-        return gradient(batches if self.takes_rows else self._prepared(batches, progress))
+            batch = batches[0]
+            return self.gradient.joined(batch) if n_parts == 1 else self._shared().joined(batch, n_parts)
+        prepared = batches if self.takes_rows else self._prepared(batches, progress)
+        return self.gradient(prepared) if n_parts == 1 else self._shared()(prepared, n_parts)
 
     def _prepared(self, batches: Sequence[Batch], progress: Sequence[float]) -> list[Batch]:
         prepared = []
@@ -342,7 +348,7 @@ class StackedStep:
         what stacks is computed alike in all.
         """
         n_rows = max(-(-run.batches.n_rows // run.batches.n_batches) for run in runs)
-        return threads(0) if self._divides(n_rows) else nullcontext()
+        return threads(0) if self._n_parts(n_rows) > 1 else nullcontext()
 
     def judge(self, judges: Sequence[Judge | None]) -> list[Validation | None]:
         """Return what the judge of each member says."""
@@ -381,6 +387,11 @@ class StackedStep:
         self.optimizer.keep(models, self.stack.values, self.stack.gradients)
         for name in ("settings", "schedules", "rates"):
             setattr(self, name, [getattr(self, name)[model] for model in models])
+
+    def rest(self) -> None:
+        """End the threads that share steps, until the next one."""
+        if self.divided is not None:
+            self.divided.rest()
 
     def close(self) -> None:
         """Part the members."""

@@ -8,13 +8,14 @@ step, and sleep until then.
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 
 from skae._computing import SideBySide
 from skae.objectives.batch import Batch
 from skae.objectives.penalties.revival import Watched
+from skae.training.batches import joined_rows, padded
 from skae.training.steps import Terms
 
 # Multiply-adds of the largest operation of a step of one model from which two threads shorten it, each with
@@ -25,6 +26,8 @@ ROWS_FROM = 6_000_000
 _ALL_FROM = 24_000_000
 # Rows of a part at least: fewer take longer, a row.
 _LEAST_ROWS = 128
+# Numbers of the gradients of all parts, at most: 256 MiB of float32.
+_MOST_NUMBERS = 2**26
 # The same of a step of several models, each of which has the numbers that it has beside all others.
 MEMBERS_FROM = 4_000_000
 # What each thread has of that at least.
@@ -47,6 +50,24 @@ class Gradient(Protocol):
         ...
 
 
+def row_parts(n_rows: int, row_work: int, n_parameters: int, n_threads: int) -> int:
+    """Return the number of parts of the rows of a step of much work; 1 where OpenMP's serve better."""
+    n_parts = 2
+    if n_rows * row_work >= _ALL_FROM:
+        n_parts = min(n_threads, n_rows // _LEAST_ROWS)
+        if 2 * n_parts < n_threads:
+            return 1
+        n_parts = max(2, min(n_parts, _MOST_NUMBERS // n_parameters))
+    return min(n_parts, n_rows)
+
+
+def member_parts(n_members: int, work: int, n_threads: int) -> int:
+    """Return the number of parts of the models of a step of much work; 1 where OpenMP's serve better."""
+    # A model alone is computed by other operations, whose last digits differ.
+    n_parts = min(n_threads, n_members // 2, work // _LEAST_WORK)
+    return 1 if work >= _ALL_FROM and 2 * n_parts < n_threads else max(1, n_parts)
+
+
 class DividedRows:
     """Terms and gradient of one model in steps of much work, whose rows are divided between threads.
 
@@ -56,27 +77,22 @@ class DividedRows:
         Takes a table (1, n_parameters), and returns what computes terms and puts the gradient there.
     gradients : tensor of shape (1, n_parameters)
         Where the gradient goes.
-    row_work : int
-        Multiply-adds of the largest operation on one row.
     """
 
-    def __init__(
-        self, new_gradient: Callable[[torch.Tensor], Gradient], gradients: torch.Tensor, row_work: int
-    ) -> None:
+    def __init__(self, new_gradient: Callable[[torch.Tensor], Gradient], gradients: torch.Tensor) -> None:
         self.new_gradient = new_gradient
         self.gradients = gradients
-        self.row_work = row_work
         self.side_by_side = SideBySide()
         self.parts: list[Gradient] = []
         self.tables = gradients[:0]
-        self.cuts: dict[int, _Cut] = {}
 
-    def __call__(self, batches: Sequence[Batch]) -> tuple[Terms, Watched]:
+    def __call__(self, batches: Sequence[Batch], n_parts: int) -> tuple[Terms, Watched]:
         """Compute the terms, (1,) each, and the gradient; nothing is noted."""
         (batch,) = batches
-        return self._mean(batch.target, batch.weight, lambda part, rows: part([rows_of(batch, rows)]))
+        cuts = _cuts(len(batch.target), n_parts)
+        return self._mean(cuts, batch.weight, lambda part, rows: part([rows_of(batch, rows)]))
 
-    def joined(self, batch: Batch) -> tuple[Terms, Watched]:
+    def joined(self, batch: Batch, n_parts: int) -> tuple[Terms, Watched]:
         """Compute the same of a batch with an axis of models, (1, n, n_features)."""
         inputs, target, weight, *_ = batch
 
@@ -84,38 +100,46 @@ class DividedRows:
             of_rows = None if weight is None else weight[:, rows]
             return part.joined(Batch(inputs[:, rows], target[:, rows], of_rows))
 
-        return self._mean(target[0], None if weight is None else weight[0], terms_of)
+        return self._mean(_cuts(target.shape[1], n_parts), None if weight is None else weight[0], terms_of)
 
     def _mean(
         self,
-        target: torch.Tensor,
+        cuts: Sequence[slice],
         weight: torch.Tensor | None,
         terms_of: Callable[[Gradient, slice], tuple[Terms, Watched]],
     ) -> tuple[Terms, Watched]:
         """Return the means of the terms of parts, and put that of their gradients where it goes."""
-        cut = self._cut(len(target))
-        n_parts = len(cut.rows)
-        if len(self.parts) < n_parts:
-            self.tables = self.gradients.new_empty(n_parts, self.gradients.shape[1])
+        if len(self.parts) < len(cuts):
+            self._close_parts()
+            self.tables = self.gradients.new_empty(len(cuts), self.gradients.shape[1])
             self.parts = [self.new_gradient(table.unsqueeze(0)) for table in self.tables]
-        calls = [partial(terms_of, *each) for each in zip(self.parts, cut.rows, strict=False)]
+        calls = [partial(terms_of, *each) for each in zip(self.parts, cuts, strict=False)]
         found = [terms for terms, _ in self.side_by_side(calls)]
-        shares = cut.shares if weight is None else cut.weighed(weight)
-        torch.mv(self.tables[:n_parts].T, shares, out=self.gradients[0])
+        shares = self._shares(cuts, weight)
+        torch.mv(self.tables[: len(cuts)].T, shares, out=self.gradients[0])
         return {name: torch.cat([terms[name] for terms in found]).dot(shares)[None] for name in found[0]}, ()
 
-    def _cut(self, n_rows: int) -> "_Cut":
-        """Return how so many rows are divided."""
-        if n_rows not in self.cuts:
-            most = self.side_by_side.n_threads if n_rows * self.row_work >= _ALL_FROM else 2
-            rows = _cuts(n_rows, min(n_rows, max(2, min(most, n_rows // _LEAST_ROWS))))
-            shares = [(each.stop - each.start) / n_rows for each in rows]
-            self.cuts[n_rows] = _Cut(rows, self.gradients.new_tensor(shares))
-        return self.cuts[n_rows]
+    def _shares(self, cuts: Sequence[slice], weight: torch.Tensor | None) -> torch.Tensor:
+        """Return what each part is of all by the weight of its rows or cells, (n_parts,)."""
+        n_rows = cuts[-1].stop
+        shares = self.gradients.new_tensor([(rows.stop - rows.start) / n_rows for rows in cuts])
+        if weight is None:
+            return shares
+        sums = torch.stack([weight[rows].sum() for rows in cuts])
+        total = sums.sum()
+        # Where none has any, what does not depend on rows still counts.
+        return torch.where(total > 0, sums / total, shares)
+
+    def rest(self) -> None:
+        """End the threads, until the next step."""
+        self.side_by_side.close()
 
     def close(self) -> None:
-        """End the threads."""
-        self.side_by_side.close()
+        """End training."""
+        self.rest()
+        self._close_parts()
+
+    def _close_parts(self) -> None:
         for gradient in self.parts:
             gradient.close()
 
@@ -130,45 +154,44 @@ class DividedMembers:
         (n_models, n_rows, ...) each, and writes their gradients.
     n_members : int
         Number of models.
-    work : int
-        Multiply-adds of the largest operation of a step of all of them.
     """
 
-    def __init__(
-        self, new_gradient: Callable[[slice], Callable[..., Terms]], n_members: int, work: int
-    ) -> None:
+    def __init__(self, new_gradient: Callable[[slice], Callable[..., Terms]], n_members: int) -> None:
+        self.new_gradient = new_gradient
+        self.n_members = n_members
         self.side_by_side = SideBySide()
-        # A model alone is computed by other operations, whose last digits differ.
-        n_parts = max(1, min(self.side_by_side.n_threads, n_members // 2, work // _LEAST_WORK))
-        self.parts = [(members, new_gradient(members)) for members in _cuts(n_members, n_parts)]
+        self.parts: dict[int, list[tuple[slice, Callable[..., Terms]]]] = {}
 
-    def __call__(
-        self, inputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
-    ) -> Terms:
-        """Compute the terms, (n_models,) each, and the gradients."""
+    def __call__(self, batches: Sequence[Batch], n_parts: int) -> tuple[Terms, Watched]:
+        """Compute the terms, (n_models,) each, and the gradients; nothing is noted."""
+        return self.joined(Batch(*joined_rows(padded(batches))), n_parts)
+
+    def joined(self, batch: Batch, n_parts: int) -> tuple[Terms, Watched]:
+        """Compute the same of a batch of all models, (n_models, n, n_features)."""
+        if n_parts not in self.parts:
+            # As long as all steps are of about the same number of rows, there is one division.
+            self.parts = {n_parts: [(own, self.new_gradient(own)) for own in _cuts(self.n_members, n_parts)]}
+        inputs, target, weight, *_ = batch
         calls = [
             partial(part, inputs[own], target[own], None if weight is None else weight[own])
-            for own, part in self.parts
+            for own, part in self.parts[n_parts]
         ]
         found = self.side_by_side(calls)
-        return {name: torch.cat([terms[name] for terms in found]) for name in found[0]}
+        # Terms that weigh nothing in all models of a part are not computed there.
+        names = dict.fromkeys(name for terms in found for name in terms)
+        nothing = [torch.zeros_like(terms["reconstruction"]) for terms in found]
+        return {
+            name: torch.cat([terms.get(name, none) for terms, none in zip(found, nothing, strict=True)])
+            for name in names
+        }, ()
 
-    def close(self) -> None:
-        """End the threads."""
+    def rest(self) -> None:
+        """End the threads, until the next step."""
         self.side_by_side.close()
 
-
-class _Cut(NamedTuple):
-    """How rows are divided, and what each part is of them, (n_parts,)."""
-
-    rows: Sequence[slice]
-    shares: torch.Tensor
-
-    def weighed(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return what each part is of all by the weight of its rows or cells; the same where none has any."""
-        sums = torch.stack([weight[rows].sum() for rows in self.rows])
-        total = sums.sum()
-        return torch.where(total > 0, sums / total, self.shares)
+    def close(self) -> None:
+        """End training."""
+        self.rest()
 
 
 def _cuts(n: int, n_parts: int) -> list[slice]:
@@ -178,10 +201,11 @@ def _cuts(n: int, n_parts: int) -> list[slice]:
 
 
 def rows_of(batch: Batch, rows: slice) -> Batch:
-    """Return some rows of a prepared batch, without a target for them."""
-    weight, filled, there = (
-        None if table is None else table[rows] for table in (batch.weight, batch.filled, batch.there)
+    """Return some rows of a prepared batch."""
+    weight, filled, there, labels = (
+        None if table is None else table[rows]
+        for table in (batch.weight, batch.filled, batch.there, batch.labels)
     )
     draws = {name: None if table is None else table[rows] for name, table in batch.draws.items()}
     inputs, target = batch.inputs[rows], batch.target[rows]
-    return Batch(inputs, target, weight, draws, batch.coefficients, filled, there)
+    return Batch(inputs, target, weight, draws, batch.coefficients, filled, there, labels)

@@ -11,7 +11,7 @@ from skae import _computing
 from skae._computing import threads
 from skae.networks import Dense
 from skae.networks.autoencoder import Blueprint
-from skae.networks.bottlenecks import Bottleneck, Gaussian
+from skae.networks.bottlenecks import BatchTopK, Bottleneck, Gaussian, Logistic, Rectified, TopK
 from skae.objectives import LOSSES, Batch, Objective, Reconstruction
 from skae.objectives.corruption import Masking
 from skae.objectives.penalties import (
@@ -24,11 +24,25 @@ from skae.objectives.penalties import (
 )
 from skae.training import Schedule, threaded
 from skae.training import stack as stack_module
+from skae.training.batches import InMemory
 from skae.training.dense_gradient import can_differentiate
+from skae.training.loop import Run, train
 from skae.training.stack import StackedStep
 from skae.training.steps import Pair, StepSettings
+from skae.training.threaded import member_parts, row_parts
 
 N_ROWS, N_FEATURES = 23, 6
+
+
+class OwnL1(ActivityL1):
+    """A penalty that says nothing of parts of rows."""
+
+
+class OwnBottleneck(Bottleneck):
+    """One that shows each row the mean of all."""
+
+    def forward(self, pre, draw=None):
+        return pre - pre.mean(0)
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -159,7 +173,9 @@ def test_gaps_count_in_no_part(n_threads, never):
 @pytest.mark.usefixtures("any_work")
 @pytest.mark.parametrize("n_threads", [2], indirect=True)
 @pytest.mark.parametrize(
-    "penalty", [ActivityKL(0.1, 0.1), Divergence(0.1, free_bits=0.1), Nonlinearity(0.1)], ids=repr
+    "penalty",
+    [ActivityKL(0.1, 0.1), Divergence(0.1, free_bits=0.1), Nonlinearity(0.1), OwnL1(0.1)],
+    ids=lambda penalty: type(penalty).__name__,
 )
 def test_what_is_measured_of_the_whole_batch_keeps_it_whole(penalty, n_threads):
     bottleneck = partial(Gaussian, 2) if isinstance(penalty, Divergence) else Bottleneck
@@ -169,14 +185,78 @@ def test_what_is_measured_of_the_whole_batch_keeps_it_whole(penalty, n_threads):
 
 
 @pytest.mark.usefixtures("any_work")
+@pytest.mark.parametrize("n_threads", [2], indirect=True)
+@pytest.mark.parametrize(
+    ("bottleneck", "divides"),
+    [
+        (Bottleneck, True),
+        (partial(TopK, 1), True),
+        (partial(BatchTopK, 1), False),
+        (Rectified, True),
+        (Logistic, True),
+        (OwnBottleneck, False),
+        (partial(Gaussian, 2), True),
+    ],
+)
+def test_rows_are_divided_whose_codes_do_not_depend_on_others(bottleneck, divides, n_threads, never):
+    steps = stack_of(pair_of(bottleneck=bottleneck))
+    batch = batch_of(0)
+    if steps.stack.pairs[0].network.bottleneck.draws_codes:
+        batch = batch._replace(draws={"code": torch.ones(N_ROWS, 2, dtype=torch.float64)})
+    terms = steps([batch], [0.5])
+    assert (steps.divided is not None) == divides
+    never()
+    whole = stack_of(pair_of(bottleneck=bottleneck))
+    torch.testing.assert_close(terms, whole([batch], [0.5]))
+    for each in (steps, whole):
+        each.close()
+
+
+@pytest.mark.usefixtures("any_work")
+@pytest.mark.parametrize("n_threads", [2], indirect=True)
+@pytest.mark.parametrize("coefficients", [[0, 0, 0.1, 0.1], [0.1, 0.1, 0, 0]], ids=str)
+def test_penalties_may_weigh_nothing_in_some_models(coefficients, n_threads, never):
+    def steps():
+        return stack_of(
+            *(
+                pair_of(seed, penalties={"nonlinearity": Nonlinearity(coefficient)})
+                for seed, coefficient in enumerate(coefficients)
+            )
+        )
+
+    divided = steps()
+    found = run(divided, batch_of)
+    assert divided.divided is not None
+    never()
+    assert_same(found, run(steps(), batch_of), rtol=1e-12, atol=1e-14)
+
+
+def test_several_draws_of_a_row_do_not_lie_beside_it():
+    assert Gaussian(2).divides
+    assert not Gaussian(2, n_draws=2).divides
+
+
+def test_few_large_parts_are_left_to_openmp():
+    much = 10**9
+    assert member_parts(3, much, n_threads=16) == 1
+    assert member_parts(16, much, n_threads=16) == 8
+    assert row_parts(256, much, 1, n_threads=16) == 1
+    assert row_parts(1024, much, 1, n_threads=16) == 8
+    # Tables of gradients are bounded.
+    assert row_parts(4096, much, 2**24, n_threads=16) == 4
+
+
+@pytest.mark.usefixtures("any_work")
 @pytest.mark.parametrize("weight", [None, "some zero"])
-def test_models_have_the_same_numbers_in_any_number_of_threads(n_threads, weight, never):
+def test_models_have_the_same_numbers_in_any_number_of_threads(n_threads, weight, never, monkeypatch):
+    monkeypatch.setattr(threaded, "_ALL_FROM", 10**12)
+
     def steps():
         return stack_of(*(pair_of(seed) for seed in range(5)))
 
     divided = steps()
     found = run(divided, lambda seed: batch_of(seed, weight))
-    assert len(divided.gradient.divided.parts) == min(n_threads, 2)
+    assert (divided.divided is None) == (n_threads == 1)
     never()
     assert_same(found, run(steps(), lambda seed: batch_of(seed, weight)), rtol=0, atol=0)
 
@@ -207,6 +287,25 @@ def test_threads_end_with_the_training(n_members, n_threads):
     steps([batch_of(member) for member in range(n_members)], [0.5] * n_members)
     assert len(set(threading.enumerate()) - before) == 1
     steps.close()
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.usefixtures("any_work")
+@pytest.mark.parametrize("n_threads", [2], indirect=True)
+def test_threads_end_with_an_error(n_threads, monkeypatch):
+    before = set(threading.enumerate())
+    steps = stack_of(pair_of())
+    rows = batch_of(0).target
+
+    def fail():
+        raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr(steps, "are_finite", fail)
+    pair = steps.stack.pairs[0]
+    run = Run(pair.network, pair.objective, InMemory(rows, N_ROWS, False), 3, torch.Generator())
+    with pytest.raises(ZeroDivisionError):
+        train([run], steps)
+    assert steps.divided is not None
     assert set(threading.enumerate()) == before
 
 

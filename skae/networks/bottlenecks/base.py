@@ -24,6 +24,10 @@ class Bottleneck(nn.Module):
         Whether `draw` gives anything: true of every bottleneck that overrides it.
     stacks : bool
         Whether several can be computed at once, as `Coder.stacks`.
+    divides : bool
+        Whether, in training, rows have the codes that they have beside any others, nothing is counted, and
+        what is drawn has a row for each: true where neither `forward` nor `draw` is overridden, else it has
+        to be said.
     n_inputs : int
         Outputs that the encoder must have for each component.
     """
@@ -32,6 +36,7 @@ class Bottleneck(nn.Module):
     changes_codes: bool = False
     draws_codes: bool = False
     stacks: bool = True
+    divides: bool = True
     n_inputs: int = 1
 
     def __init_subclass__(cls) -> None:
@@ -39,6 +44,8 @@ class Bottleneck(nn.Module):
         refuse_misspelt(cls, Bottleneck)
         cls.starts_at_codes = cls.start is not Bottleneck.start
         cls.draws_codes = cls.draw is not Bottleneck.draw
+        if "divides" not in vars(cls):
+            cls.divides = cls.forward is Bottleneck.forward and not cls.draws_codes
         cls.changes_codes = (cls.forward, cls.read) != (Bottleneck.forward, Bottleneck.read)
 
     def start(self, pre: torch.Tensor) -> None:

@@ -48,6 +48,7 @@ class Gaussian(Bottleneck):
         super().__init__()
         self.n_components = n_components
         self.n_draws = n_draws
+        self.divides = n_draws == 1
         self.n_kept = n_components
         self.offset = nn.Parameter(torch.zeros(n_components))
 

@@ -31,6 +31,8 @@ class ActivityL1(Penalty):
 class ActivityL2(ActivityL1):
     """Sum of the squared codes of a row, over the number of columns."""
 
+    divides = True
+
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
         return passed.code.square().sum(1) / passed.batch.inputs.shape[1]
@@ -48,7 +50,6 @@ class ActivityKL(ActivityL1):
     """
 
     ignores_zeros = False
-    divides = False
 
     def __init__(self, coefficient: float, target: float) -> None:
         super().__init__(coefficient)

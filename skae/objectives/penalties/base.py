@@ -37,7 +37,7 @@ class Penalty(nn.Module):
         gradient, and have none of their own.
     divides : bool
         Whether the mean of its values over rows is that of its means over parts of the rows, each by the
-        weight of these, and what it draws has a row for each.
+        weight of these, and what it draws has a row for each. Subclasses have to say it for themselves.
     is_by_hand : bool
         Whether `skae.training.dense_gradient` knows its gradient.
     freedom : {"maps", "rotations", "none"}
@@ -64,6 +64,8 @@ class Penalty(nn.Module):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         refuse_misspelt(cls, Penalty)
+        if "divides" not in vars(cls):
+            cls.divides = False
 
     def adapt(self, rows: torch.Tensor) -> None:
         """Take what is needed of the training rows (n_rows, n_features), once, before training."""

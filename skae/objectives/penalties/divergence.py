@@ -24,13 +24,14 @@ class Divergence(Penalty):
     """
 
     judges = True
+    divides = True
 
     def __init__(self, coefficient: float, free_bits: float = 0.0, warm_up: float = 0.1) -> None:
         super().__init__(coefficient)
         self.free_bits = free_bits
         self.warm_up = warm_up
         # Free bits are those of the batch.
-        self.divides = not free_bits
+        self.divides = type(self).divides and not free_bits
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row; a scalar with free bits, which are those of the batch."""

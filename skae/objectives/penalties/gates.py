@@ -15,6 +15,7 @@ class ActiveCount(ActivityL1):
     """
 
     ignores_zeros = False
+    divides = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
@@ -25,6 +26,7 @@ class GateL1(ActivityL1):
     """Sum of the open gates of a row, in the units of `ActivityL1`."""
 
     ignores_zeros = False
+    divides = True
 
     def forward(self, passed: Pass) -> torch.Tensor:
         """Return one value for each row."""
