@@ -28,10 +28,9 @@ _ALL_FROM = 24_000_000
 _LEAST_ROWS = 128
 # Numbers of the gradients of all parts, at most: 256 MiB of float32.
 _MOST_NUMBERS = 2**26
-# The same of a step of several models, each of which has the numbers that it has beside all others.
-MEMBERS_FROM = 4_000_000
-# What each thread has of that at least.
-_LEAST_WORK = 2_000_000
+# Multiply-adds of the largest operation of a step of several models, all of them together, from which threads
+# shorten it, and of those of one thread, at least.
+MEMBERS_FROM, _LEAST_WORK = 4_000_000, 2_000_000
 
 
 class Gradient(Protocol):
